@@ -1,0 +1,10 @@
+//! Compiles `proto/agent.proto` without needing `protoc` on the machine.
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto/agent.proto");
+    let fds = protox::compile(["proto/agent.proto"], ["proto"])?;
+    tonic_prost_build::configure()
+        .message_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]")
+        .enum_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = \"snake_case\")]")
+        .compile_fds(fds)?;
+    Ok(())
+}

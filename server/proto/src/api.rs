@@ -1,0 +1,364 @@
+//! The JSON API under `/api/v1`, one struct a body. Times are microseconds since 1970 UTC; identifiers are strings in
+//! canonical form. A list answer is a [`Page`]; an error answer is an [`ApiError`] with the HTTP status that fits.
+//!
+//! | method, path | body -> answer |
+//! |---|---|
+//! | GET /api/v1/nodes?lifecycle=&q=&cursor=&limit= | -> Page<[`NodeSummary`]> |
+//! | GET /api/v1/nodes/{uuid} | -> [`NodeDetail`] |
+//! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
+//! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
+//! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
+//! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
+//! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
+//! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
+//! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
+//! | GET, PUT, DELETE /api/v1/profiles/{name} | -> [`Profile`]; [`NewProfile`] -> [`Profile`] (a new revision when it differs) |
+//! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
+//! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
+//! | GET /api/v1/status | -> [`Status`] |
+
+use crate::agent::{Event, Inventory, Neighbour};
+use serde::{Deserialize, Serialize};
+
+/// A piece of a list. `next` is the cursor of the following piece, absent at the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items, in a stable order.
+    pub items: Vec<T>,
+    /// Pass as `cursor` for what follows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
+}
+
+/// An error answer: what was expected, what came, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// A stable word for programs: `bad_request`, `not_found`, `conflict`, `unauthorized`, `forbidden`, `too_large`,
+    /// `unavailable`, `internal`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+/// A node in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeSummary {
+    /// SMBIOS system UUID, canonical (lower case).
+    pub uuid: String,
+    /// Host name that the second stage gets.
+    pub hostname: String,
+    /// discovered, ready, assigned, booting, running, failed, maintenance or retired.
+    pub lifecycle: String,
+    /// Why, where there is more to say (the failed step, "no heartbeat since ...").
+    pub reason: Option<String>,
+    /// pending, admitted or rejected.
+    pub admission: String,
+    /// Assigned profile.
+    pub profile: Option<String>,
+    /// From SMBIOS.
+    pub manufacturer: String,
+    /// From SMBIOS.
+    pub product: String,
+    /// From SMBIOS.
+    pub serial: String,
+    /// MAC that it booted from.
+    pub boot_mac: Option<String>,
+    /// Last step of the present boot.
+    pub step: Option<String>,
+    /// First registered.
+    pub first_seen_us: i64,
+    /// Anything heard from it.
+    pub last_seen_us: i64,
+}
+
+/// A node with everything known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub summary: NodeSummary,
+    /// Last reported.
+    pub inventory: Option<Inventory>,
+    /// SHA-256 (hex) of the stored inventory.
+    pub inventory_hash: Option<String>,
+    /// Switch ports it is cabled to.
+    pub neighbours: Vec<Neighbour>,
+    /// The present or last boot with its events.
+    pub boot: Option<BootDetail>,
+    /// In maintenance: boots nothing new.
+    pub maintenance: bool,
+    /// Retired: refused.
+    pub retired: bool,
+}
+
+/// A change to a node; absent fields stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodePatch {
+    /// admitted, rejected or pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission: Option<String>,
+    /// Assigning a profile admits. An empty string takes the assignment away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// RFC 1123 label(s).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Maintenance on or off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<bool>,
+    /// Retired or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<bool>,
+}
+
+/// One boot in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BootSummary {
+    /// UUID of the boot.
+    pub id: String,
+    /// Node.
+    pub node: String,
+    /// registered, booting, running, failed or ended.
+    pub phase: String,
+    /// What it boots: profile name.
+    pub profile: Option<String>,
+    /// And its revision.
+    pub revision: Option<u32>,
+    /// "name:version".
+    pub image: Option<String>,
+    /// Content hash of the boot plan.
+    pub plan_hash: Option<String>,
+    /// Register.
+    pub started_us: i64,
+    /// Given up after this (once there is a plan).
+    pub deadline_us: Option<i64>,
+    /// ReportUp.
+    pub up_us: Option<i64>,
+    /// Last heartbeat of the second stage.
+    pub heartbeat_us: Option<i64>,
+    /// Where it failed.
+    pub failed_step: Option<String>,
+    /// And why.
+    pub failed_reason: Option<String>,
+    /// What the second stage said of itself.
+    pub os: Option<String>,
+}
+
+/// One boot with its events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BootDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub summary: BootSummary,
+    /// In order of seq; at most 2,000.
+    pub events: Vec<Event>,
+}
+
+/// What a node would get from iPXE, and why; nothing is minted for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptPreview {
+    /// Name of the decision: first-stage, no-first-stage, rejected, retired, unsupported.
+    pub decision: String,
+    /// One sentence.
+    pub why: String,
+    /// The script; the nonce is shown as `<nonce>`.
+    pub script: String,
+}
+
+/// One blob of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePart {
+    /// kernel, initrd, modules or rootfs.
+    pub role: String,
+    /// Hex.
+    pub sha256: String,
+    /// Bytes; ignored on input.
+    #[serde(default)]
+    pub size: u64,
+}
+
+/// An image to make: its blobs must be there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewImage {
+    /// `[a-z0-9][a-z0-9._-]*`, at most 63.
+    pub name: String,
+    /// Same alphabet.
+    pub version: String,
+    /// x86_64 or aarch64.
+    pub arch: String,
+    /// Default kernel command line.
+    #[serde(default)]
+    pub cmdline: String,
+    /// Kernel release (`uname -r`) for people.
+    #[serde(default)]
+    pub kernel_release: String,
+    /// One kernel; an initrd and/or (modules and rootfs).
+    pub parts: Vec<ImagePart>,
+}
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Architecture.
+    pub arch: String,
+    /// Default kernel command line.
+    pub cmdline: String,
+    /// Kernel release.
+    pub kernel_release: String,
+    /// Blobs.
+    pub parts: Vec<ImagePart>,
+    /// Made.
+    pub created_us: i64,
+    /// SHA-256 (hex) over roles and blobs: the image's identity.
+    pub digest: String,
+}
+
+/// A profile to make or change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewProfile {
+    /// Same alphabet as an image name.
+    pub name: String,
+    /// "name:version" of an image that exists.
+    pub image: String,
+    /// Added to the image's default command line.
+    #[serde(default)]
+    pub cmdline: String,
+    /// Put into every node's root.
+    #[serde(default)]
+    pub files: Vec<ProfileFile>,
+    /// For root.
+    #[serde(default)]
+    pub ssh_authorized_keys: Vec<String>,
+}
+
+/// A file of a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileFile {
+    /// Absolute, normalised.
+    pub path: String,
+    /// Permission bits, e.g. 420 (0o644).
+    pub mode: u32,
+    /// UTF-8 text.
+    pub content: String,
+}
+
+/// A profile's newest revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// As given.
+    #[serde(flatten)]
+    pub spec: NewProfile,
+    /// Counts from 1.
+    pub revision: u32,
+    /// When this revision was made.
+    pub created_us: i64,
+    /// Nodes it is assigned to.
+    pub nodes: u64,
+}
+
+/// A blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    /// Hex.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A first stage to use from now on: its blobs must be there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewFirstStage {
+    /// x86_64 or aarch64.
+    pub arch: String,
+    /// Blob of the kernel.
+    pub kernel: String,
+    /// Blob of the initramfs.
+    pub initramfs: String,
+    /// Debian version of the kernel package, and its sha256.
+    pub kernel_package: String,
+    /// Version of the agent in it.
+    pub agent_version: String,
+    /// Driver set: "server" or "lab".
+    pub drivers: String,
+}
+
+/// The first stage in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstStage {
+    /// As given.
+    #[serde(flatten)]
+    pub spec: NewFirstStage,
+    /// Bytes of the kernel.
+    pub kernel_size: u64,
+    /// Bytes of the initramfs.
+    pub initramfs_size: u64,
+    /// Since.
+    pub created_us: i64,
+}
+
+/// The server, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Release.
+    pub version: String,
+    /// Ready to boot nodes.
+    pub ready: bool,
+    /// Why not, and what to run.
+    pub reasons: Vec<String>,
+    /// sqlite or postgres.
+    pub database: String,
+    /// Nodes by lifecycle.
+    pub nodes: std::collections::BTreeMap<String, u64>,
+}
+
+/// What `GET /ipxe/{uuid}/profile` answers to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeProfile {
+    /// Profile.
+    pub profile: String,
+    /// Its revision.
+    pub revision: u32,
+    /// "name:version".
+    pub image: String,
+}
+
+/// What `POST /ipxe/{uuid}/register` takes from an agent that speaks JSON; the same meaning as Register in gRPC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    /// From the script.
+    pub nonce: String,
+    /// 64 hex digits, made by the agent.
+    pub credential: String,
+    /// MAC booted from.
+    #[serde(default)]
+    pub boot_mac: String,
+    /// Optional.
+    #[serde(default)]
+    pub inventory: Inventory,
+}
+
+/// Answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterAnswer {
+    /// This boot.
+    pub boot_id: String,
+}
+
+/// What `POST /ipxe/{uuid}/installed` takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InstalledBody {
+    /// os-release PRETTY_NAME.
+    pub os: String,
+    /// `uname -r`.
+    pub kernel: String,
+}

@@ -1,0 +1,18 @@
+//! Wire types of Higuma, and nothing else: what agents say over gRPC ([`agent`]) and what people's programs say over
+//! HTTPS ([`api`]). No behaviour lives here, and no type of here is stored or shown as it is without a conversion in
+//! the server, so that the wire can stay while the inside changes.
+
+#[allow(missing_docs, clippy::all)]
+pub mod agent {
+    //! Generated from `proto/agent.proto`.
+    tonic::include_proto!("higuma.agent.v1");
+}
+pub mod api;
+pub mod steps;
+
+/// Version of [`agent::BootPlan`] that this release writes and understands.
+pub const BOOT_PLAN_VERSION: u32 = 1;
+/// Events of the second stage count from here, so that both stages number theirs without talking to each other.
+pub const SECOND_STAGE_SEQ: u32 = 1_000_000;
+/// No gRPC message is larger than this, bytes.
+pub const MAX_MESSAGE_BYTES: usize = 6 * 1024 * 1024;
