@@ -1,1 +1,2 @@
+//! `higuma`: the server and the command line for people.
 fn main() {}

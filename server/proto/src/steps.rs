@@ -33,5 +33,19 @@ pub const UP: &str = "up";
 
 /// All of them, in order.
 pub const ALL: &[&str] = &[
-    MOUNTS, MODULES, NETWORK, CLOCK, INVENTORY, LLDP, REGISTER, PLAN, DOWNLOAD, MEMORY, PACK, LOAD, KEXEC, SECOND_STAGE, UP,
+    MOUNTS,
+    MODULES,
+    NETWORK,
+    CLOCK,
+    INVENTORY,
+    LLDP,
+    REGISTER,
+    PLAN,
+    DOWNLOAD,
+    MEMORY,
+    PACK,
+    LOAD,
+    KEXEC,
+    SECOND_STAGE,
+    UP,
 ];

@@ -1,0 +1,158 @@
+//! Images: immutable, versioned bundles of blobs that a node boots.
+
+use super::cmdline::Cmdline;
+use super::ids::{Invalid, Micros, Name, Sha256};
+use super::node::words;
+use std::fmt;
+use std::str::FromStr;
+
+/// Processor architecture, in the kernel's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arch {
+    /// AMD64.
+    X86_64,
+    /// ARM 64.
+    Aarch64,
+}
+
+words!(Arch, "architecture", "x86_64 or aarch64", X86_64 = "x86_64", Aarch64 = "aarch64");
+
+/// What a blob is to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// bzImage or arm64 Image.
+    Kernel,
+    /// An initramfs of the image's own.
+    Initrd,
+    /// Modules that the second stage needs before it has the root file system (cpio).
+    Modules,
+    /// squashfs.
+    Rootfs,
+}
+
+words!(
+    Role,
+    "part role",
+    "kernel, initrd, modules or rootfs",
+    Kernel = "kernel",
+    Initrd = "initrd",
+    Modules = "modules",
+    Rootfs = "rootfs"
+);
+
+/// One blob of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What it is.
+    pub role: Role,
+    /// Which blob.
+    pub sha256: Sha256,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// "name:version".
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageRef {
+    /// Name.
+    pub name: Name,
+    /// Version.
+    pub version: Name,
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.version)
+    }
+}
+
+impl FromStr for ImageRef {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (name, version) =
+            text.split_once(':').ok_or_else(|| Invalid::new("image", "NAME:VERSION, e.g. debian:12.7", text))?;
+        Ok(Self { name: name.parse()?, version: version.parse()? })
+    }
+}
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its name.
+    pub reference: ImageRef,
+    /// For which machines.
+    pub arch: Arch,
+    /// Default command line.
+    pub cmdline: Cmdline,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// Sorted by role.
+    pub parts: Vec<Part>,
+    /// Made.
+    pub created: Micros,
+}
+
+impl Image {
+    /// SHA-256 over architecture, roles and blobs: two images with one digest boot the same bytes.
+    pub fn digest(&self) -> Sha256 {
+        let mut text = format!("{}\n", self.arch);
+        for part in &self.parts {
+            text.push_str(&format!("{} {}\n", part.role, part.sha256));
+        }
+        Sha256::of(text)
+    }
+
+    /// The part with this role.
+    pub fn part(&self, role: Role) -> Option<&Part> {
+        self.parts.iter().find(|p| p.role == role)
+    }
+}
+
+/// Check that the parts make something bootable, and sort them.
+pub fn check_parts(mut parts: Vec<Part>) -> Result<Vec<Part>, Invalid> {
+    const FORM: &str = "one kernel, and either an initrd, or a rootfs with modules; each role once";
+    parts.sort_by_key(|p| p.role);
+    let roles: Vec<Role> = parts.iter().map(|p| p.role).collect();
+    match roles[..] {
+        [Role::Kernel, Role::Initrd] | [Role::Kernel, Role::Modules, Role::Rootfs] => Ok(parts),
+        _ => {
+            let got: Vec<_> = roles.iter().map(|r| r.as_str()).collect();
+            Err(Invalid::new("image parts", FORM, &got.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn part(role: Role) -> Part {
+        Part { role, sha256: Sha256::of(role.as_str()), size: 1 }
+    }
+
+    #[test]
+    fn only_bootable_sets_of_parts() {
+        use Role::*;
+        assert!(check_parts(vec![part(Rootfs), part(Kernel), part(Modules)]).is_ok());
+        assert!(check_parts(vec![part(Initrd), part(Kernel)]).is_ok());
+        for bad in [
+            vec![],
+            vec![Kernel],
+            vec![Rootfs, Modules],
+            vec![Kernel, Rootfs],
+            vec![Kernel, Kernel, Initrd],
+            vec![Kernel, Initrd, Initrd],
+        ] {
+            assert!(check_parts(bad.iter().map(|r| part(*r)).collect()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn references() {
+        let image: ImageRef = "debian:12.7".parse().unwrap();
+        assert_eq!(image.to_string(), "debian:12.7");
+        assert!("debian".parse::<ImageRef>().is_err() && "a:b:c".parse::<ImageRef>().is_err());
+    }
+}

@@ -1,0 +1,16 @@
+//! Types and pure decisions. No framework, no I/O, no clock of its own: time comes in as a value, so every decision
+//! is tested without a server.
+
+pub mod boot;
+pub mod cmdline;
+pub mod ids;
+pub mod image;
+pub mod lifecycle;
+pub mod node;
+pub mod offer;
+pub mod plan;
+pub mod profile;
+pub mod script;
+pub mod secret;
+
+pub use ids::{Invalid, Mac, Micros, Name, NodeUuid, Sha256};

@@ -1,0 +1,131 @@
+//! A node as the inventory keeps it: what it should be and what it was last seen as.
+
+use super::ids::{Hostname, Invalid, Mac, Micros, Name, NodeUuid, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+/// May this machine boot from us? pending -> admitted or rejected, by a person, the API or a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Admission {
+    /// Seen, not decided: learns nothing but "wait".
+    Pending,
+    /// May boot.
+    Admitted,
+    /// May not.
+    Rejected,
+}
+
+/// What happens with a machine that was never seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmissionPolicy {
+    /// Admitted at once.
+    Auto,
+    /// Pending until somebody approves it or assigns a profile (default).
+    Approve,
+    /// Refused unless the node exists.
+    KnownOnly,
+}
+
+macro_rules! words {
+    ($type:ident, $what:literal, $expected:literal, $($variant:ident = $word:literal),+) => {
+        impl $type {
+            /// The word used in the API, the database and the command line.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl FromStr for $type {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                match text { $($word => Ok(Self::$variant),)+ _ => Err(Invalid::new($what, $expected, text)) }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words!(
+    Admission,
+    "admission",
+    "pending, admitted or rejected",
+    Pending = "pending",
+    Admitted = "admitted",
+    Rejected = "rejected"
+);
+words!(
+    AdmissionPolicy,
+    "admission policy",
+    "auto, approve or known-only",
+    Auto = "auto",
+    Approve = "approve",
+    KnownOnly = "known-only"
+);
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub uuid: NodeUuid,
+    /// May it boot?
+    pub admission: Admission,
+    /// Host name of its second stage.
+    pub hostname: Hostname,
+    /// Assigned profile.
+    pub profile: Option<Name>,
+    /// Boots nothing new.
+    pub maintenance: bool,
+    /// Refused.
+    pub retired: bool,
+    /// SMBIOS type 1.
+    pub manufacturer: String,
+    /// SMBIOS type 1.
+    pub product: String,
+    /// SMBIOS type 1.
+    pub serial: String,
+    /// MAC it booted from last.
+    pub boot_mac: Option<Mac>,
+    /// Present or last boot.
+    pub boot: Option<uuid::Uuid>,
+    /// Hash of the stored inventory.
+    pub inventory_hash: Option<Sha256>,
+    /// First Register.
+    pub first_seen: Micros,
+    /// Anything heard.
+    pub last_seen: Micros,
+}
+
+impl Node {
+    /// A machine never seen before.
+    pub fn new(uuid: NodeUuid, admission: Admission, now: Micros) -> Self {
+        Self {
+            hostname: Hostname::of_node(&uuid),
+            uuid,
+            admission,
+            profile: None,
+            maintenance: false,
+            retired: false,
+            manufacturer: String::new(),
+            product: String::new(),
+            serial: String::new(),
+            boot_mac: None,
+            boot: None,
+            inventory_hash: None,
+            first_seen: now,
+            last_seen: now,
+        }
+    }
+}
+
+/// How a machine that was never seen is received; `None`: refused.
+pub fn admit_unknown(policy: AdmissionPolicy) -> Option<Admission> {
+    match policy {
+        AdmissionPolicy::Auto => Some(Admission::Admitted),
+        AdmissionPolicy::Approve => Some(Admission::Pending),
+        AdmissionPolicy::KnownOnly => None,
+    }
+}

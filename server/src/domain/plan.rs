@@ -1,0 +1,138 @@
+//! The boot plan: everything that decides what a node boots, put together from node, profile and image, with a
+//! content hash from which drift is told. URLs, deadlines and credentials are not part of the hash: they change from
+//! boot to boot without changing what is booted.
+
+use super::cmdline::Cmdline;
+use super::ids::{Hostname, Name, NodeUuid, Sha256};
+use super::image::{Image, ImageRef, Part};
+use super::node::Node;
+use super::profile::{File, Profile};
+
+/// What a node boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Content hash.
+    pub hash: Sha256,
+    /// By which profile.
+    pub profile: Name,
+    /// And revision.
+    pub revision: u32,
+    /// Which image.
+    pub image: ImageRef,
+    /// Its blobs.
+    pub parts: Vec<Part>,
+    /// Image's command line, then the profile's.
+    pub cmdline: Cmdline,
+    /// The node's own.
+    pub hostname: Hostname,
+    /// machine-id(5): 32 hexadecimal digits, the same for the same node for ever.
+    pub machine_id: String,
+    /// Files.
+    pub files: Vec<File>,
+    /// Of root.
+    pub ssh_authorized_keys: Vec<String>,
+    /// Percent of RAM for the writable overlay.
+    pub overlay_percent: u32,
+}
+
+/// Percent of RAM that the writable overlay may take.
+pub const OVERLAY_PERCENT: u32 = 50;
+
+/// Put a plan together.
+pub fn plan(node: &Node, profile: &Profile, image: &Image) -> Plan {
+    let mut plan = Plan {
+        hash: Sha256::of(""),
+        profile: profile.name.clone(),
+        revision: profile.revision,
+        image: image.reference.clone(),
+        parts: image.parts.clone(),
+        cmdline: image.cmdline.join(&profile.spec.cmdline),
+        hostname: node.hostname.clone(),
+        machine_id: machine_id(&node.uuid),
+        files: profile.spec.files.clone(),
+        ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
+        overlay_percent: OVERLAY_PERCENT,
+    };
+    plan.hash = hash(&plan);
+    plan
+}
+
+/// machine-id derived from the node, never from the image. Version and variant bits as systemd sets them.
+pub fn machine_id(uuid: &NodeUuid) -> String {
+    let digest = Sha256::of(format!("higuma machine-id {uuid}"));
+    let mut id: Vec<u8> = digest.as_str().bytes().take(32).collect();
+    id[12] = b'4';
+    id[16] = b'8';
+    String::from_utf8_lossy(&id).into_owned()
+}
+
+fn hash(plan: &Plan) -> Sha256 {
+    let parts: Vec<_> = plan.parts.iter().map(|p| (p.role.as_str(), p.sha256.as_str())).collect();
+    let files: Vec<_> = plan.files.iter().map(|f| (&f.path, f.mode, &f.content)).collect();
+    // A tuple of plain values: serde_json writes it in this order, always.
+    let text = serde_json::json!([
+        1,
+        parts,
+        plan.cmdline.as_str(),
+        plan.hostname.as_str(),
+        plan.machine_id,
+        files,
+        plan.ssh_authorized_keys,
+        plan.overlay_percent
+    ]);
+    Sha256::of(text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::image::{Arch, Role};
+    use crate::domain::node::Admission;
+    use crate::domain::profile::Spec;
+
+    fn fixture() -> (Node, Profile, Image) {
+        let node = Node::new("4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap(), Admission::Admitted, 0);
+        let image = Image {
+            reference: "debian:12".parse().unwrap(),
+            arch: Arch::X86_64,
+            cmdline: "quiet".parse().unwrap(),
+            kernel_release: "6.1".into(),
+            parts: vec![Part { role: Role::Kernel, sha256: Sha256::of("k"), size: 1 }],
+            created: 0,
+        };
+        let spec = Spec {
+            image: image.reference.clone(),
+            cmdline: "console=ttyS0".parse().unwrap(),
+            files: vec![],
+            ssh_authorized_keys: vec![],
+        };
+        (node, Profile { name: "hv".parse().unwrap(), revision: 1, spec, created: 0 }, image)
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_hash_and_each_difference_another() {
+        let (node, profile, image) = fixture();
+        let base = plan(&node, &profile, &image);
+        assert_eq!(base, plan(&node, &profile, &image));
+        assert_eq!(base.cmdline.as_str(), "quiet console=ttyS0");
+        let renamed = Node { hostname: "hv-1".parse().unwrap(), ..node.clone() };
+        let other_cmdline =
+            Profile { spec: Spec { cmdline: Cmdline::default(), ..profile.spec.clone() }, ..profile.clone() };
+        let other_blob =
+            Image { parts: vec![Part { role: Role::Kernel, sha256: Sha256::of("k2"), size: 1 }], ..image.clone() };
+        let next_revision = Profile { revision: 2, ..profile.clone() };
+        assert_ne!(base.hash, plan(&renamed, &profile, &image).hash);
+        assert_ne!(base.hash, plan(&node, &other_cmdline, &image).hash);
+        assert_ne!(base.hash, plan(&node, &profile, &other_blob).hash);
+        // A new revision that says the same boots the same: no drift.
+        assert_eq!(base.hash, plan(&node, &next_revision, &image).hash);
+    }
+
+    #[test]
+    fn machine_ids_are_of_the_node() {
+        let id = machine_id(&fixture().0.uuid);
+        assert_eq!(id.len(), 32);
+        assert!(id.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+}

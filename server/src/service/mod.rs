@@ -1,0 +1,85 @@
+//! Use cases, one a file: each loads records, lets `domain` decide, and stores the outcome in one transaction.
+//! A transport calls these and renders; nothing here knows HTTP or gRPC.
+
+use crate::domain::Micros;
+use crate::domain::node::AdmissionPolicy;
+use crate::domain::secret::Secret;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// What the use cases share; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// State.
+    pub store: Store,
+    /// What the operator chose.
+    pub settings: Arc<Settings>,
+}
+
+/// What the operator chose, as the use cases need it. Times in microseconds.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What happens with a machine never seen.
+    pub admission: AdmissionPolicy,
+    /// A nonce is good for so long.
+    pub offer_ttl: Micros,
+    /// From plan to ReportUp.
+    pub boot_deadline: Micros,
+    /// Sent to the second stage.
+    pub heartbeat_interval: Micros,
+    /// Not heard from for so long: no longer running.
+    pub heartbeat_timeout: Micros,
+    /// Without a profile: power off instead of waiting.
+    pub park_poweroff: bool,
+    /// How often a waiting agent asks.
+    pub poll_interval: Micros,
+    /// Root file systems up to this size (bytes) are embedded in the second stage's initramfs.
+    pub embed_limit: u64,
+    /// Unused blobs younger than this are kept.
+    pub blob_grace: Micros,
+    /// Added to the first stage's kernel command line.
+    pub first_stage_cmdline: crate::domain::cmdline::Cmdline,
+    /// `HOST:PORT` of the agents' gRPC, as nodes reach it; none: the host of the script request with `grpc_port`.
+    pub advertise_grpc: Option<String>,
+    /// `http://HOST:PORT` of the plain listener, as nodes reach it; none: the host of the script request.
+    pub advertise_http: Option<String>,
+    /// Our gRPC port.
+    pub grpc_port: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const SECOND: Micros = 1_000_000;
+        Self {
+            admission: AdmissionPolicy::Approve,
+            offer_ttl: 600 * SECOND,
+            boot_deadline: 900 * SECOND,
+            heartbeat_interval: 60 * SECOND,
+            heartbeat_timeout: 180 * SECOND,
+            park_poweroff: false,
+            poll_interval: 5 * SECOND,
+            embed_limit: 512 << 20,
+            blob_grace: 3600 * SECOND,
+            first_stage_cmdline: crate::domain::cmdline::Cmdline::default(),
+            advertise_grpc: None,
+            advertise_http: None,
+            grpc_port: 8444,
+        }
+    }
+}
+
+impl App {
+    /// The clock: microseconds since 1970 UTC.
+    pub fn now(&self) -> Micros {
+        jiff::Timestamp::now().as_microsecond()
+    }
+}
+
+/// A new secret from the operating system's generator.
+pub fn new_secret() -> Result<Secret> {
+    use rand::TryRng;
+    let mut bytes = [0u8; 32];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(Error::internal)?;
+    Ok(Secret::from_bytes(bytes))
+}
