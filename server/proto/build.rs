@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fds = protox::compile(["proto/agent.proto"], ["proto"])?;
     tonic_prost_build::configure()
         .message_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]")
+        .field_attribute("higuma.agent.v1.File.content", "#[serde(with = \"crate::text\")]")
         .enum_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = \"snake_case\")]")
         .compile_fds(fds)?;
     Ok(())

@@ -10,6 +10,19 @@ pub mod agent {
 pub mod api;
 pub mod steps;
 
+mod text {
+    //! Bytes of a text file as a JSON string, for agents that are shell scripts.
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&String::from_utf8_lossy(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error> {
+        String::deserialize(input).map(String::into_bytes)
+    }
+}
+
 /// Version of [`agent::BootPlan`] that this release writes and understands.
 pub const BOOT_PLAN_VERSION: u32 = 1;
 /// Events of the second stage count from here, so that both stages number theirs without talking to each other.

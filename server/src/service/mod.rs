@@ -1,6 +1,22 @@
 //! Use cases, one a file: each loads records, lets `domain` decide, and stores the outcome in one transaction.
 //! A transport calls these and renders; nothing here knows HTTP or gRPC.
 
+pub mod auth;
+pub mod blobs;
+pub mod boots;
+pub mod events;
+pub mod first_stage;
+pub mod images;
+pub mod nodes;
+pub mod plan;
+pub mod profiles;
+pub mod register;
+pub mod scripts;
+pub mod status;
+pub mod sweep;
+pub mod up;
+pub mod wire;
+
 use crate::domain::Micros;
 use crate::domain::node::AdmissionPolicy;
 use crate::domain::secret::Secret;

@@ -1,0 +1,169 @@
+//! People look at nodes and change what they should be.
+
+use super::{App, boots, wire};
+use crate::domain::lifecycle::Lifecycle;
+use crate::domain::node::{Admission, Node};
+use crate::domain::{Invalid, Name, NodeUuid};
+use crate::error::{Error, Result};
+use crate::store::NodeFilter;
+use higuma_proto::agent::Inventory;
+use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
+
+/// Items of a page, at most, and when nothing is said.
+pub const PAGE_MAX: usize = 500;
+/// See [`PAGE_MAX`].
+pub const PAGE_DEFAULT: usize = 100;
+/// Rows read for one page at most: a rare lifecycle in a large fleet gives a short page and a cursor, never a long wait.
+const SCAN_MAX: usize = 5_000;
+
+/// Which nodes a person wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct NodeQuery {
+    /// With this lifecycle.
+    pub lifecycle: Option<Lifecycle>,
+    /// With this text in UUID, host name, serial, product or MAC.
+    pub text: Option<String>,
+    /// With this profile.
+    pub profile: Option<Name>,
+    /// After this node.
+    pub cursor: Option<NodeUuid>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Limit of a page from what was asked.
+pub fn page_limit(asked: Option<usize>) -> usize {
+    asked.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
+}
+
+/// A page of nodes, in order of UUID.
+pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
+    let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);
+    let limit = page_limit(query.limit);
+    app.store
+        .read(move |tx| {
+            let filter = NodeFilter { text: query.text.filter(|t| !t.is_empty()), profile: query.profile };
+            let (mut items, mut after, mut scanned) = (Vec::new(), query.cursor, 0);
+            loop {
+                let rows = tx.nodes(&filter, after.as_ref(), PAGE_MAX)?;
+                scanned += rows.len();
+                let last_piece = rows.len() < PAGE_MAX;
+                for row in rows {
+                    let summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                    if query.lifecycle.is_none_or(|wanted| summary.lifecycle == wanted.as_str()) {
+                        if items.len() == limit {
+                            return Ok(Page { items, next: after.map(|u| u.to_string()) });
+                        }
+                        items.push(summary);
+                    }
+                    after = Some(row.node.uuid);
+                }
+                if last_piece {
+                    return Ok(Page { items, next: None });
+                }
+                if scanned >= SCAN_MAX {
+                    return Ok(Page { items, next: after.map(|u| u.to_string()) });
+                }
+            }
+        })
+        .await
+}
+
+/// Everything about one node.
+pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
+    let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);
+    app.store
+        .read(move |tx| {
+            let node = tx.node(&uuid)?.ok_or_else(|| not_found(&uuid))?;
+            let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
+            let summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
+            let stored = tx.inventory(&uuid)?;
+            let inventory: Option<Inventory> =
+                stored.as_ref().map(|s| serde_json::from_str(&s.json)).transpose().map_err(Error::internal)?;
+            Ok(NodeDetail {
+                summary,
+                inventory,
+                inventory_hash: stored.map(|s| s.hash.to_string()),
+                neighbours: tx.neighbours(&uuid)?,
+                boot: boot.map(|b| boots::detail(tx, &b)).transpose()?,
+                maintenance: node.maintenance,
+                retired: node.retired,
+            })
+        })
+        .await
+}
+
+/// Change what a node should be. Assigning a profile admits. Errors: what does not parse, a profile that is not
+/// there, a retired node.
+pub async fn patch(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDetail> {
+    let change = Change::parse(patch)?;
+    let key = uuid.clone();
+    app.store
+        .write(move |tx| {
+            let mut node = tx.node(&key)?.ok_or_else(|| not_found(&key))?;
+            if let Some(Some(profile)) = &change.profile
+                && tx.profile(profile)?.is_none()
+            {
+                return Err(Error::NotFound(format!("there is no profile {profile}: see `higuma profile list`")));
+            }
+            change.apply(&mut node)?;
+            tx.put_node(&node)
+        })
+        .await?;
+    show(app, uuid).await
+}
+
+struct Change {
+    admission: Option<Admission>,
+    profile: Option<Option<Name>>,
+    hostname: Option<crate::domain::ids::Hostname>,
+    maintenance: Option<bool>,
+    retired: Option<bool>,
+}
+
+impl Change {
+    fn parse(patch: NodePatch) -> std::result::Result<Self, Invalid> {
+        let profile = match patch.profile.as_deref() {
+            None => None,
+            Some("") => Some(None),
+            Some(name) => Some(Some(name.parse()?)),
+        };
+        Ok(Self {
+            admission: patch.admission.map(|word| word.parse()).transpose()?,
+            profile,
+            hostname: patch.hostname.map(|name| name.parse()).transpose()?,
+            maintenance: patch.maintenance,
+            retired: patch.retired,
+        })
+    }
+
+    fn apply(&self, node: &mut Node) -> Result<()> {
+        if let Some(retired) = self.retired {
+            node.retired = retired;
+        }
+        let wants_boot = matches!(self.profile, Some(Some(_))) || self.admission == Some(Admission::Admitted);
+        if node.retired && wants_boot {
+            return Err(Error::Conflict(format!("node {} is retired: take it back first (retired: false)", node.uuid)));
+        }
+        if let Some(profile) = &self.profile {
+            node.profile.clone_from(profile);
+            if profile.is_some() {
+                node.admission = Admission::Admitted;
+            }
+        }
+        if let Some(admission) = self.admission {
+            node.admission = admission;
+        }
+        if let Some(hostname) = &self.hostname {
+            node.hostname = hostname.clone();
+        }
+        if let Some(maintenance) = self.maintenance {
+            node.maintenance = maintenance;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn not_found(uuid: &NodeUuid) -> Error {
+    Error::NotFound(format!("there is no node {uuid}: see `higuma node list`"))
+}

@@ -1,0 +1,136 @@
+//! What a registered boot may boot now: a plan, or wait, or power off. Asking again is safe: it gives the plan that
+//! holds now.
+
+use super::App;
+use crate::domain::Sha256;
+use crate::domain::boot::{Boot, Phase};
+use crate::domain::node::{Admission, Node};
+use crate::domain::plan::{self, Plan};
+use crate::error::{Error, Result};
+use crate::store::Tx;
+
+/// The answer to GetBootPlan.
+#[derive(Debug, Clone)]
+pub enum PlanAnswer {
+    /// Boot this.
+    Plan(Box<Planned>),
+    /// Ask again after so many seconds.
+    Wait {
+        /// For a person.
+        reason: String,
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// Nothing to boot, and such machines are to be off.
+    PowerOff {
+        /// For a person.
+        reason: String,
+    },
+}
+
+/// A plan for one boot.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The boot as stored.
+    pub boot: Boot,
+    /// Its plan.
+    pub plan: Plan,
+}
+
+/// Plan the boot of a session; `callback` is the hash of the second stage's credential. Errors: the boot has been
+/// ended by a newer one; the database.
+pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanAnswer> {
+    let (id, now, deadline) = (boot.id, app.now(), app.settings.boot_deadline);
+    let answer = app
+        .store
+        .write(move |tx| {
+            let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
+            let mut node = owner(tx, &boot)?;
+            node.last_seen = now;
+            tx.put_node(&node)?;
+            let plan = match find_plan(tx, &node)? {
+                Ok(plan) => plan,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let fresh = boot.phase != Phase::Booting;
+            if boot.phase == Phase::Running || !boot.advance(Phase::Booting) {
+                return Err(Error::Conflict(format!("this boot is {}: it gets no plan any more", boot.phase)));
+            }
+            if fresh {
+                boot.deadline = Some(now + deadline);
+                (boot.failed_step, boot.failed_reason) = (None, None);
+            }
+            boot.callback_hash = Some(callback.clone());
+            boot.profile = Some(plan.profile.clone());
+            boot.revision = Some(plan.revision);
+            boot.image = Some(plan.image.to_string());
+            boot.plan_hash = Some(plan.hash.clone());
+            tx.put_boot(&boot)?;
+            Ok(Ok(Box::new(Planned { boot, plan })))
+        })
+        .await?;
+    Ok(match answer {
+        Ok(planned) => PlanAnswer::Plan(planned),
+        Err(reason) if reason.parks && app.settings.park_poweroff => PlanAnswer::PowerOff { reason: reason.text },
+        Err(reason) => {
+            let retry_after = u32::try_from(app.settings.poll_interval / 1_000_000).unwrap_or(60).max(1);
+            PlanAnswer::Wait { reason: reason.text, retry_after }
+        }
+    })
+}
+
+/// The plan that a boot's node has now, changing nothing (for a node that asks `profile` or `detail` by JSON).
+pub async fn current(app: &App, boot: &Boot) -> Result<Planned> {
+    let id = boot.id;
+    app.store
+        .read(move |tx| {
+            let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
+            let node = owner(tx, &boot)?;
+            match find_plan(tx, &node)? {
+                Ok(plan) => Ok(Planned { boot, plan }),
+                Err(reason) => Err(Error::NotFound(format!("there is no plan yet: {}", reason.text))),
+            }
+        })
+        .await
+}
+
+/// Why there is no plan.
+struct NoPlan {
+    text: String,
+    /// Parked for want of a profile (not: waiting for a person's approval).
+    parks: bool,
+}
+
+fn owner(tx: &mut Tx<'_>, boot: &Boot) -> Result<Node> {
+    let node = tx.node(&boot.node)?;
+    let node = node.ok_or_else(|| Error::internal(format!("boot {} has no node {}", boot.id, boot.node)))?;
+    if node.boot != Some(boot.id) {
+        return Err(Error::Unauthorized("this boot was ended by a newer one of the same node".into()));
+    }
+    Ok(node)
+}
+
+fn find_plan(tx: &mut Tx<'_>, node: &Node) -> Result<std::result::Result<Plan, NoPlan>> {
+    let wait = |text: &str| Ok(Err(NoPlan { text: text.to_owned(), parks: false }));
+    if node.retired {
+        return wait("the node is retired");
+    }
+    match node.admission {
+        Admission::Pending => return wait("the node waits for approval"),
+        Admission::Rejected => return wait("the node was rejected"),
+        Admission::Admitted => {}
+    }
+    if node.maintenance {
+        return wait("the node is in maintenance");
+    }
+    let Some(name) = &node.profile else {
+        return Ok(Err(NoPlan { text: "the node has no profile".to_owned(), parks: true }));
+    };
+    let Some(profile) = tx.profile(name)? else {
+        return wait("the node's profile does not exist any more: assign another");
+    };
+    let Some(image) = tx.image(&profile.spec.image)? else {
+        return wait("the profile's image does not exist any more: import it again or change the profile");
+    };
+    Ok(Ok(plan::plan(node, &profile, &image)))
+}

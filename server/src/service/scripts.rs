@@ -1,0 +1,116 @@
+//! Which script a machine's iPXE gets. A fetched script offers a boot (a nonce, bounded in number and expiring); a
+//! preview offers nothing.
+
+use super::{App, new_secret};
+use crate::domain::cmdline::Cmdline;
+use crate::domain::image::Arch;
+use crate::domain::offer::{OFFERS_PER_NODE, Offer};
+use crate::domain::script::{self, FirstStage, Machine, Script};
+use crate::domain::secret::Secret;
+use crate::domain::{Mac, NodeUuid};
+use crate::error::Result;
+
+/// What a transport needs to render a script.
+#[derive(Debug, Clone)]
+pub struct ScriptAnswer {
+    /// The decision.
+    pub script: Script,
+    /// Why, for people.
+    pub why: String,
+    /// `http://HOST:PORT` of the plain listener, as this machine reaches it.
+    pub http_base: String,
+    /// `HOST:PORT` of the agents' gRPC.
+    pub grpc: String,
+    /// MAC that it booted from.
+    pub mac: Option<Mac>,
+    /// The operator's additions to the first stage's command line.
+    pub cmdline: Cmdline,
+    /// Minted for a first stage; none in a preview.
+    pub nonce: Option<Secret>,
+}
+
+/// The script for `machine`, whose request came to `host` (`HOST:PORT`, the Host header). Offers a boot where the
+/// decision is the first stage. Errors: a host that is none, the database.
+pub async fn script(app: &App, machine: Machine, host: &str) -> Result<ScriptAnswer> {
+    let mut answer = preview(app, machine.clone(), host).await?;
+    if !matches!(answer.script, Script::FirstStage(_)) {
+        return Ok(answer);
+    }
+    let nonce = new_secret()?;
+    let now = app.now();
+    let offer = Offer {
+        nonce_hash: nonce.hash(),
+        node: machine.uuid,
+        mac: machine.mac,
+        http_base: answer.http_base.clone(),
+        created: now,
+        expires: now + app.settings.offer_ttl,
+        bound: None,
+    };
+    app.store.write(move |tx| tx.put_offer(&offer, OFFERS_PER_NODE)).await?;
+    metrics::counter!("higuma_offers_total").increment(1);
+    answer.nonce = Some(nonce);
+    Ok(answer)
+}
+
+/// The same decision, without offering anything.
+pub async fn preview(app: &App, machine: Machine, host: &str) -> Result<ScriptAnswer> {
+    let (http_base, grpc) = addresses(app, host)?;
+    let (uuid, arch) = (machine.uuid.clone(), machine.arch);
+    let (node, stage) = app
+        .store
+        .read(move |tx| {
+            let node = uuid.map(|u| tx.node(&u)).transpose()?.flatten();
+            let stage = arch.map(|a| tx.first_stage(a)).transpose()?.flatten();
+            Ok((node, stage))
+        })
+        .await?;
+    let stage = stage.map(|s| first_stage(&s)).transpose()?;
+    let (script, why) = script::decide(&machine, node.as_ref(), stage.as_ref());
+    Ok(ScriptAnswer {
+        script,
+        why,
+        http_base,
+        grpc,
+        mac: machine.mac,
+        cmdline: app.settings.first_stage_cmdline.clone(),
+        nonce: None,
+    })
+}
+
+/// What a known or unknown node would get, for a person. The MAC is the one that it booted from last.
+pub async fn preview_node(app: &App, uuid: NodeUuid, arch: Arch, host: &str) -> Result<ScriptAnswer> {
+    let key = uuid.clone();
+    let node = app.store.read(move |tx| tx.node(&key)).await?;
+    let mac = node.and_then(|n| n.boot_mac);
+    preview(app, Machine { uuid: Some(uuid), mac, arch: Some(arch) }, host).await
+}
+
+fn first_stage(stored: &higuma_proto::api::FirstStage) -> Result<FirstStage> {
+    Ok(FirstStage {
+        arch: stored.spec.arch.parse()?,
+        kernel: stored.spec.kernel.parse()?,
+        initramfs: stored.spec.initramfs.parse()?,
+    })
+}
+
+/// Addresses under which the machine reaches us: what the operator advertises, else the host that it asked.
+fn addresses(app: &App, host: &str) -> Result<(String, String)> {
+    let settings = &app.settings;
+    let http = match &settings.advertise_http {
+        Some(base) => base.trim_end_matches('/').to_owned(),
+        None => format!("http://{}", script::check_authority(host)?),
+    };
+    let grpc = match &settings.advertise_grpc {
+        Some(authority) => authority.clone(),
+        None => {
+            let host = script::check_authority(host)?;
+            let name = match host.rsplit_once(':') {
+                Some((name, _)) if !host.ends_with(']') => name,
+                _ => host,
+            };
+            format!("{name}:{}", settings.grpc_port)
+        }
+    };
+    Ok((http, grpc))
+}

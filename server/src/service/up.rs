@@ -1,0 +1,92 @@
+//! The second stage says that it is up, and that it still lives.
+
+use super::{App, events};
+use crate::domain::Micros;
+use crate::domain::boot::{Boot, Event, EventState, Phase, clean};
+use crate::error::{Error, Result};
+use higuma_proto::{SECOND_STAGE_SEQ, steps};
+
+/// What the second stage says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Up {
+    /// os-release PRETTY_NAME.
+    pub os: String,
+    /// `uname -r`.
+    pub kernel: String,
+    /// Seconds since its kernel started.
+    pub uptime_seconds: u64,
+    /// Its own events.
+    pub events: Vec<Event>,
+}
+
+/// Seq of the event that the server itself writes for ReportUp: behind all of the second stage's own.
+const UP_SEQ: u32 = SECOND_STAGE_SEQ * 2;
+
+/// Up. Again is a heartbeat. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
+/// interval in seconds.
+pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
+    let (id, now) = (boot.id, app.now());
+    let (os, kernel) = (clean(&up.os, 200), clean(&up.kernel, 100));
+    let done = Event {
+        seq: UP_SEQ,
+        at: now,
+        step: steps::UP.to_owned(),
+        state: EventState::Ok,
+        message: format!("{os}, kernel {kernel}, {} s after its kernel started", up.uptime_seconds),
+    };
+    let first = app
+        .store
+        .write(move |tx| {
+            let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
+            let first = boot.phase != Phase::Running;
+            events::apply(tx, &mut boot, &up.events, now)?;
+            if !boot.advance(Phase::Running) {
+                return Err(Error::Conflict(format!("this boot is {}: it cannot be up", boot.phase)));
+            }
+            if first {
+                boot.up = Some(now);
+                boot.os = Some(os.clone());
+                (boot.failed_step, boot.failed_reason) = (None, None);
+                events::apply(tx, &mut boot, std::slice::from_ref(&done), now)?;
+            }
+            boot.heartbeat = Some(now);
+            tx.put_boot(&boot)?;
+            touch(tx, &boot, now)?;
+            Ok(first)
+        })
+        .await?;
+    if first {
+        tracing::info!(node = %boot.node, boot = %boot.id, "node {} is up", boot.node);
+        metrics::counter!("higuma_boots_total", "outcome" => "up").increment(1);
+    }
+    Ok(interval(app))
+}
+
+/// Still alive. Errors: the boot is not running. Returns the heartbeat interval in seconds.
+pub async fn heartbeat(app: &App, boot: &Boot) -> Result<u32> {
+    let (id, now) = (boot.id, app.now());
+    app.store
+        .write(move |tx| {
+            let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
+            if boot.phase != Phase::Running {
+                return Err(Error::Conflict(format!("this boot is {}, not running: send ReportUp first", boot.phase)));
+            }
+            boot.heartbeat = Some(now);
+            tx.put_boot(&boot)?;
+            touch(tx, &boot, now)
+        })
+        .await?;
+    Ok(interval(app))
+}
+
+fn touch(tx: &mut crate::store::Tx<'_>, boot: &Boot, now: Micros) -> Result<()> {
+    if let Some(mut node) = tx.node(&boot.node)? {
+        node.last_seen = now;
+        tx.put_node(&node)?;
+    }
+    Ok(())
+}
+
+fn interval(app: &App) -> u32 {
+    u32::try_from(app.settings.heartbeat_interval / 1_000_000).unwrap_or(60).max(1)
+}

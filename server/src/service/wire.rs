@@ -1,0 +1,139 @@
+//! From the records of the inside to the messages of the wire; one place, used by gRPC and JSON alike.
+
+use super::App;
+use super::plan::Planned;
+use crate::domain::Micros;
+use crate::domain::boot::{Boot, Event};
+use crate::domain::image::Image;
+use crate::domain::lifecycle;
+use crate::domain::node::Node;
+use crate::domain::profile::Profile;
+use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
+
+/// The plan as an agent gets it: whole URLs, settings, and the boot's deadline.
+pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
+    let Planned { boot, plan } = planned;
+    let left = boot.deadline.unwrap_or(0).saturating_sub(app.now()).max(0) / 1_000_000;
+    agent::BootPlan {
+        version: BOOT_PLAN_VERSION,
+        hash: plan.hash.to_string(),
+        boot_id: boot.id.to_string(),
+        profile: plan.profile.to_string(),
+        revision: plan.revision,
+        image: plan.image.to_string(),
+        parts: plan
+            .parts
+            .iter()
+            .map(|part| agent::Part {
+                role: part.role.to_string(),
+                sha256: part.sha256.to_string(),
+                size: part.size,
+                urls: vec![format!("{}/blobs/{}", boot.http_base, part.sha256)],
+            })
+            .collect(),
+        cmdline: plan.cmdline.to_string(),
+        hostname: plan.hostname.to_string(),
+        machine_id: plan.machine_id.clone(),
+        files: plan
+            .files
+            .iter()
+            .map(|f| agent::File { path: f.path.clone(), mode: f.mode, content: f.content.clone().into_bytes() })
+            .collect(),
+        ssh_authorized_keys: plan.ssh_authorized_keys.clone(),
+        embed_limit_bytes: app.settings.embed_limit,
+        overlay_percent: plan.overlay_percent,
+        deadline_seconds: u32::try_from(left).unwrap_or(u32::MAX),
+        max_attempts: 3,
+        on_failure: "reboot".to_owned(),
+    }
+}
+
+/// A node in a list.
+pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_timeout: Micros) -> api::NodeSummary {
+    let (state, reason) = lifecycle::of_node(node, boot, now, heartbeat_timeout);
+    api::NodeSummary {
+        uuid: node.uuid.to_string(),
+        hostname: node.hostname.to_string(),
+        lifecycle: state.to_string(),
+        reason,
+        admission: node.admission.to_string(),
+        profile: node.profile.as_ref().map(ToString::to_string),
+        manufacturer: node.manufacturer.clone(),
+        product: node.product.clone(),
+        serial: node.serial.clone(),
+        boot_mac: node.boot_mac.as_ref().map(ToString::to_string),
+        step: boot.and_then(|b| b.last_step.clone()),
+        first_seen_us: node.first_seen,
+        last_seen_us: boot.and_then(|b| b.heartbeat).map_or(node.last_seen, |h| h.max(node.last_seen)),
+    }
+}
+
+/// A boot in a list.
+pub fn boot_summary(boot: &Boot) -> api::BootSummary {
+    api::BootSummary {
+        id: boot.id.to_string(),
+        node: boot.node.to_string(),
+        phase: boot.phase.to_string(),
+        profile: boot.profile.as_ref().map(ToString::to_string),
+        revision: boot.revision,
+        image: boot.image.clone(),
+        plan_hash: boot.plan_hash.as_ref().map(ToString::to_string),
+        started_us: boot.started,
+        deadline_us: boot.deadline,
+        up_us: boot.up,
+        heartbeat_us: boot.heartbeat,
+        failed_step: boot.failed_step.clone(),
+        failed_reason: boot.failed_reason.clone(),
+        os: boot.os.clone(),
+    }
+}
+
+/// An event.
+pub fn event(event: &Event) -> agent::Event {
+    agent::Event {
+        seq: event.seq,
+        at_us: event.at,
+        step: event.step.clone(),
+        state: event.state.to_string(),
+        message: event.message.clone(),
+    }
+}
+
+/// An image.
+pub fn image(image: &Image) -> api::Image {
+    api::Image {
+        name: image.reference.name.to_string(),
+        version: image.reference.version.to_string(),
+        arch: image.arch.to_string(),
+        cmdline: image.cmdline.to_string(),
+        kernel_release: image.kernel_release.clone(),
+        parts: image
+            .parts
+            .iter()
+            .map(|p| api::ImagePart { role: p.role.to_string(), sha256: p.sha256.to_string(), size: p.size })
+            .collect(),
+        created_us: image.created,
+        digest: image.digest().to_string(),
+    }
+}
+
+/// A profile, with the number of nodes that it is assigned to.
+pub fn profile(profile: &Profile, nodes: u64) -> api::Profile {
+    api::Profile {
+        spec: api::NewProfile {
+            name: profile.name.to_string(),
+            image: profile.spec.image.to_string(),
+            cmdline: profile.spec.cmdline.to_string(),
+            files: profile
+                .spec
+                .files
+                .iter()
+                .map(|f| api::ProfileFile { path: f.path.clone(), mode: f.mode, content: f.content.clone() })
+                .collect(),
+            ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
+        },
+        revision: profile.revision,
+        created_us: profile.created,
+        nodes,
+    }
+}
