@@ -2,10 +2,10 @@
 //! holds now.
 
 use super::App;
-use crate::domain::Sha256;
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::node::{Admission, Node};
 use crate::domain::plan::{self, Plan};
+use crate::domain::{Micros, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
 
@@ -48,23 +48,11 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             let mut node = owner(tx, &boot)?;
             node.last_seen = now;
             tx.put_node(&node)?;
-            let plan = match find_plan(tx, &node)? {
+            let plan = match begin(tx, &mut boot, &node, now + deadline)? {
                 Ok(plan) => plan,
                 Err(reason) => return Ok(Err(reason)),
             };
-            let fresh = boot.phase != Phase::Booting;
-            if boot.phase == Phase::Running || !boot.advance(Phase::Booting) {
-                return Err(Error::Conflict(format!("this boot is {}: it gets no plan any more", boot.phase)));
-            }
-            if fresh {
-                boot.deadline = Some(now + deadline);
-                (boot.failed_step, boot.failed_reason) = (None, None);
-            }
             boot.callback_hash = Some(callback.clone());
-            boot.profile = Some(plan.profile.clone());
-            boot.revision = Some(plan.revision);
-            boot.image = Some(plan.image.to_string());
-            boot.plan_hash = Some(plan.hash.clone());
             tx.put_boot(&boot)?;
             Ok(Ok(Box::new(Planned { boot, plan })))
         })
@@ -108,6 +96,40 @@ fn owner(tx: &mut Tx<'_>, boot: &Boot) -> Result<Node> {
         return Err(Error::Unauthorized("this boot was ended by a newer one of the same node".into()));
     }
     Ok(node)
+}
+
+/// Put the boot on its way with the plan that holds now; the caller stores the boot. A deadline that runs already is
+/// kept, so that asking again does not move it.
+fn begin(tx: &mut Tx<'_>, boot: &mut Boot, node: &Node, deadline: Micros) -> Result<std::result::Result<Plan, NoPlan>> {
+    let plan = match find_plan(tx, node)? {
+        Ok(plan) => plan,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let fresh = boot.phase != Phase::Booting;
+    if boot.phase == Phase::Running || !boot.advance(Phase::Booting) {
+        return Err(Error::Conflict(format!("this boot is {}: it gets no plan any more", boot.phase)));
+    }
+    if fresh {
+        boot.deadline = Some(deadline);
+        (boot.failed_step, boot.failed_reason) = (None, None);
+    }
+    boot.profile = Some(plan.profile.clone());
+    boot.revision = Some(plan.revision);
+    boot.image = Some(plan.image.to_string());
+    boot.plan_hash = Some(plan.hash.clone());
+    Ok(Ok(plan))
+}
+
+/// For an agent that speaks JSON and says "installed" at once: its boot takes the plan that holds now, if it has none.
+pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, deadline: Micros) -> Result<()> {
+    if boot.phase != Phase::Registered {
+        return Ok(());
+    }
+    let node = owner(tx, boot)?;
+    match begin(tx, boot, &node, deadline)? {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(Error::Conflict(format!("there is no plan yet: {}", reason.text))),
+    }
 }
 
 fn find_plan(tx: &mut Tx<'_>, node: &Node) -> Result<std::result::Result<Plan, NoPlan>> {

@@ -1,6 +1,6 @@
 //! The second stage says that it is up, and that it still lives.
 
-use super::{App, events};
+use super::{App, events, plan};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event, EventState, Phase, clean};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub struct Up {
 /// Seq of the event that the server itself writes for ReportUp: behind all of the second stage's own.
 const UP_SEQ: u32 = SECOND_STAGE_SEQ * 2;
 
-/// Up. Again is a heartbeat. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
+/// Up. Again is a heartbeat. From an agent that speaks JSON (session credential) or from a callback. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
 /// interval in seconds.
 pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
     let (id, now) = (boot.id, app.now());
@@ -39,6 +39,7 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
         .write(move |tx| {
             let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             let first = boot.phase != Phase::Running;
+            plan::begin_if_registered(tx, &mut boot, now)?;
             events::apply(tx, &mut boot, &up.events, now)?;
             if !boot.advance(Phase::Running) {
                 return Err(Error::Conflict(format!("this boot is {}: it cannot be up", boot.phase)));
