@@ -83,3 +83,19 @@ fn answer(mut stream: TcpStream, files: &[(String, Content)]) -> LabResult {
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len())?;
     Ok(stream.write_all(&body)?)
 }
+
+/// What the other tests import: a kernel, an init, and modules with their index.
+#[test]
+fn tiny_is_whole() -> LabResult {
+    let root = images::tiny()?;
+    let indexes = |name: &str| -> LabResult<String> {
+        let release = std::fs::read_dir(root.join("lib/modules"))?.next().context("no modules")??.path();
+        Ok(std::fs::read_to_string(release.join(name))?)
+    };
+    for name in ["loop.ko", "squashfs.ko", "overlay.ko", "virtio_net.ko", "failover.ko"] {
+        assert!(indexes("modules.dep")?.contains(name), "{name} is not in modules.dep");
+    }
+    assert!(indexes("modules.alias")?.contains("virtio_net"));
+    assert!(root.join("sbin/init").is_file() && root.join("bin/udhcpc").exists());
+    Ok(())
+}

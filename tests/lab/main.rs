@@ -1,4 +1,14 @@
 //! The lab's tests: whole servers, virtual machines on real firmware, and a real network. One module a test, named as
-//! the test is: `make lab TEST=boots_at_all`. They must assert on stored state and on consoles, never on timing.
+//! the test is: `make lab TEST=boot_bios`. They must assert on stored state and on consoles, never on timing alone.
 
+mod boot_bios;
+mod boot_large;
+mod boot_uefi;
 mod boots_at_all;
+mod corrupt_blob;
+mod main_way;
+mod neighbours;
+mod never_up;
+mod server_killed;
+mod steps;
+mod two_nodes;

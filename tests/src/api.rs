@@ -15,6 +15,8 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 /// No answer of the API takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// No upload takes longer.
+const UPLOAD: Duration = Duration::from_secs(300);
 /// No JSON answer is larger, bytes.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
@@ -105,6 +107,17 @@ impl Api {
     pub fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&impl Serialize>) -> LabResult<T> {
         let answer = self.send(method, path, body)?;
         parse(method, path, &answer)
+    }
+
+    /// Uploads a file by PUT.
+    pub fn put_file(&self, path: &str, file: &Path) -> LabResult {
+        let body = std::fs::File::open(file).context(format!("opening {}", file.display()))?;
+        let request = self.agent.put(format!("{}{path}", self.base)).config().timeout_global(Some(UPLOAD)).build();
+        let request = request.header("authorization", format!("Bearer {}", self.token));
+        let mut answer = request.content_type("application/octet-stream").send(body).context(format!("PUT {path}"))?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_string().context(format!("PUT {path}"))?;
+        if (200..300).contains(&status) { Ok(()) } else { Err(format!("PUT {path}: status {status}: {body}").into()) }
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> LabResult<T> {

@@ -159,7 +159,7 @@ mod tests {
         let console = Console::default();
         console.lock().feed(b"Kernel panic\n");
         let error = console.wait_for("login:", Duration::from_secs(5), || false);
-        let text = error.map_or_else(|error| error.to_string(), |line| line);
+        let text = error.unwrap_or_else(|error| error.to_string());
         assert!(text.contains("Kernel panic") && text.contains("QEMU has ended"), "{text}");
     }
 }

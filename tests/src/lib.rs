@@ -14,9 +14,11 @@ pub mod programs;
 pub mod proxy;
 pub mod qmp;
 pub mod server;
+pub mod stock;
 pub mod wait;
 
 pub use error::{Context, LabError, LabResult};
 pub use lab::Lab;
 pub use node::{Backend, Firmware, Nic, Node, NodeSpec};
 pub use server::{Server, ServerSpec};
+pub use stock::Stock;

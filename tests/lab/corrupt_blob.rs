@@ -1,0 +1,92 @@
+//! Wrong bytes are refused before they are used: kernel and squashfs before kexec, a streamed squashfs before it is
+//! mounted; of the right size, and cut short. The node says why, and boots once the bytes are right again.
+
+use crate::steps::{TO_REGISTER, TO_RUNNING, boot_id, wait_running};
+use higuma_proto::api::Image;
+use higuma_tests::error::ensure;
+use higuma_tests::images::TINY_UP;
+use higuma_tests::stock::{self, blob_file};
+use higuma_tests::{Context, Lab, LabResult, Node, NodeSpec, Server, ServerSpec, Stock};
+use std::path::Path;
+use std::time::Duration;
+
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    /// One byte in the middle is another.
+    SameSize,
+    /// The last 4 KiB are missing.
+    Truncated,
+}
+
+#[test]
+fn embedded() -> LabResult {
+    refused("512MiB", &["kernel", "rootfs"], "download")
+}
+
+#[test]
+fn streamed() -> LabResult {
+    refused("1MiB", &["rootfs"], "second-stage")
+}
+
+fn refused(embed_limit: &str, roles: &[&str], step: &str) -> LabResult {
+    let lab = Lab::new("corrupt-blob")?;
+    let server = lab.server(ServerSpec::new(&[("embed-limit", embed_limit)])?)?;
+    stock::fill(&server, &[Stock::Tiny])?;
+    let image: Image = server.api()?.call("GET", "/api/v1/images/tiny/lab", None::<&()>)?;
+    let node = lab.node(NodeSpec::new("n1", &server.bootfile()))?;
+    node.power_on()?;
+    lab.wait_node(&server, &node, "the node to register", TO_REGISTER, |detail| detail.boot.is_some())?;
+    node.power_off();
+    for role in roles {
+        let part = image.parts.iter().find(|part| part.role == *role).context(format!("no {role} in the image"))?;
+        let file = blob_file(&server, &part.sha256)?;
+        let good = std::fs::read(&file)?;
+        for damage in [Damage::SameSize, Damage::Truncated] {
+            spoil(&file, &good, damage)?;
+            println!("corrupt_blob: {role}, {damage:?}");
+            refused_once(&lab, &server, &node, step)?;
+            std::fs::write(&file, &good)?;
+        }
+    }
+    // The same node, the right bytes: it was the bytes.
+    let before = server.api()?.node(node.uuid())?.context("the node is gone")?;
+    node.power_on()?;
+    wait_running(&lab, &server, &node, TO_RUNNING, boot_id(&before))?;
+    lab.finish()
+}
+
+fn spoil(file: &Path, good: &[u8], damage: Damage) -> LabResult {
+    let mut bytes = good.to_vec();
+    match damage {
+        Damage::SameSize => {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x20;
+        }
+        Damage::Truncated => bytes.truncate(good.len() - 4096),
+    }
+    Ok(std::fs::write(file, bytes)?)
+}
+
+/// One boot that must not get anywhere: an event of `step` says why, and nothing of the image ran.
+fn refused_once(lab: &Lab, server: &Server, node: &Node, step: &str) -> LabResult {
+    let before = server.api()?.node(node.uuid())?.context("the node is gone")?;
+    server.api()?.assign(node.uuid(), "tiny")?;
+    node.power_on()?;
+    let said = lab.wait_node(server, node, "the node to refuse the bytes", TO_RUNNING, |detail| {
+        let new = boot_id(detail) != boot_id(&before);
+        let events = detail.boot.iter().flat_map(|boot| &boot.events);
+        let mut refusals =
+            events.filter(|event| event.step == step && ["failed", "retry"].contains(&event.state.as_str()));
+        new && refusals.next().is_some()
+    })?;
+    for event in said.boot.iter().flat_map(|boot| &boot.events).filter(|event| event.step == step) {
+        println!("corrupt_blob:   {} {}: {}", event.step, event.state, event.message);
+    }
+    // Time enough for a node that would go on after all.
+    std::thread::sleep(Duration::from_secs(5));
+    ensure(node.console.find_next(TINY_UP).is_none(), "the spoiled image ran")?;
+    let now = server.api()?.node(node.uuid())?.context("the node is gone")?;
+    ensure(now.summary.lifecycle != "running", "the server thinks that the spoiled image runs")?;
+    node.power_off();
+    Ok(())
+}
