@@ -45,7 +45,7 @@ pub struct ModuleIndex {
 struct Module {
     /// Relative to the release's folder, e.g. `kernel/drivers/net/virtio_net.ko`.
     path: String,
-    /// Names of the modules it needs, in no particular order.
+    /// Names of the modules it needs.
     needs: Vec<String>,
 }
 
@@ -122,7 +122,8 @@ impl ModuleIndex {
         for line in dep.lines() {
             let Some((path, needs)) = line.split_once(':') else { continue };
             let Some(name) = name_of(path) else { continue };
-            let needs = needs.split_whitespace().filter_map(name_of).collect();
+            // depmod lists the module to be loaded first last.
+            let needs = needs.split_whitespace().rev().filter_map(name_of).collect();
             index.modules.insert(name, Module { path: path.to_owned(), needs });
         }
         for line in files::text(&index.dir.join("modules.alias"))?.unwrap_or_default().lines() {
