@@ -124,7 +124,9 @@ pub(crate) fn explain(error: &io::Error) -> &'static str {
             "not permitted: CAP_SYS_BOOT is needed; or kernel lockdown (Secure Boot) or kernel.kexec_load_disabled=1 forbids it"
         }
         Some(libc::EBUSY) => "another kexec load or a crash dump is under way; try again",
-        Some(libc::ENOMEM) => "not enough memory: loading holds about three times kernel and initrd together",
+        Some(libc::ENOMEM) => {
+            "not enough memory: loading holds about three times the initrd, and the room that the kernel asks for"
+        }
         Some(libc::EADDRNOTAVAIL) => {
             "no hole in physical memory is large enough for a segment: the initrd is too large for this machine"
         }

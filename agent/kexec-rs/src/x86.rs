@@ -21,6 +21,8 @@ const INIT_SIZE: usize = 0x260;
 /// The header as far as protocol 2.12 goes.
 const HEADER_END: usize = 0x268;
 const SECTOR: u64 = 512;
+/// MAX_ELFCOREHDR_STR_LEN of kexec-bzimage64.c.
+const ELFCOREHDR: usize = 30;
 
 pub(crate) fn is_bzimage(head: &[u8]) -> bool {
     head.get(MAGIC..MAGIC + 4) == Some(b"HdrS")
@@ -71,13 +73,14 @@ pub(crate) fn parse(head: &[u8], file_len: u64) -> Result<KernelInfo, ImageError
             "the compressed kernel lies beyond the image (payload_offset, payload_length)",
         ));
     }
-    // The kernel compares the length with the closing NUL to cmdline_size, hence one byte less.
+    // bzImage64_load compares the length with the closing NUL, and with room for " elfcorehdr=..." whether or not it
+    // is a crash kernel, to cmdline_size. Seen on Linux 6.1: 2047 - 31 bytes are taken, one more is EINVAL.
     let cmdline_size = u32_at(head, CMDLINE_SIZE).ok_or_else(short)?;
     Ok(KernelInfo {
         arch: Arch::X86_64,
         version: version(head, setup_len),
         protocol: Some(protocol),
-        max_cmdline: usize::try_from(cmdline_size).unwrap_or(usize::MAX).saturating_sub(1),
+        max_cmdline: usize::try_from(cmdline_size).unwrap_or(usize::MAX).saturating_sub(1 + ELFCOREHDR),
         init_size: u64::from(u32_at(head, INIT_SIZE).ok_or_else(short)?),
         file_size: file_len,
     })

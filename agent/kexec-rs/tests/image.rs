@@ -62,9 +62,9 @@ fn a_good_bzimage() {
     assert_eq!(info.arch, Arch::X86_64);
     assert_eq!(info.version.as_deref(), Some("6.1.0-56-amd64 (x)"));
     assert_eq!(info.release(), Some("6.1.0-56-amd64"));
-    assert_eq!((info.protocol, info.max_cmdline, info.init_size), (Some(0x020f), 2046, 0x300_0000));
-    info.check_cmdline(&"x".repeat(2046)).unwrap();
-    assert!(info.check_cmdline(&"x".repeat(2047)).unwrap_err().to_string().contains("2047"));
+    assert_eq!((info.protocol, info.max_cmdline, info.init_size), (Some(0x020f), 2016, 0x300_0000));
+    info.check_cmdline(&"x".repeat(2016)).unwrap();
+    assert!(info.check_cmdline(&"x".repeat(2017)).unwrap_err().to_string().contains("2017"));
     assert!(info.check_cmdline("a\0b").unwrap_err().to_string().contains("NUL"));
 }
 
