@@ -2,7 +2,8 @@
 //! mounted; of the right size, and cut short. The node says why, and boots once the bytes are right again.
 
 use crate::steps::{TO_REGISTER, TO_RUNNING, boot_id, wait_running};
-use higuma_proto::api::Image;
+use higuma_proto::api::{Image, NodeDetail};
+use higuma_proto::steps as step;
 use higuma_tests::error::ensure;
 use higuma_tests::images::TINY_UP;
 use higuma_tests::stock::{self, blob_file};
@@ -18,17 +19,26 @@ enum Damage {
     Truncated,
 }
 
+/// Which stage must refuse.
+#[derive(Debug, Clone, Copy)]
+enum Where {
+    /// Before kexec: an event of the download says why.
+    FirstStage,
+    /// Before the mount. It has no credential to report with; its console says why.
+    SecondStage,
+}
+
 #[test]
 fn embedded() -> LabResult {
-    refused("512MiB", &["kernel", "rootfs"], "download")
+    refused("512MiB", &["kernel", "rootfs"], Where::FirstStage)
 }
 
 #[test]
 fn streamed() -> LabResult {
-    refused("1MiB", &["rootfs"], "second-stage")
+    refused("1MiB", &["rootfs"], Where::SecondStage)
 }
 
-fn refused(embed_limit: &str, roles: &[&str], step: &str) -> LabResult {
+fn refused(embed_limit: &str, roles: &[&str], stage: Where) -> LabResult {
     let lab = Lab::new("corrupt-blob")?;
     let server = lab.server(ServerSpec::new(&[("embed-limit", embed_limit)])?)?;
     stock::fill(&server, &[Stock::Tiny])?;
@@ -44,7 +54,7 @@ fn refused(embed_limit: &str, roles: &[&str], step: &str) -> LabResult {
         for damage in [Damage::SameSize, Damage::Truncated] {
             spoil(&file, &good, damage)?;
             println!("corrupt_blob: {role}, {damage:?}");
-            refused_once(&lab, &server, &node, step)?;
+            refused_once(&lab, &server, &node, stage)?;
             std::fs::write(&file, &good)?;
         }
     }
@@ -67,26 +77,38 @@ fn spoil(file: &Path, good: &[u8], damage: Damage) -> LabResult {
     Ok(std::fs::write(file, bytes)?)
 }
 
-/// One boot that must not get anywhere: an event of `step` says why, and nothing of the image ran.
-fn refused_once(lab: &Lab, server: &Server, node: &Node, step: &str) -> LabResult {
+/// One boot that must not get anywhere: the refusal is stored or shown, and nothing of the image ran.
+fn refused_once(lab: &Lab, server: &Server, node: &Node, stage: Where) -> LabResult {
     let before = server.api()?.node(node.uuid())?.context("the node is gone")?;
     server.api()?.assign(node.uuid(), "tiny")?;
     node.power_on()?;
-    let said = lab.wait_node(server, node, "the node to refuse the bytes", TO_RUNNING, |detail| {
-        let new = boot_id(detail) != boot_id(&before);
-        let events = detail.boot.iter().flat_map(|boot| &boot.events);
-        let mut refusals =
-            events.filter(|event| event.step == step && ["failed", "retry"].contains(&event.state.as_str()));
-        new && refusals.next().is_some()
-    })?;
-    for event in said.boot.iter().flat_map(|boot| &boot.events).filter(|event| event.step == step) {
-        println!("corrupt_blob:   {} {}: {}", event.step, event.state, event.message);
+    match stage {
+        Where::FirstStage => {
+            let said = lab.wait_node(server, node, "an event that refuses the bytes", TO_RUNNING, |detail| {
+                boot_id(detail) != boot_id(&before) && refusal(detail).is_some()
+            })?;
+            println!("corrupt_blob:   {}", refusal(&said).unwrap_or_default());
+        }
+        Where::SecondStage => {
+            let line = node.wait_for("rootfs", TO_RUNNING)?;
+            println!("corrupt_blob:   {line}");
+            println!("corrupt_blob:   {}", node.wait_for("wrong bytes", TO_RUNNING)?);
+        }
     }
     // Time enough for a node that would go on after all.
     std::thread::sleep(Duration::from_secs(5));
-    ensure(node.console.find_next(TINY_UP).is_none(), "the spoiled image ran")?;
+    ensure(!node.console.has(TINY_UP), "the spoiled image ran")?;
     let now = server.api()?.node(node.uuid())?.context("the node is gone")?;
+    ensure(boot_id(&now) != boot_id(&before), "no new boot was stored")?;
     ensure(now.summary.lifecycle != "running", "the server thinks that the spoiled image runs")?;
     node.power_off();
     Ok(())
+}
+
+/// The message of the download's refusal.
+fn refusal(detail: &NodeDetail) -> Option<String> {
+    let events = detail.boot.iter().flat_map(|boot| &boot.events);
+    let mut refusals =
+        events.filter(|event| event.step == step::DOWNLOAD && ["failed", "retry"].contains(&event.state.as_str()));
+    refusals.next().map(|event| event.message.clone())
 }
