@@ -1,0 +1,216 @@
+//! The helper that stays in the running system: tells the server once that the system is up, then a heartbeat at the interval
+//! that the server says, until SIGTERM. It holds the callback credential of this one boot and nothing else.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use higuma_proto::agent::{Event, ReportUpRequest};
+use higuma_proto::steps::UP;
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::client::{Address, Client};
+use crate::console::say;
+use crate::explain;
+use crate::journal::{State, now_us};
+use crate::steps::{backoff, clock, jittered};
+
+/// What the second stage leaves for this helper (mode 600).
+pub const FILE: &str = "/run/higuma/callback.json";
+/// The image's init must have taken over within this.
+const INIT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+pub struct CallbackFile {
+    /// `HOST:PORT` of the server's gRPC listener.
+    pub grpc: String,
+    /// This boot.
+    pub boot_id: String,
+    /// Callback credential, 64 hex digits.
+    pub credential: String,
+    /// Our certificate authority, PEM.
+    pub ca_pem: String,
+    /// The DNS name in the server's certificate.
+    pub server_name: String,
+    /// A clock before this is wrong, seconds since 1970 UTC.
+    pub not_before: i64,
+    /// To be sent with the report.
+    pub events: Vec<Event>,
+}
+
+/// Reports, then sends heartbeats until SIGTERM (exit code 0).
+pub fn run(file: &Path, after_init: Option<&str>) -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(before) = after_init {
+        // Started by PID 1 before it became the image's init: a session of its own, so that no console kills it.
+        let _ = nix::unistd::setsid();
+        if !wait_for_init(before) {
+            say(UP, "the image's init did not take over: nothing is reported");
+            return ExitCode::FAILURE;
+        }
+    }
+    let text = match std::fs::read(file) {
+        Ok(text) => text,
+        Err(e) => {
+            say(UP, &format!("cannot read {}: {e}", file.display()));
+            return ExitCode::FAILURE;
+        }
+    };
+    // The parser's message could quote the credential: only the place is told.
+    let Ok(callback) = serde_json::from_slice::<CallbackFile>(&text) else {
+        say(UP, &format!("{} is not what was expected", file.display()));
+        return ExitCode::FAILURE;
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            say(UP, &format!("cannot start: {e}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(async {
+        let Ok(mut term) = signal(SignalKind::terminate()) else { return ExitCode::FAILURE };
+        tokio::select! {
+            _ = term.recv() => ExitCode::SUCCESS,
+            why = talk(callback) => {
+                say(UP, &why);
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+/// Runs for ever; returns only why it cannot.
+async fn talk(callback: CallbackFile) -> String {
+    let address = Address { grpc: callback.grpc, ca_pem: callback.ca_pem, server_name: callback.server_name };
+    let client = match Client::new(&address, &callback.credential) {
+        Ok(client) => client,
+        Err(why) => return why,
+    };
+    if now_us() / 1_000_000 < callback.not_before {
+        // Without it TLS fails for ever; as root it works, and otherwise the report says what is wrong.
+        let _ = clock::set(callback.not_before);
+    }
+    let mut interval = report(&client, callback.events).await;
+    let mut failures = 0u32;
+    loop {
+        tokio::time::sleep(jittered(interval)).await;
+        match client.heartbeat(uptime()).await {
+            Ok(answer) => {
+                failures = 0;
+                interval = seconds(answer.heartbeat_seconds);
+            }
+            Err(status) => {
+                failures = failures.saturating_add(1);
+                if failures == 1 {
+                    say(UP, &format!("no heartbeat reached the server: {}", explain::status(&status)));
+                }
+            }
+        }
+    }
+}
+
+/// Tries until the server has it; gives the interval of the heartbeats.
+async fn report(client: &Client, mut events: Vec<Event>) -> Duration {
+    let began = Instant::now();
+    let os = os_name(Path::new("/"));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    let seq = events.iter().map(|e| e.seq).max().unwrap_or(0).max(higuma_proto::SECOND_STAGE_SEQ).saturating_add(1);
+    events.push(Event {
+        seq,
+        at_us: now_us(),
+        step: UP.to_owned(),
+        state: State::Ok.word().to_owned(),
+        message: format!("{os}, kernel {kernel}, {} s after its start", uptime()),
+    });
+    let mut failures = 0u32;
+    loop {
+        let message = ReportUpRequest {
+            os: os.clone(),
+            kernel: kernel.clone(),
+            uptime_seconds: uptime(),
+            events: events.clone(),
+        };
+        match client.up(message).await {
+            Ok(answer) => {
+                say(UP, &format!("ok: {os}, kernel {kernel} ({:.1} s)", began.elapsed().as_secs_f32()));
+                return seconds(answer.heartbeat_seconds);
+            }
+            Err(status) => {
+                failures = failures.saturating_add(1);
+                say(UP, &format!("retry: {}", explain::status(&status)));
+                tokio::time::sleep(jittered(backoff(Duration::from_secs(1), failures))).await;
+            }
+        }
+    }
+}
+
+/// The server's interval, within reason.
+fn seconds(interval: u32) -> Duration {
+    Duration::from_secs(u64::from(interval.clamp(1, 3_600)))
+}
+
+fn uptime() -> u64 {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    text.split('.').next().and_then(|s| s.parse().ok()).unwrap_or(0)
+}
+
+/// PRETTY_NAME of os-release(5).
+fn os_name(root: &Path) -> String {
+    let text = ["etc/os-release", "usr/lib/os-release"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(root.join(path)).ok())
+        .unwrap_or_default();
+    text.lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .map(|name| name.trim().trim_matches(['"', '\'']).to_owned())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// `DEVICE:INODE` of the program that a process runs.
+pub fn program_of(process: &str) -> Option<String> {
+    let meta = std::fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    Some(format!("{}:{}", meta.dev(), meta.ino()))
+}
+
+/// Waits until PID 1 runs another program than `before`, which is how the image's init shows.
+fn wait_for_init(before: &str) -> bool {
+    let end = Instant::now() + INIT_PATIENCE;
+    while Instant::now() < end {
+        if program_of("1").is_some_and(|now| now != before) {
+            // A moment for an init that ends at once: the kernel would panic, and nothing must be reported.
+            std::thread::sleep(Duration::from_secs(3));
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    false
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_is_named_as_it_names_itself() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(os_name(root.path()), "unknown");
+        std::fs::create_dir_all(root.path().join("usr/lib")).unwrap();
+        std::fs::write(
+            root.path().join("usr/lib/os-release"),
+            "NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
+        )
+        .unwrap();
+        assert_eq!(os_name(root.path()), "Debian GNU/Linux 12 (bookworm)");
+    }
+
+    #[test]
+    fn intervals_stay_within_reason() {
+        assert_eq!(seconds(0), Duration::from_secs(1));
+        assert_eq!(seconds(u32::MAX), Duration::from_secs(3_600));
+    }
+}

@@ -1,0 +1,45 @@
+//! Names of chassis types (SMBIOS 3.7, 7.4.1, table 17).
+
+/// The name of a type byte; bit 7 (lock present) is ignored.
+pub fn name(raw: u8) -> &'static str {
+    const NAMES: &[&str] = &[
+        "",
+        "other",
+        "",
+        "desktop",
+        "low profile desktop",
+        "pizza box",
+        "mini tower",
+        "tower",
+        "portable",
+        "laptop",
+        "notebook",
+        "hand held",
+        "docking station",
+        "all in one",
+        "sub notebook",
+        "space-saving",
+        "lunch box",
+        "main server chassis",
+        "expansion chassis",
+        "sub chassis",
+        "bus expansion chassis",
+        "peripheral chassis",
+        "RAID chassis",
+        "rack mount chassis",
+        "sealed-case PC",
+        "multi-system chassis",
+        "compact PCI",
+        "advanced TCA",
+        "blade",
+        "blade enclosure",
+        "tablet",
+        "convertible",
+        "detachable",
+        "IoT gateway",
+        "embedded PC",
+        "mini PC",
+        "stick PC",
+    ];
+    NAMES.get(usize::from(raw & 0x7f)).copied().unwrap_or("")
+}

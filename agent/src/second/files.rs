@@ -1,0 +1,177 @@
+//! What makes the root file system this node's: hostname, machine-id, networks, keys, the profile's files, and the callback
+//! helper. The last word is the profile's: its files are written over ours.
+
+use std::io;
+
+use higuma_proto::agent::Event;
+
+use super::handover::Handover;
+use super::systemd;
+use super::tree::Tree;
+use crate::callback::CallbackFile;
+
+/// Where systemd looks for units of the machine.
+const UNITS: &str = "/etc/systemd/system";
+
+/// Whether the image is run by systemd: its init leads there.
+pub fn runs_systemd(tree: &Tree, init: &str) -> bool {
+    tree.final_name(init).as_deref() == Some("systemd")
+}
+
+/// Writes everything; gives what could not be written, in words. `events` travel with the callback.
+pub fn write_all(
+    tree: &Tree,
+    handover: &Handover,
+    site: (&str, &str),
+    systemd: bool,
+    events: Vec<Event>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut note = |what: &str, outcome: io::Result<()>| {
+        if let Err(e) = outcome {
+            problems.push(format!("{what}: {e}"));
+        }
+    };
+    note("identity", identity(tree, handover));
+    if systemd {
+        note("networks", networks(tree, handover));
+        note("units", units(tree));
+    }
+    note("name servers", resolv_conf(tree, handover));
+    note("authorized keys", authorized_keys(tree, &handover.plan.ssh_authorized_keys));
+    for file in &handover.plan.files {
+        note(&file.path, tree.write(&file.path, file.mode, &file.content));
+    }
+    note("callback", callback(tree, handover, site, events));
+    problems
+}
+
+fn identity(tree: &Tree, handover: &Handover) -> io::Result<()> {
+    let plan = &handover.plan;
+    if !plan.hostname.is_empty() {
+        tree.write("/etc/hostname", 0o644, format!("{}\n", plan.hostname).as_bytes())?;
+        if !tree.exists("/etc/hosts") {
+            let hosts = format!("127.0.0.1 localhost\n127.0.1.1 {}\n::1 localhost ip6-localhost\n", plan.hostname);
+            tree.write("/etc/hosts", 0o644, hosts.as_bytes())?;
+        }
+    }
+    if plan.machine_id.len() == 32 && plan.machine_id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        tree.write("/etc/machine-id", 0o444, format!("{}\n", plan.machine_id).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn networks(tree: &Tree, handover: &Handover) -> io::Result<()> {
+    if !tree.exists("/usr/lib/systemd/systemd-networkd") && !tree.exists("/lib/systemd/systemd-networkd") {
+        return Ok(());
+    }
+    for mac in &handover.macs {
+        let boot = handover.boot_mac.as_ref().is_none_or(|boot| boot == mac);
+        if let Some(text) = systemd::network(mac, boot) {
+            let name = mac.replace(':', "");
+            tree.write(&format!("/etc/systemd/network/10-higuma-{name}.network"), 0o644, text.as_bytes())?;
+        }
+    }
+    let enable = |wants: &str, unit: &str| {
+        let target = format!("/lib/systemd/system/{unit}");
+        if tree.exists(&target) { tree.symlink(&format!("{UNITS}/{wants}/{unit}"), &target) } else { Ok(()) }
+    };
+    enable("multi-user.target.wants", "systemd-networkd.service")?;
+    enable("sockets.target.wants", "systemd-networkd.socket")
+}
+
+fn units(tree: &Tree) -> io::Result<()> {
+    let texts =
+        [("higuma-up.service", systemd::up_unit()), ("higuma-ssh-host-keys.service", systemd::host_keys_unit())];
+    for (unit, text) in texts {
+        tree.write(&format!("{UNITS}/{unit}"), 0o644, text.as_bytes())?;
+        tree.symlink(&format!("{UNITS}/multi-user.target.wants/{unit}"), &format!("{UNITS}/{unit}"))?;
+    }
+    Ok(())
+}
+
+/// Only where nothing of the image would do it.
+fn resolv_conf(tree: &Tree, handover: &Handover) -> io::Result<()> {
+    let empty = !tree.exists("/etc/resolv.conf") || tree.read("/etc/resolv.conf", 1)?.is_empty();
+    let resolved =
+        ["/usr/lib/systemd/systemd-resolved", "/lib/systemd/systemd-resolved"].iter().any(|p| tree.exists(p));
+    if handover.resolv_conf.is_empty() || resolved || !empty {
+        return Ok(());
+    }
+    tree.write("/etc/resolv.conf", 0o644, handover.resolv_conf.as_bytes())
+}
+
+fn authorized_keys(tree: &Tree, keys: &[String]) -> io::Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    tree.folder("/root", 0o700)?;
+    tree.folder("/root/.ssh", 0o700)?;
+    let lines: String = keys.iter().map(|key| format!("{}\n", key.lines().next().unwrap_or_default())).collect();
+    tree.write("/root/.ssh/authorized_keys", 0o600, lines.as_bytes())
+}
+
+fn callback(
+    tree: &Tree,
+    handover: &Handover,
+    (ca_pem, server_name): (&str, &str),
+    events: Vec<Event>,
+) -> io::Result<()> {
+    let file = CallbackFile {
+        grpc: handover.grpc.clone(),
+        boot_id: handover.plan.boot_id.clone(),
+        credential: handover.callback.clone(),
+        ca_pem: ca_pem.to_owned(),
+        server_name: server_name.to_owned(),
+        not_before: handover.made_at_us / 1_000_000,
+        events,
+    };
+    tree.folder(systemd::RUN, 0o755)?;
+    tree.write(&format!("{}/callback.json", systemd::RUN), 0o600, &serde_json::to_vec(&file)?)?;
+    let agent = std::fs::read("/proc/self/exe")?;
+    tree.write(&format!("{}/agent", systemd::RUN), 0o755, &agent)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use higuma_proto::agent::{BootPlan, File};
+
+    use super::*;
+    use crate::decide::Way;
+
+    #[test]
+    fn a_node_gets_its_own_files_and_the_profile_has_the_last_word() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        tree.write("/usr/lib/systemd/systemd-networkd", 0o755, b"").unwrap();
+        tree.write("/lib/systemd/system/systemd-networkd.service", 0o644, b"").unwrap();
+        let plan = BootPlan {
+            hostname: "node-1".to_owned(),
+            machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            boot_id: "b".to_owned(),
+            ssh_authorized_keys: vec!["ssh-ed25519 AAAA me\nssh-rsa sneaked".to_owned()],
+            files: vec![
+                File { path: "/etc/hostname".to_owned(), mode: 0o600, content: b"mine\n".to_vec() },
+                File { path: "/../etc/passwd".to_owned(), mode: 0o600, content: Vec::new() },
+            ],
+            ..BootPlan::default()
+        };
+        let mut handover = Handover::of(&plan, Way::Embedded, &"d".repeat(64), "s:1", None, Vec::new());
+        handover.macs = vec!["52:54:00:00:00:01".to_owned()];
+        let problems = write_all(&tree, &handover, ("PEM", "x.higuma.internal"), true, Vec::new());
+        assert_eq!(problems.len(), 1, "only the dishonest path: {problems:?}");
+        let read = |path: &str| std::fs::read_to_string(root.path().join(path)).unwrap();
+        assert_eq!(read("etc/hostname"), "mine\n");
+        assert_eq!(read("etc/machine-id"), "0123456789abcdef0123456789abcdef\n");
+        assert_eq!(read("root/.ssh/authorized_keys"), "ssh-ed25519 AAAA me\n");
+        assert!(read("etc/systemd/network/10-higuma-525400000001.network").contains("DHCP=yes"));
+        let wants = root.path().join("etc/systemd/system/multi-user.target.wants");
+        assert!(wants.join("higuma-up.service").symlink_metadata().is_ok());
+        assert!(wants.join("systemd-networkd.service").symlink_metadata().is_ok());
+        let callback = root.path().join("run/higuma/callback.json");
+        assert_eq!(std::fs::metadata(callback).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

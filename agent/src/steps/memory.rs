@@ -1,0 +1,64 @@
+//! Decides, before anything is downloaded, how the root file system travels, and refuses what cannot fit. The decision
+//! itself is in [`crate::decide`].
+
+use std::time::Duration;
+
+use higuma_proto::agent::BootPlan;
+
+use super::{Done, Policy, Step, StepError};
+use crate::decide::{Sizes, Way, decide};
+use crate::memory::{self, mib};
+
+/// The memory step.
+pub struct Check<'p> {
+    /// What is to be booted.
+    pub plan: &'p BootPlan,
+    /// Size of this agent's binary, bytes.
+    pub agent: u64,
+}
+
+impl Step for Check<'_> {
+    /// `None`: the image has no root file system of its own (kernel and initrd only).
+    type Output = Option<Way>;
+
+    fn policy(&self) -> Policy {
+        Policy {
+            step: higuma_proto::steps::MEMORY,
+            deadline: Duration::from_secs(5),
+            attempts: 1,
+            pause: Duration::from_secs(1),
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Done<Option<Way>>, StepError> {
+        let memory = memory::now().map_err(StepError::last)?;
+        let size = |role: &str| self.plan.parts.iter().filter(|p| p.role == role).map(|p| p.size).sum::<u64>();
+        let (kernel, rootfs) = (size("kernel"), size("rootfs"));
+        if rootfs == 0 {
+            let needed = kexec_rs::memory_needed(kernel, size("initrd"));
+            if needed > memory.available {
+                return Err(StepError::last(format!(
+                    "loading kernel and initrd needs {}, {} is available: use a smaller image or more memory",
+                    mib(needed),
+                    mib(memory.available)
+                )));
+            }
+            let message = format!(
+                "kernel and initrd only: loading needs {}, {} is available",
+                mib(needed),
+                mib(memory.available)
+            );
+            return Ok(Done { value: None, message });
+        }
+        let sizes = Sizes {
+            kernel,
+            others: size("modules") + self.agent,
+            rootfs,
+            embed_limit: self.plan.embed_limit_bytes,
+            total: memory.total,
+            available: memory.available,
+        };
+        let (way, message) = decide(&sizes).map_err(StepError::last)?;
+        Ok(Done { value: Some(way), message })
+    }
+}

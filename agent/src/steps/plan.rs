@@ -1,0 +1,142 @@
+//! Asks what to boot until there is an answer. Waiting has no end of its own: a node without a profile waits for a person.
+//! A plan that this agent cannot carry out is refused here, before anything is downloaded.
+
+use std::time::{Duration, Instant};
+
+use higuma_proto::agent::get_boot_plan_response::Answer;
+use higuma_proto::agent::{BootPlan, Park};
+use higuma_proto::steps::PLAN;
+
+use super::{StepError, backoff, jittered, register};
+use crate::bootargs::is_secret;
+use crate::client::Client;
+use crate::explain;
+use crate::journal::{Journal, State};
+
+/// What the server decided.
+pub enum Decision {
+    /// Boot this.
+    Boot(Box<BootPlan>),
+    /// Power the machine off.
+    Off(String),
+}
+
+/// Waits until the server decides; an error means that this session is over.
+pub async fn wait_for(client: &Client, callback_sha256: &str, journal: &Journal) -> Result<Decision, StepError> {
+    let began = Instant::now();
+    journal.record(PLAN, State::Started, "");
+    let mut told = String::new();
+    let mut tell = |line: String| {
+        if line != told {
+            journal.info(PLAN, &line);
+            told = line;
+        }
+    };
+    let mut failures = 0u32;
+    loop {
+        let pause = match client.boot_plan(callback_sha256.to_owned()).await.map(|answer| answer.answer) {
+            Ok(Some(Answer::Plan(plan))) => {
+                if let Err(why) = check(&plan) {
+                    journal.record(PLAN, State::Failed, &why);
+                    return Err(StepError::again(why));
+                }
+                let seconds = began.elapsed().as_secs_f32();
+                let what = format!(
+                    "profile {} revision {}, image {}, {} part(s) ({seconds:.1} s)",
+                    plan.profile,
+                    plan.revision,
+                    plan.image,
+                    plan.parts.len()
+                );
+                journal.record(PLAN, State::Ok, &what);
+                return Ok(Decision::Boot(Box::new(plan)));
+            }
+            Ok(Some(Answer::Wait(wait))) => {
+                failures = 0;
+                tell(format!("waiting: {}", wait.reason));
+                Duration::from_secs(u64::from(wait.retry_after_seconds.clamp(1, 3_600)))
+            }
+            Ok(Some(Answer::Park(Park { reason, action }))) if action == "poweroff" => {
+                journal.record(PLAN, State::Ok, &format!("park: {reason}"));
+                return Ok(Decision::Off(reason));
+            }
+            Ok(Some(Answer::Park(park))) => {
+                tell(format!("parked: {} (the action {:?} is not known: waiting)", park.reason, park.action));
+                Duration::from_secs(60)
+            }
+            Ok(None) => {
+                tell("the server's answer was empty: is this agent older than the server?".to_owned());
+                Duration::from_secs(30)
+            }
+            Err(status) if register::is_refusal(status.code()) => {
+                let why = format!("the server refused: {}", explain::status(&status));
+                journal.record(PLAN, State::Failed, &why);
+                return Err(StepError::last(why));
+            }
+            Err(status) => {
+                failures = failures.saturating_add(1);
+                tell(format!("no answer: {}", explain::status(&status)));
+                backoff(Duration::from_secs(1), failures)
+            }
+        };
+        tokio::time::sleep(jittered(pause)).await;
+    }
+}
+
+/// Whether this agent can carry the plan out; if not, why.
+fn check(plan: &BootPlan) -> Result<(), String> {
+    if plan.version != higuma_proto::BOOT_PLAN_VERSION {
+        return Err(format!(
+            "the plan has version {}, this agent knows {}: build the first stage anew with this release",
+            plan.version,
+            higuma_proto::BOOT_PLAN_VERSION
+        ));
+    }
+    for part in &plan.parts {
+        if !is_secret(&part.sha256) {
+            return Err(format!("the plan's sha256 of the {} is not 64 hex digits", part.role));
+        }
+        if part.size == 0 {
+            return Err(format!("the plan's {} is empty", part.role));
+        }
+    }
+    let count = |role: &str| plan.parts.iter().filter(|p| p.role == role).count();
+    if count("kernel") != 1 {
+        return Err(format!("the plan has {} kernels, expected one", count("kernel")));
+    }
+    if let Some(twice) = ["initrd", "modules", "rootfs"].iter().find(|role| count(role) > 1) {
+        return Err(format!("the plan has more than one {twice}"));
+    }
+    if count("rootfs") == 1 && count("modules") == 0 {
+        return Err("the plan has a rootfs but no modules for it".to_owned());
+    }
+    if count("rootfs") == 0 && count("initrd") == 0 {
+        return Err("the plan has neither a rootfs nor an initrd".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use higuma_proto::agent::Part;
+
+    use super::*;
+
+    fn plan(roles: &[&str]) -> BootPlan {
+        let part = |role: &&str| Part { role: (*role).to_owned(), sha256: "a".repeat(64), size: 1, urls: Vec::new() };
+        BootPlan { version: 1, parts: roles.iter().map(part).collect(), ..BootPlan::default() }
+    }
+
+    #[test]
+    fn only_complete_plans_are_carried_out() {
+        assert!(check(&plan(&["kernel", "modules", "rootfs"])).is_ok());
+        assert!(check(&plan(&["kernel", "initrd"])).is_ok());
+        for bad in [&["modules", "rootfs"][..], &["kernel"], &["kernel", "rootfs"], &["kernel", "kernel", "initrd"]] {
+            assert!(check(&plan(bad)).is_err(), "{bad:?}");
+        }
+        assert!(check(&BootPlan { version: 2, ..plan(&["kernel", "initrd"]) }).is_err_and(|e| e.contains("version 2")));
+        let mut broken = plan(&["kernel", "initrd"]);
+        broken.parts.iter_mut().for_each(|p| p.sha256 = "../../etc".to_owned());
+        assert!(check(&broken).is_err());
+    }
+}
