@@ -13,15 +13,13 @@ use std::time::{Duration, Instant};
 use lldp_parser::Frame;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::announce::{self, Word};
 use super::port::{GROUPS, OpenPort, PortInfo, enumerate};
 use super::table::Table;
-use super::{Options, PortStatus, Snapshot, announce};
+use super::{Options, PortStatus, Snapshot};
 
 /// How often sysfs is looked at for ports and links that came or went.
 const SCAN_EVERY: Duration = Duration::from_millis(500);
-/// When hello is said after a link came up, again while nobody was heard: the first may be lost in a switch whose port
-/// does not forward yet.
-const HELLO_AT: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
 /// Frames taken from one port before the others have their turn.
 const BATCH: usize = 64;
 /// The pause after a full batch, so that a flood of LLDP costs a few percent of one CPU.
@@ -132,11 +130,25 @@ impl State {
     }
 }
 
-/// A port that is listened on, and how often hello was said there.
+/// A port that is listened on, how much of [`announce::SCRIPT`] was said there, and when the next word is due.
 struct Watched {
     port: OpenPort,
-    opened: Instant,
-    hellos: usize,
+    said: usize,
+    due: Instant,
+}
+
+impl Watched {
+    /// Says the next word. The pause before the one after it counts from now, so that a goodbye and a hello never leave
+    /// together, however late this thread runs.
+    fn say(&mut self, word: Word, now: Instant) -> Result<(), String> {
+        self.said += 1;
+        if let Some((pause, _)) = announce::SCRIPT.get(self.said) {
+            self.due = now + *pause;
+        }
+        let info = &self.port.info;
+        let frame = announce::say(word, &info.name, info.mac).map_err(|error| error.to_string())?;
+        self.port.send(&frame)
+    }
 }
 
 struct Worker {
@@ -156,25 +168,25 @@ impl Worker {
                 self.scan(now);
                 next_scan = now + SCAN_EVERY;
             }
-            self.say_hello(now);
+            let next_word = self.speak(now);
             let flooded = self.receive_all(&mut buffer);
             self.shared.lock().table.expire(Instant::now());
             self.shared.changed.notify_all();
             if flooded {
                 thread::sleep(FLOOD_PAUSE);
             }
-            if self.wait(next_scan) {
+            if self.wait(next_word.map_or(next_scan, |word| word.min(next_scan))) {
                 break;
             }
         }
         if self.options.fast_start {
-            for watched in self.open.values() {
-                let _ = announce::goodbye(watched.port.info.mac).map(|frame| watched.port.send(&frame));
+            for watched in self.open.values_mut().filter(|watched| watched.said > 0) {
+                let _ = watched.say(Word::Goodbye, Instant::now());
             }
         }
     }
 
-    /// Sleeps until a frame comes or it is time to scan; `true` when it is time to end.
+    /// Sleeps until a frame comes or `until`; `true` when it is time to end.
     fn wait(&self, until: Instant) -> bool {
         let timeout = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
@@ -192,7 +204,7 @@ impl Worker {
         let (found, errors) = enumerate(&self.options.sysfs, self.options.interfaces.as_deref());
         let mut state = self.shared.lock();
         self.open.retain(|name, watched| {
-            let stays = found.iter().any(|port| *port == watched.port.info);
+            let stays = found.contains(&watched.port.info);
             if !stays {
                 state.table.forget(name);
             }
@@ -224,35 +236,33 @@ impl Worker {
                 if let Some(status) = state.ports.get_mut(&name) {
                     status.error = None;
                 }
-                open.insert(name, Watched { port, opened: now, hellos: 0 });
+                open.insert(name, Watched { port, said: 0, due: now });
             }
             Err(error) => state.fail(&name, error),
         }
     }
 
-    /// Says hello where it is time to. The scan's rhythm is fine enough for the repetitions.
-    fn say_hello(&mut self, now: Instant) {
+    /// Says what is due on ports that have heard nobody; tells when the next word is.
+    fn speak(&mut self, now: Instant) -> Option<Instant> {
         if !self.options.fast_start {
-            return;
+            return None;
         }
+        let mut state = self.shared.lock();
+        let mut soonest = None;
         for (name, watched) in &mut self.open {
-            let due = HELLO_AT.get(watched.hellos).is_some_and(|after| now >= watched.opened + *after);
-            if !due {
-                continue;
-            }
-            watched.hellos += 1;
-            let mut state = self.shared.lock();
             if state.table.has(name) {
                 continue;
             }
-            let mac = watched.port.info.mac;
-            for frame in [announce::goodbye(mac), announce::hello(name, mac)] {
-                let sent = frame.map_err(|error| error.to_string()).and_then(|frame| watched.port.send(&frame));
-                if let Err(error) = sent {
+            if let Some((_, word)) = announce::SCRIPT.get(watched.said).filter(|_| watched.due <= now) {
+                if let Err(error) = watched.say(*word, now) {
                     state.fail(name, error);
                 }
             }
+            if watched.said < announce::SCRIPT.len() {
+                soonest = Some(soonest.map_or(watched.due, |other: Instant| other.min(watched.due)));
+            }
         }
+        soonest
     }
 
     /// Takes what has come; `true` when a port still has more.
