@@ -22,7 +22,8 @@ pub struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
-    /// Only this interface, of any kind; may be given several times [default: all physical Ethernet ports]
+    /// Only this interface, of any kind; may be given several times [default: all physical Ethernet ports;
+    /// where there is none, as in a container, all veth]
     #[arg(long, value_name = "NAME")]
     pub interface: Vec<String>,
     /// Send nothing: only listen (switches speak every 30 s as a rule)
@@ -35,7 +36,7 @@ pub struct Args {
 pub enum Format {
     /// For people.
     Table,
-    /// For programs: one object with a list of ports, each with its neighbours.
+    /// For programs: a list of neighbours.
     Json,
 }
 
@@ -56,11 +57,15 @@ pub fn run(args: Args) -> ExitCode {
     };
     let seen = listener.wait_first(args.wait);
     let text = match args.output {
-        Format::Table => table(&seen, args.wait),
-        Format::Json => json(&seen),
+        Format::Table if seen.neighbours.is_empty() => String::new(),
+        Format::Table => table(&seen) + "\n",
+        Format::Json => json(&seen) + "\n",
     };
     // A closed pipe (`| head`) is not worth a message.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    for note in notes(&seen, args.wait) {
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
     let heard = !seen.neighbours.is_empty();
     let listened = seen.ports.iter().any(|port| port.link && port.error.is_none());
     match (heard, listened) {
@@ -87,90 +92,75 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(time))
 }
 
+/// The shape of `-o json`: a field is added when there is more to tell, never renamed.
 #[derive(Serialize)]
 struct Report<'a> {
-    ports: Vec<PortReport<'a>>,
-}
-
-#[derive(Serialize)]
-struct PortReport<'a> {
     interface: &'a str,
     mac: &'a str,
-    link: bool,
-    error: Option<&'a str>,
-    neighbours: Vec<NeighbourReport<'a>>,
-}
-
-#[derive(Serialize)]
-struct NeighbourReport<'a> {
+    system_name: &'a str,
     chassis_id: &'a str,
     chassis_id_type: &'a str,
     port_id: &'a str,
     port_id_type: &'a str,
-    ttl: u32,
     port_description: &'a str,
-    system_name: &'a str,
     system_description: &'a str,
     management_addresses: &'a [String],
     /// `null`: not told.
     pvid: Option<u32>,
+    ttl: u32,
 }
 
-fn of<'a>(seen: &'a Snapshot, port: &PortStatus) -> Vec<&'a Neighbour> {
-    seen.neighbours.iter().filter(|neighbour| neighbour.interface == port.interface).collect()
-}
-
-fn json(seen: &Snapshot) -> String {
-    let ports = seen.ports.iter().map(|port| PortReport {
-        interface: &port.interface,
-        mac: &port.mac,
-        link: port.link,
-        error: port.error.as_deref(),
-        neighbours: of(seen, port).into_iter().map(NeighbourReport::from).collect(),
-    });
-    serde_json::to_string_pretty(&Report { ports: ports.collect() }).unwrap_or_else(|error| error.to_string())
-}
-
-impl<'a> From<&'a Neighbour> for NeighbourReport<'a> {
+impl<'a> From<&'a Neighbour> for Report<'a> {
     fn from(it: &'a Neighbour) -> Self {
         Self {
+            interface: &it.interface,
+            mac: &it.mac,
+            system_name: &it.system_name,
             chassis_id: &it.chassis_id,
             chassis_id_type: &it.chassis_id_type,
             port_id: &it.port_id,
             port_id_type: &it.port_id_type,
-            ttl: it.ttl,
             port_description: &it.port_description,
-            system_name: &it.system_name,
             system_description: &it.system_description,
             management_addresses: &it.management_addresses,
             pvid: (it.pvid != 0).then_some(it.pvid),
+            ttl: it.ttl,
         }
     }
 }
 
-const HEADER: [&str; 7] = ["INTERFACE", "NEIGHBOUR", "CHASSIS", "PORT", "DESCRIPTION", "VLAN", "MANAGEMENT"];
+fn json(seen: &Snapshot) -> String {
+    let list: Vec<Report<'_>> = seen.neighbours.iter().map(Report::from).collect();
+    serde_json::to_string_pretty(&list).unwrap_or_else(|error| error.to_string())
+}
 
-fn table(seen: &Snapshot, waited: Duration) -> String {
-    let mut rows = vec![HEADER.map(str::to_owned)];
-    let mut notes = Vec::new();
-    for port in &seen.ports {
-        let found = of(seen, port);
-        rows.extend(found.iter().map(|it| row(it)));
+/// What is to say about ports without a neighbour, one line each.
+fn notes(seen: &Snapshot, waited: Duration) -> Vec<String> {
+    let note = |port: &PortStatus| {
         let name = &port.interface;
         match &port.error {
-            Some(error) if name.is_empty() => notes.push(error.clone()),
-            Some(error) => notes.push(format!("{name}: {error}")),
-            None if !port.link => notes.push(format!("{name}: no link (or the interface is down)")),
-            None if found.is_empty() => notes.push(format!("{name}: nobody was heard within {waited:?}")),
-            None => {}
+            Some(error) if name.is_empty() => Some(error.clone()),
+            Some(error) => Some(format!("{name}: {error}")),
+            None if !port.link => Some(format!("{name}: no link, or the interface is down")),
+            None if !seen.neighbours.iter().any(|it| it.interface == *name) => {
+                Some(format!("{name}: nobody was heard within {waited:?}"))
+            }
+            None => None,
         }
-    }
+    };
+    let mut notes: Vec<String> = seen.ports.iter().filter_map(note).collect();
     if seen.ports.is_empty() {
-        notes.push("no physical Ethernet port found; name one with --interface".to_owned());
+        notes.push("no Ethernet port found; name one with --interface".to_owned());
     }
-    let mut lines = if rows.len() > 1 { align(&rows) } else { Vec::new() };
-    lines.extend(notes);
-    lines.join("\n")
+    notes
+}
+
+const HEADER: [&str; 7] = ["INTERFACE", "NEIGHBOUR", "CHASSIS", "PORT", "DESCRIPTION", "VLAN", "MANAGEMENT"];
+
+fn table(seen: &Snapshot) -> String {
+    let mut rows = vec![HEADER.map(str::to_owned)];
+    rows.extend(seen.neighbours.iter().map(row));
+    align(&rows).join("\n")
 }
 
 fn row(it: &Neighbour) -> [String; 7] {
@@ -237,20 +227,26 @@ mod tests {
     fn a_table_for_people() {
         let expected = "\
 INTERFACE  NEIGHBOUR  CHASSIS            PORT         DESCRIPTION  VLAN  MANAGEMENT
-eth0       leaf-07    02:5a:00:00:00:01  Ethernet1/7  -            10    192.0.2.1, 2001:db8::1
-eth1: no link (or the interface is down)
-eth2: broken
-eth3: nobody was heard within 5s";
-        assert_eq!(table(&seen(), Duration::from_secs(5)), expected);
+eth0       leaf-07    02:5a:00:00:00:01  Ethernet1/7  -            10    192.0.2.1, 2001:db8::1";
+        assert_eq!(table(&seen()), expected);
+    }
+
+    #[test]
+    fn ports_without_neighbours_are_explained() {
+        let waited = Duration::from_secs(5);
+        let expected = ["eth1: no link, or the interface is down", "eth2: broken", "eth3: nobody was heard within 5s"];
+        assert_eq!(notes(&seen(), waited), expected);
+        assert_eq!(notes(&Snapshot::default(), waited).len(), 1);
     }
 
     #[test]
     fn json_for_programs() {
-        let report: serde_json::Value = serde_json::from_str(&json(&seen())).unwrap();
-        assert_eq!(report["ports"][0]["neighbours"][0]["port_id"], "Ethernet1/7");
-        assert_eq!(report["ports"][0]["neighbours"][0]["pvid"], 10);
-        assert_eq!(report["ports"][2]["error"], "broken");
-        assert_eq!(report["ports"][3]["neighbours"], serde_json::json!([]));
+        let list: serde_json::Value = serde_json::from_str(&json(&seen())).unwrap();
+        assert_eq!(list.as_array().unwrap().len(), 1);
+        assert_eq!(list[0]["interface"], "eth0");
+        assert_eq!(list[0]["port_id"], "Ethernet1/7");
+        assert_eq!(list[0]["pvid"], 10);
+        assert_eq!(json(&Snapshot::default()), "[]");
     }
 
     #[test]

@@ -253,10 +253,9 @@ impl Worker {
             if state.table.has(name) {
                 continue;
             }
-            if let Some((_, word)) = announce::SCRIPT.get(watched.said).filter(|_| watched.due <= now) {
-                if let Err(error) = watched.say(*word, now) {
-                    state.fail(name, error);
-                }
+            let word = announce::SCRIPT.get(watched.said).filter(|_| watched.due <= now);
+            if let Some(Err(error)) = word.map(|(_, word)| watched.say(*word, now)) {
+                state.fail(name, error);
             }
             if watched.said < announce::SCRIPT.len() {
                 soonest = Some(soonest.map_or(watched.due, |other: Instant| other.min(watched.due)));

@@ -18,7 +18,8 @@ pub use listener::Listener;
 /// What to listen on, and whether to speak.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// These interfaces only, of any kind; `None`: every physical Ethernet port, also one that appears later.
+    /// These interfaces only, of any kind; `None`: every physical Ethernet port, also one that appears later; and
+    /// where there is none at all, as in a container, every veth.
     pub interfaces: Option<Vec<String>>,
     /// Send the pair of LLDPDUs that makes most switches answer within a second; else only listen (30 s as a rule).
     pub fast_start: bool,

@@ -48,22 +48,43 @@ pub(super) fn enumerate(sysfs: &Path, named: Option<&[String]>) -> (Vec<PortInfo
     let mut ports = Vec::new();
     for name in names.into_iter().take(MAX_PORTS) {
         match read_port(&class, &name) {
-            Ok(Some(_)) if named.is_none() && !is_physical(&class.join(&name)) => {}
             Ok(Some(port)) => ports.push(port),
-            Ok(None) if named.is_none() => {}
-            Ok(None) => errors.push((name, "not an Ethernet interface".to_owned())),
-            Err(_) if named.is_none() => {} // it went away while we looked
-            Err(error) => errors.push((name, error)),
+            Err(error) if named.is_some() => errors.push((name, error)),
+            Ok(None) if named.is_some() => errors.push((name, "not an Ethernet interface".to_owned())),
+            // Of another kind, or gone while we looked.
+            Ok(None) | Err(_) => {}
         }
+    }
+    if named.is_none() {
+        let kind = |port: &PortInfo| kind(&class.join(&port.name));
+        let wanted = if ports.iter().any(|port| kind(port) == Kind::Physical) { Kind::Physical } else { Kind::Veth };
+        ports.retain(|port| kind(port) == wanted);
     }
     (ports, errors)
 }
 
-/// A function of a real device, and not a virtual function of one (its cable is that of the physical function), not
-/// wireless.
-fn is_physical(folder: &Path) -> bool {
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// A function of a real device, and not a virtual function of one (its cable is that of the physical function), not
+    /// wireless.
+    Physical,
+    /// One end of a virtual cable: of no type of its own, and linked to another interface.
+    Veth,
+    /// Bridges, bonds, VLANs, taps, ...: others see the cable below them.
+    Other,
+}
+
+fn kind(folder: &Path) -> Kind {
     let has = |entry: &str| folder.join(entry).exists();
-    has("device") && !has("device/physfn") && !has("phy80211") && !has("wireless")
+    let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    if has("device") {
+        let virtual_function = has("device/physfn");
+        let wireless = has("phy80211") || has("wireless");
+        return if virtual_function || wireless { Kind::Other } else { Kind::Physical };
+    }
+    let typed = text("uevent").contains("DEVTYPE=") || has("tun_flags") || has("bridge") || has("bonding");
+    let linked = has("iflink") && text("iflink") != text("ifindex");
+    if linked && !typed { Kind::Veth } else { Kind::Other }
 }
 
 fn read_port(class: &Path, name: &str) -> Result<Option<PortInfo>, String> {
@@ -142,7 +163,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A sysfs with one interface per line: name, type, address, carrier (`-`: unreadable), entries that exist.
+    /// A sysfs with one interface per line: name, type, address, carrier (`-`: unreadable), folders that exist and
+    /// files with text.
     fn sysfs(interfaces: &[(&str, &str, &str, &str, &[&str])]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (number, (name, kind, address, carrier, entries)) in interfaces.iter().enumerate() {
@@ -155,7 +177,10 @@ mod tests {
                 fs::write(folder.join("carrier"), format!("{carrier}\n")).unwrap();
             }
             for entry in *entries {
-                fs::create_dir_all(folder.join(entry)).unwrap();
+                match entry.split_once('=') {
+                    Some((file, text)) => fs::write(folder.join(file), format!("{text}\n")).unwrap(),
+                    None => fs::create_dir_all(folder.join(entry)).unwrap(),
+                }
             }
         }
         root
@@ -170,7 +195,7 @@ mod tests {
         ("wlan0", "1", "02:00:00:00:00:04", "1", &["device", "phy80211"]),
         ("ib0", "32", "80:00:00:00:fe:80:00:00", "1", &["device"]),
         ("br0", "1", "02:00:00:00:00:05", "1", &["bridge"]),
-        ("veth0", "1", "02:00:00:00:00:06", "1", &[]),
+        ("veth0", "1", "02:00:00:00:00:06", "1", &["iflink=77"]),
     ];
 
     #[test]
@@ -181,6 +206,18 @@ mod tests {
         assert_eq!(found, [("eno1", 2, true), ("eno2", 3, false), ("eno3", 4, false)]);
         assert_eq!(ports.first().unwrap().mac.to_string(), "02:00:00:00:00:01");
         assert!(errors.is_empty());
+    }
+
+    #[test]
+    fn a_container_has_only_virtual_cables() {
+        let root = sysfs(&[
+            ("eth0", "1", "02:00:00:00:00:01", "1", &["iflink=9", "uevent=INTERFACE=eth0"]),
+            ("eth0.10", "1", "02:00:00:00:00:01", "1", &["iflink=1", "uevent=DEVTYPE=vlan"]),
+            ("dummy0", "1", "02:00:00:00:00:02", "1", &["iflink=3"]),
+            ("tap0", "1", "02:00:00:00:00:03", "1", &["iflink=4", "tun_flags=0x1002"]),
+        ]);
+        let (ports, _) = enumerate(root.path(), None);
+        assert_eq!(ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["eth0"]);
     }
 
     #[test]
