@@ -1,44 +1,119 @@
 //! State, on SQLite or PostgreSQL: the only code that names diesel. It keeps and finds records of `domain`; it decides
 //! nothing. Everything that is written goes through [`Store::write`], one transaction a call.
 
+mod blobs;
+mod boots;
+mod connection;
+mod events;
+mod images;
+mod inventory;
+mod nodes;
+mod offers;
+mod people;
+mod postgres;
+mod profiles;
+mod schema;
+mod sqlite;
 mod tx;
+mod url;
 
-pub use tx::{NodeCount, NodeFilter, NodeRow, StoredInventory, Tx};
+pub use inventory::StoredInventory;
+pub use nodes::{NodeCount, NodeFilter, NodeRow};
+pub use tx::Tx;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use connection::Manager;
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{Pool, PooledConnection};
 
 /// A handle on the database; cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
 
 impl Store {
-    /// Open `sqlite:PATH` or `postgres://...`, and migrate it to this release's schema.
-    pub fn open(_url: &str) -> Result<Self> {
-        todo!()
+    /// Open `sqlite:PATH` (made when it is not there) or `postgres://...`, and migrate it to this release's schema.
+    /// Blocks; no runtime is needed. Errors: `BadRequest` for another form of URL, otherwise why it could not be
+    /// opened, in `Internal`; a password is in none of them.
+    pub fn open(url: &str) -> Result<Self> {
+        let backend = match url::parse(url)? {
+            url::Target::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(&path)?),
+            url::Target::Postgres(url) => Backend::Postgres(postgres::Postgres::open(&url)?),
+        };
+        Ok(Self { backend })
     }
 
     /// One transaction: all of `f` or nothing, durable when this returns. Transactions are serializable: SQLite has one
     /// writer thread that commits in groups; on PostgreSQL `f` is run again after a serialization failure, so it must
-    /// have no effect outside of `tx`.
-    pub async fn write<T, F>(&self, _f: F) -> Result<T>
+    /// have no effect outside of `tx`. An error from `f` rolls back, and so does a statement that failed, even when `f`
+    /// drops its error. Errors: `Unavailable` when the database is lost or busy for longer than some seconds.
+    /// It runs to its end also when the caller goes away.
+    pub async fn write<T, F>(&self, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     {
-        todo!()
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(f).await,
+            Backend::Postgres(postgres) => postgres.write(f).await,
+        }
     }
 
-    /// A consistent read beside the writers.
-    pub async fn read<T, F>(&self, _f: F) -> Result<T>
+    /// A consistent read beside the writers: one snapshot for all of `f`, which cannot write.
+    pub async fn read<T, F>(&self, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        todo!()
+        let (pool, begin) = match &self.backend {
+            Backend::Sqlite(sqlite) => (sqlite.readers(), "BEGIN"),
+            Backend::Postgres(postgres) => (postgres.pool(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        };
+        let pool = pool.clone();
+        blocking(move || {
+            let mut conn = connection_of(&pool)?;
+            conn.batch_execute(begin).map_err(|e| tx::statement_error(&"begin of a read", e).0)?;
+            let (result, _) = tx::attempt(&mut conn, f);
+            // If this fails, the pool finds the connection broken before it is used again.
+            let _ = conn.batch_execute("ROLLBACK");
+            result
+        })
+        .await
     }
 
     /// "sqlite" or "postgres".
     pub fn backend(&self) -> &'static str {
-        todo!()
+        match &self.backend {
+            Backend::Sqlite(_) => "sqlite",
+            Backend::Postgres(_) => "postgres",
+        }
     }
+
+    /// For people: "SQLite 3.50.4" or "PostgreSQL 15.14 (Debian ...)". Asks the database: good as a check that it is
+    /// there.
+    pub async fn version(&self) -> Result<String> {
+        self.read(|tx| tx.version()).await
+    }
+}
+
+/// A connection from the pool; waits some seconds at most.
+fn connection_of(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>> {
+    pool.get().map_err(|error| {
+        tracing::warn!(%error, "no connection to the database");
+        Error::Unavailable(
+            "the database cannot be reached or is busy (the server's log says more): try again".to_owned(),
+        )
+    })
+}
+
+/// Run `f` where it may block.
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(f).await.map_err(Error::internal)?
 }

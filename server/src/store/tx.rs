@@ -1,259 +1,183 @@
-//! What can be done within a transaction.
+//! A transaction: runs statements and turns their errors into ours. What can be done within one is in the files named
+//! after the subjects (nodes.rs, boots.rs, ...). A transaction in which a statement failed is never committed.
 
-use crate::domain::boot::Phase;
-use crate::domain::boot::{Boot, Event};
-use crate::domain::image::{Arch, Image, ImageRef};
-use crate::domain::lifecycle::Desired;
-use crate::domain::node::Node;
-use crate::domain::offer::Offer;
-use crate::domain::profile::Profile;
-use crate::domain::{Mac, Micros, Name, NodeUuid, Sha256};
-use crate::error::Result;
-use higuma_proto::agent::Neighbour;
-use higuma_proto::api::FirstStage;
-use uuid::Uuid;
+use super::connection::AnyConnection;
+use crate::error::{Error, Result};
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind as Kind;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
 
 /// A transaction.
 pub struct Tx<'a> {
-    _conn: std::marker::PhantomData<&'a mut ()>,
+    conn: &'a mut AnyConnection,
+    failure: Option<Failure>,
 }
 
-/// A node with its present boot, as lists need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeRow {
-    /// The node.
-    pub node: Node,
-    /// Its present or last boot.
-    pub boot: Option<Boot>,
+/// How the first statement that failed did so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// By other transactions at the same time: again, it may succeed.
+    Clash,
+    /// Otherwise.
+    Other,
 }
 
-/// Which nodes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeFilter {
-    /// Part of UUID, host name, serial, product or MAC (case-insensitive substring; `%` and `_` are plain characters).
-    pub text: Option<String>,
-    /// With this profile.
-    pub profile: Option<Name>,
+/// A statement that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("database, {doing}")]
+struct StatementError {
+    doing: String,
+    source: diesel::result::Error,
 }
 
-/// How many nodes share what decides their lifecycle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeCount {
-    /// Desired.
-    pub desired: Desired,
-    /// Phase of the present boot.
-    pub phase: Option<Phase>,
-    /// Heard from after the cut-off.
-    pub alive: bool,
-    /// Nodes.
-    pub count: u64,
+/// A stored value that this release does not understand.
+#[derive(Debug, thiserror::Error)]
+#[error("database, table {table}, row {key}: {problem}")]
+struct StoredValueError {
+    table: &'static str,
+    key: String,
+    problem: String,
 }
 
-/// An inventory as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredInventory {
-    /// SHA-256 over `json`.
-    pub hash: Sha256,
-    /// The message as JSON.
-    pub json: String,
-    /// When it was reported.
-    pub at: Micros,
+/// Our error for a failed statement, and what kind of failure it was. `what`: the thing it was about.
+pub(super) fn statement_error(what: &dyn Display, error: diesel::result::Error) -> (Error, Failure) {
+    let busy =
+        || Error::Unavailable("the database is busy with other changes of the same things: try again".to_owned());
+    let lost = || Error::Unavailable("the connection to the database was lost: try again".to_owned());
+    if let diesel::result::Error::DatabaseError(kind, info) = &error {
+        let message = info.message();
+        match kind {
+            Kind::UniqueViolation => return (Error::Conflict(format!("{what} is there already")), Failure::Clash),
+            Kind::ForeignKeyViolation | Kind::RestrictViolation => {
+                let problem = "it refers to something that is not there, or something there still refers to it";
+                return (Error::Conflict(format!("{what}: {problem}")), Failure::Other);
+            }
+            Kind::SerializationFailure => return (busy(), Failure::Clash),
+            _ if message.starts_with("deadlock detected") => return (busy(), Failure::Clash),
+            Kind::ClosedConnection | Kind::UnableToSendCommand => {
+                tracing::warn!(error = %message.trim(), "the connection to the database was lost");
+                return (lost(), Failure::Other);
+            }
+            _ if message.contains("terminating connection") || message.contains("server closed the connection") => {
+                tracing::warn!(error = %message.trim(), "the connection to the database was lost");
+                return (lost(), Failure::Other);
+            }
+            _ if message.contains("database is locked") || message.starts_with("canceling statement due to") => {
+                return (busy(), Failure::Other);
+            }
+            _ if message.contains("disk is full") => {
+                let words = "the database's disk is full: make room on it".to_owned();
+                return (Error::Unavailable(words), Failure::Other);
+            }
+            _ => {}
+        }
+    }
+    (Error::internal(StatementError { doing: what.to_string(), source: error }), Failure::Other)
 }
 
-#[allow(unused_variables, clippy::todo)]
+/// Run `f` within the transaction that is open on `conn`; a panic becomes an error. `Some`: the transaction must be
+/// rolled back because of a statement, whatever `f` made of it (the result is an error then, too).
+pub(super) fn attempt<T>(
+    conn: &mut AnyConnection,
+    f: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+) -> (Result<T>, Option<Failure>) {
+    let mut tx = Tx { conn, failure: None };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&mut tx)));
+    let result = result.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::internal(format!("a transaction panicked and was rolled back: {words}")))
+    });
+    let result = match (result, tx.failure) {
+        (Ok(_), Some(_)) => Err(Error::internal("a statement of the transaction failed and its error was dropped")),
+        (result, _) => result,
+    };
+    (result, tx.failure)
+}
+
 impl Tx<'_> {
-    // --- nodes ---
-    /// By name.
-    pub fn node(&mut self, uuid: &NodeUuid) -> Result<Option<Node>> {
-        todo!()
-    }
-    /// Insert or replace.
-    pub fn put_node(&mut self, node: &Node) -> Result<()> {
-        todo!()
-    }
-    /// In order of UUID, after the cursor, with their present boots.
-    pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
-        todo!()
-    }
-    /// For counting by lifecycle: grouped in the database. `alive_since`: heartbeats (or ReportUp) after it count.
-    pub fn node_counts(&mut self, alive_since: Micros) -> Result<Vec<NodeCount>> {
-        todo!()
-    }
-    /// Replace the node's list of MAC addresses.
-    pub fn set_macs(&mut self, node: &NodeUuid, macs: &[Mac]) -> Result<()> {
-        todo!()
-    }
-    /// Nodes that reported this MAC (indexed).
-    pub fn nodes_by_mac(&mut self, mac: &Mac) -> Result<Vec<NodeUuid>> {
-        todo!()
-    }
-    /// Replace the inventory.
-    pub fn put_inventory(&mut self, node: &NodeUuid, inventory: &StoredInventory) -> Result<()> {
-        todo!()
-    }
-    /// The last inventory.
-    pub fn inventory(&mut self, node: &NodeUuid) -> Result<Option<StoredInventory>> {
-        todo!()
-    }
-    /// Replace the neighbours (each stored as columns interface, chassis_id, port_id, system_name and the whole as JSON).
-    pub fn put_neighbours(&mut self, node: &NodeUuid, neighbours: &[Neighbour], at: Micros) -> Result<()> {
-        todo!()
-    }
-    /// Its neighbours, by interface.
-    pub fn neighbours(&mut self, node: &NodeUuid) -> Result<Vec<Neighbour>> {
-        todo!()
+    /// Run one statement. `what` names the thing it is about: "node 4c4c...".
+    pub(super) fn run<T>(
+        &mut self,
+        what: impl Display,
+        statement: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        statement(self.conn).map_err(|error| {
+            let (error, failure) = statement_error(&what, error);
+            self.failure.get_or_insert(failure);
+            error
+        })
     }
 
-    // --- offers ---
-    /// Insert, and keep only the newest `keep` unbound ones of the same node (or of the same MAC when it has no node).
-    pub fn put_offer(&mut self, offer: &Offer, keep: usize) -> Result<()> {
-        todo!()
+    pub(super) fn version(&mut self) -> Result<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            version: String,
+        }
+        let row: Row = self.run("version", |conn| match conn {
+            AnyConnection::Sqlite(c) => {
+                diesel::sql_query("SELECT 'SQLite ' || sqlite_version() AS version").get_result(c)
+            }
+            AnyConnection::Postgres(c) => {
+                let sql = "SELECT 'PostgreSQL ' || current_setting('server_version') AS version";
+                diesel::sql_query(sql).get_result(c)
+            }
+        })?;
+        Ok(row.version)
     }
-    /// By hash of the nonce.
-    pub fn offer(&mut self, nonce_hash: &Sha256) -> Result<Option<Offer>> {
-        todo!()
-    }
-    /// Bind to a credential and a boot.
-    pub fn bind_offer(&mut self, nonce_hash: &Sha256, credential_hash: &Sha256, boot: Uuid) -> Result<()> {
-        todo!()
-    }
-    /// Remove unbound ones that expired before `before`, and bound ones whose boot has ended before it; at most `limit`.
-    pub fn expire_offers(&mut self, before: Micros, limit: usize) -> Result<usize> {
-        todo!()
+}
+
+/// A row of a table, for errors about what is in it.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) table: &'static str,
+    pub(super) key: &'a dyn Display,
+}
+
+impl Row<'_> {
+    /// A stored text as what it stands for.
+    pub(super) fn parse<T>(self, column: &str, text: &str) -> Result<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        text.parse().map_err(|e| self.bad(format!("column {column} holds {text:?}: {e}")))
     }
 
-    // --- boots ---
-    /// Insert or replace.
-    pub fn put_boot(&mut self, boot: &Boot) -> Result<()> {
-        todo!()
-    }
-    /// By id.
-    pub fn boot(&mut self, id: Uuid) -> Result<Option<Boot>> {
-        todo!()
-    }
-    /// By hash of the session credential.
-    pub fn boot_by_session(&mut self, hash: &Sha256) -> Result<Option<Boot>> {
-        todo!()
-    }
-    /// By hash of the callback credential.
-    pub fn boot_by_callback(&mut self, hash: &Sha256) -> Result<Option<Boot>> {
-        todo!()
-    }
-    /// Of a node, newest first; `before`: (started, id) of the last one seen.
-    pub fn boots(&mut self, node: &NodeUuid, before: Option<(Micros, Uuid)>, limit: usize) -> Result<Vec<Boot>> {
-        todo!()
-    }
-    /// Booting, with a deadline before `now`; at most `limit`.
-    pub fn overdue_boots(&mut self, now: Micros, limit: usize) -> Result<Vec<Boot>> {
-        todo!()
-    }
-    /// Store those with a new seq, as long as the boot has fewer than `max`; returns how many were new.
-    pub fn add_events(&mut self, boot: Uuid, events: &[Event], received: Micros, max: usize) -> Result<u32> {
-        todo!()
-    }
-    /// In order of seq.
-    pub fn events(&mut self, boot: Uuid, limit: usize) -> Result<Vec<Event>> {
-        todo!()
+    /// As [`Row::parse`], for a column that may be null.
+    pub(super) fn parse_opt<T>(self, column: &str, text: Option<&str>) -> Result<Option<T>>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        text.map(|text| self.parse(column, text)).transpose()
     }
 
-    // --- images, blobs, first stages ---
-    /// Insert; `Error::Conflict` when one of that name and version is there (nothing changed).
-    pub fn insert_image(&mut self, image: &Image) -> Result<()> {
-        todo!()
-    }
-    /// By reference.
-    pub fn image(&mut self, image: &ImageRef) -> Result<Option<Image>> {
-        todo!()
-    }
-    /// In order of (name, version).
-    pub fn images(&mut self, after: Option<&ImageRef>, limit: usize) -> Result<Vec<Image>> {
-        todo!()
-    }
-    /// False when there is none.
-    pub fn delete_image(&mut self, image: &ImageRef) -> Result<bool> {
-        todo!()
-    }
-    /// Names of profiles whose newest revision uses this image (at most 10), and whether any boot in phase
-    /// registered/booting does not matter.
-    pub fn profiles_with_image(&mut self, image: &ImageRef) -> Result<Vec<Name>> {
-        todo!()
-    }
-    /// Record a blob that is durable in the blob store; again is no error.
-    pub fn put_blob(&mut self, sha256: &Sha256, size: u64, at: Micros) -> Result<()> {
-        todo!()
-    }
-    /// Its size.
-    pub fn blob(&mut self, sha256: &Sha256) -> Result<Option<u64>> {
-        todo!()
-    }
-    /// Forget blobs that nothing refers to (image parts, first stages) and that were made before `before`; returns them.
-    pub fn forget_unused_blobs(&mut self, before: Micros, limit: usize) -> Result<Vec<Sha256>> {
-        todo!()
-    }
-    /// Use from now on (one per architecture; older rows are kept for history).
-    pub fn put_first_stage(&mut self, stage: &FirstStage) -> Result<()> {
-        todo!()
-    }
-    /// The one in use.
-    pub fn first_stage(&mut self, arch: Arch) -> Result<Option<FirstStage>> {
-        todo!()
+    /// A stored number as a narrower one.
+    pub(super) fn number<T: TryFrom<i64>>(self, column: &str, number: i64) -> Result<T> {
+        T::try_from(number).map_err(|_| self.bad(format!("column {column} holds {number}, which is out of range")))
     }
 
-    // --- profiles ---
-    /// Insert a revision (profile row with its newest revision number, revision row); `Error::Conflict` when that revision exists.
-    pub fn insert_profile_revision(&mut self, profile: &Profile) -> Result<()> {
-        todo!()
-    }
-    /// The newest revision.
-    pub fn profile(&mut self, name: &Name) -> Result<Option<Profile>> {
-        todo!()
-    }
-    /// Newest revisions, in order of name, each with the number of nodes it is assigned to.
-    pub fn profiles(&mut self, after: Option<&Name>, limit: usize) -> Result<Vec<(Profile, u64)>> {
-        todo!()
-    }
-    /// Nodes it is assigned to.
-    pub fn nodes_with_profile(&mut self, name: &Name) -> Result<u64> {
-        todo!()
-    }
-    /// With all revisions; false when there is none.
-    pub fn delete_profile(&mut self, name: &Name) -> Result<bool> {
-        todo!()
+    /// A stored JSON text.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(self, column: &str, text: &str) -> Result<T> {
+        serde_json::from_str(text)
+            .map_err(|e| self.bad(format!("column {column} holds JSON that is not of its form: {e}")))
     }
 
-    // --- people ---
-    /// Store the hash of an API token.
-    pub fn put_token(&mut self, hash: &Sha256, name: &str, at: Micros) -> Result<()> {
-        todo!()
+    fn bad(self, problem: String) -> Error {
+        Error::internal(StoredValueError { table: self.table, key: self.key.to_string(), problem })
     }
-    /// Name of the token with this hash.
-    pub fn token(&mut self, hash: &Sha256) -> Result<Option<String>> {
-        todo!()
-    }
-    /// How many there are.
-    pub fn token_count(&mut self) -> Result<u64> {
-        todo!()
-    }
-    /// Store the hash of a browser session.
-    pub fn put_session(&mut self, hash: &Sha256, token_name: &str, expires: Micros) -> Result<()> {
-        todo!()
-    }
-    /// Token name of a session that has not expired at `now`.
-    pub fn session(&mut self, hash: &Sha256, now: Micros) -> Result<Option<String>> {
-        todo!()
-    }
-    /// Log out; and drop what expired before `now`.
-    pub fn delete_session(&mut self, hash: &Sha256, now: Micros) -> Result<()> {
-        todo!()
-    }
+}
 
-    // --- settings of the installation that all servers share ---
-    /// A value.
-    pub fn setting(&mut self, key: &str) -> Result<Option<String>> {
-        todo!()
-    }
-    /// Insert when absent; returns the value that is there afterwards.
-    pub fn setting_or_insert(&mut self, key: &str, value: &str) -> Result<String> {
-        todo!()
-    }
+/// A count or size for a BigInt column.
+pub(super) fn to_i64(what: &str, number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|_| Error::BadRequest(format!("{what}: expected less than 2^63, got {number}")))
+}
+
+/// `LIMIT` of a page.
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

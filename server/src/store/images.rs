@@ -1,0 +1,171 @@
+//! Images: immutable rows, and their parts, which refer to blobs.
+
+use super::schema::{image_parts, images, profile_revisions, profiles};
+use super::tx::{Row, Tx, limit_of, to_i64};
+use crate::domain::Name;
+use crate::domain::image::{Image, ImageRef, Part};
+use crate::error::{Error, Result};
+use diesel::prelude::*;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = images)]
+struct ImageRec {
+    name: String,
+    version: String,
+    arch: String,
+    cmdline: String,
+    kernel_release: String,
+    created: i64,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = image_parts)]
+struct PartRec {
+    name: String,
+    version: String,
+    role: String,
+    sha256: String,
+    size: i64,
+}
+
+impl ImageRec {
+    fn into_image(self, parts: Vec<PartRec>) -> Result<Image> {
+        let key = format!("{}:{}", self.name, self.version);
+        let row = Row { table: "images", key: &key };
+        let part_row = Row { table: "image_parts", key: &key };
+        let mut parts: Vec<Part> = parts
+            .iter()
+            .map(|part| {
+                Ok(Part {
+                    role: part_row.parse("role", &part.role)?,
+                    sha256: part_row.parse("sha256", &part.sha256)?,
+                    size: part_row.number("size", part.size)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        parts.sort_by_key(|part| part.role);
+        Ok(Image {
+            reference: ImageRef { name: row.parse("name", &self.name)?, version: row.parse("version", &self.version)? },
+            arch: row.parse("arch", &self.arch)?,
+            cmdline: row.parse("cmdline", &self.cmdline)?,
+            kernel_release: self.kernel_release,
+            parts,
+            created: self.created,
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Insert; `Error::Conflict` when one of that name and version is there, or a part's blob is not (nothing changed).
+    pub fn insert_image(&mut self, image: &Image) -> Result<()> {
+        let reference = &image.reference;
+        if self.image(reference)?.is_some() {
+            return Err(Error::Conflict(format!("image {reference} is there already: use another version")));
+        }
+        let rec = ImageRec {
+            name: reference.name.to_string(),
+            version: reference.version.to_string(),
+            arch: image.arch.to_string(),
+            cmdline: image.cmdline.to_string(),
+            kernel_release: image.kernel_release.clone(),
+            created: image.created,
+        };
+        let mut parts = vec![];
+        for part in &image.parts {
+            if self.blob(&part.sha256)?.is_none() {
+                let (role, sha256) = (part.role, &part.sha256);
+                return Err(Error::Conflict(format!(
+                    "image {reference}: its {role}, blob {sha256}, is not here: upload it"
+                )));
+            }
+            parts.push(PartRec {
+                name: rec.name.clone(),
+                version: rec.version.clone(),
+                role: part.role.to_string(),
+                sha256: part.sha256.to_string(),
+                size: to_i64("size of a part", part.size)?,
+            });
+        }
+        self.run(format_args!("image {reference}"), |c| {
+            diesel::insert_into(images::table).values(&rec).execute(c)?;
+            for part in &parts {
+                diesel::insert_into(image_parts::table).values(part).execute(c)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// By reference.
+    pub fn image(&mut self, image: &ImageRef) -> Result<Option<Image>> {
+        let key = (image.name.as_str(), image.version.as_str());
+        let (rec, parts) = self.run(format_args!("image {image}"), |c| {
+            let rec = images::table.find(key).select(ImageRec::as_select()).first(c).optional()?;
+            let parts: Vec<PartRec> = image_parts::table
+                .filter(image_parts::name.eq(key.0))
+                .filter(image_parts::version.eq(key.1))
+                .select(PartRec::as_select())
+                .load(c)?;
+            Ok((rec, parts))
+        })?;
+        rec.map(|rec: ImageRec| rec.into_image(parts)).transpose()
+    }
+
+    /// In order of (name, version).
+    pub fn images(&mut self, after: Option<&ImageRef>, limit: usize) -> Result<Vec<Image>> {
+        let (recs, parts) = self.run("images", |c| {
+            let mut query = images::table
+                .order((images::name, images::version))
+                .limit(limit_of(limit))
+                .select(ImageRec::as_select())
+                .into_boxed();
+            if let Some(after) = after {
+                let same_name = images::name.eq(after.name.as_str()).and(images::version.gt(after.version.as_str()));
+                query = query.filter(images::name.gt(after.name.as_str()).or(same_name));
+            }
+            let recs: Vec<ImageRec> = query.load(c)?;
+            let (Some(first), Some(last)) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
+            // Parts of all images between the two names: at most some that are not on this page.
+            let parts: Vec<PartRec> = image_parts::table
+                .filter(image_parts::name.between(&first.name, &last.name))
+                .select(PartRec::as_select())
+                .load(c)?;
+            Ok((recs, parts))
+        })?;
+        let mut by_image = std::collections::BTreeMap::<(String, String), Vec<PartRec>>::new();
+        for part in parts {
+            by_image.entry((part.name.clone(), part.version.clone())).or_default().push(part);
+        }
+        recs.into_iter()
+            .map(|rec| {
+                let parts = by_image.remove(&(rec.name.clone(), rec.version.clone())).unwrap_or_default();
+                rec.into_image(parts)
+            })
+            .collect()
+    }
+
+    /// False when there is none. Its blobs stay until they are forgotten.
+    pub fn delete_image(&mut self, image: &ImageRef) -> Result<bool> {
+        let key = (image.name.as_str(), image.version.as_str());
+        let deleted =
+            self.run(format_args!("image {image}"), |c| diesel::delete(images::table.find(key)).execute(c))?;
+        Ok(deleted > 0)
+    }
+
+    /// Names of profiles whose newest revision uses this image, in order of name; at most 10.
+    pub fn profiles_with_image(&mut self, image: &ImageRef) -> Result<Vec<Name>> {
+        let found: Vec<String> = self.run(format_args!("profiles with image {image}"), |c| {
+            let newest =
+                profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::revision));
+            profiles::table
+                .inner_join(profile_revisions::table.on(newest))
+                .filter(profile_revisions::image_name.eq(image.name.as_str()))
+                .filter(profile_revisions::image_version.eq(image.version.as_str()))
+                .order(profiles::name)
+                .limit(10)
+                .select(profiles::name)
+                .load(c)
+        })?;
+        let row = Row { table: "profiles", key: image };
+        found.iter().map(|name| row.parse("name", name)).collect()
+    }
+}

@@ -1,0 +1,262 @@
+//! Nodes and the MAC addresses that they reported.
+
+use super::boots::BootRec;
+use super::connection::AnyConnection;
+use super::schema::{boots, node_macs, nodes};
+use super::tx::{Row, Tx, limit_of};
+use crate::domain::boot::{Boot, Phase};
+use crate::domain::lifecycle::Desired;
+use crate::domain::node::Node;
+use crate::domain::{Mac, Micros, Name, NodeUuid};
+use crate::error::Result;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+diesel::define_sql_function! {
+    /// Of ASCII letters alone, on SQLite always and on PostgreSQL by the "C" collation.
+    fn lower(text: Text) -> Text;
+}
+
+/// A node with its present boot, as lists need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// The node.
+    pub node: Node,
+    /// Its present or last boot.
+    pub boot: Option<Boot>,
+}
+
+/// Which nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeFilter {
+    /// Part of UUID, host name, serial, manufacturer, product or MAC (substring, any case of ASCII letters; `%` and `_`
+    /// are plain characters).
+    pub text: Option<String>,
+    /// With this profile.
+    pub profile: Option<Name>,
+}
+
+/// How many nodes share what decides their lifecycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeCount {
+    /// Desired.
+    pub desired: Desired,
+    /// Phase of the present boot.
+    pub phase: Option<Phase>,
+    /// Heard from at or after the cut-off.
+    pub alive: bool,
+    /// Nodes.
+    pub count: u64,
+}
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = nodes, primary_key(uuid), treat_none_as_null = true)]
+struct NodeRec {
+    uuid: String,
+    admission: String,
+    hostname: String,
+    profile: Option<String>,
+    maintenance: bool,
+    retired: bool,
+    manufacturer: String,
+    product: String,
+    serial: String,
+    boot_mac: Option<String>,
+    boot: Option<String>,
+    inventory_hash: Option<String>,
+    first_seen: i64,
+    last_seen: i64,
+}
+
+impl From<&Node> for NodeRec {
+    fn from(node: &Node) -> Self {
+        Self {
+            uuid: node.uuid.to_string(),
+            admission: node.admission.to_string(),
+            hostname: node.hostname.to_string(),
+            profile: node.profile.as_ref().map(ToString::to_string),
+            maintenance: node.maintenance,
+            retired: node.retired,
+            manufacturer: node.manufacturer.clone(),
+            product: node.product.clone(),
+            serial: node.serial.clone(),
+            boot_mac: node.boot_mac.as_ref().map(ToString::to_string),
+            boot: node.boot.as_ref().map(ToString::to_string),
+            inventory_hash: node.inventory_hash.as_ref().map(ToString::to_string),
+            first_seen: node.first_seen,
+            last_seen: node.last_seen,
+        }
+    }
+}
+
+impl NodeRec {
+    fn into_node(self) -> Result<Node> {
+        let row = Row { table: "nodes", key: &self.uuid };
+        Ok(Node {
+            uuid: row.parse("uuid", &self.uuid)?,
+            admission: row.parse("admission", &self.admission)?,
+            hostname: row.parse("hostname", &self.hostname)?,
+            profile: row.parse_opt("profile", self.profile.as_deref())?,
+            maintenance: self.maintenance,
+            retired: self.retired,
+            boot_mac: row.parse_opt("boot_mac", self.boot_mac.as_deref())?,
+            boot: row.parse_opt("boot", self.boot.as_deref())?,
+            inventory_hash: row.parse_opt("inventory_hash", self.inventory_hash.as_deref())?,
+            manufacturer: self.manufacturer,
+            product: self.product,
+            serial: self.serial,
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+struct CountRec {
+    #[diesel(sql_type = Text)]
+    admission: String,
+    #[diesel(sql_type = Bool)]
+    assigned: bool,
+    #[diesel(sql_type = Bool)]
+    maintenance: bool,
+    #[diesel(sql_type = Bool)]
+    retired: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    phase: Option<String>,
+    #[diesel(sql_type = Bool)]
+    alive: bool,
+    #[diesel(sql_type = BigInt)]
+    nodes: i64,
+}
+
+/// `text` as a LIKE pattern for "contains", its own `%`, `_` and `\` being plain characters.
+fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_ascii_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+impl Tx<'_> {
+    /// By name.
+    pub fn node(&mut self, uuid: &NodeUuid) -> Result<Option<Node>> {
+        let rec = self.run(format_args!("node {uuid}"), |c| {
+            nodes::table.find(uuid.as_str()).select(NodeRec::as_select()).first(c).optional()
+        })?;
+        rec.map(NodeRec::into_node).transpose()
+    }
+
+    /// Insert or replace. A profile that is not there is an error.
+    pub fn put_node(&mut self, node: &Node) -> Result<()> {
+        let rec = NodeRec::from(node);
+        self.run(format_args!("node {}", node.uuid), |c| {
+            if diesel::update(nodes::table.find(&rec.uuid)).set(&rec).execute(c)? == 0 {
+                diesel::insert_into(nodes::table).values(&rec).execute(c)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// In order of UUID, after the cursor, with their present boots.
+    pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
+        let rows: Vec<(NodeRec, Option<BootRec>)> = self.run("nodes", |c| {
+            let mut query = nodes::table
+                .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
+                .select((NodeRec::as_select(), Option::<BootRec>::as_select()))
+                .order(nodes::uuid)
+                .limit(limit_of(limit))
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(nodes::uuid.gt(after.as_str()));
+            }
+            if let Some(profile) = &filter.profile {
+                query = query.filter(nodes::profile.eq(profile.as_str()));
+            }
+            if let Some(text) = &filter.text {
+                let like = contains(text);
+                let reported = node_macs::table
+                    .filter(node_macs::node.eq(nodes::uuid))
+                    .filter(node_macs::mac.like(like.clone()).escape('\\'));
+                // UUIDs, host names and MAC addresses are lower case already.
+                query = query.filter(
+                    (nodes::uuid.like(like.clone()).escape('\\'))
+                        .or(nodes::hostname.like(like.clone()).escape('\\'))
+                        .or(lower(nodes::serial).like(like.clone()).escape('\\'))
+                        .or(lower(nodes::manufacturer).like(like.clone()).escape('\\'))
+                        .or(lower(nodes::product).like(like.clone()).escape('\\'))
+                        .or(diesel::dsl::exists(reported))
+                        .or(nodes::boot_mac
+                            .is_not_null()
+                            .and(nodes::boot_mac.assume_not_null().like(like).escape('\\'))),
+                );
+            }
+            query.load(c)
+        })?;
+        rows.into_iter()
+            .map(|(node, boot)| {
+                Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()? })
+            })
+            .collect()
+    }
+
+    /// For counting by lifecycle: grouped in the database. A node is alive when its boot's heartbeat (or ReportUp, when
+    /// there was none yet) is not before `alive_since`.
+    pub fn node_counts(&mut self, alive_since: Micros) -> Result<Vec<NodeCount>> {
+        const SQL: &str = "SELECT n.admission, n.profile IS NOT NULL AS assigned, n.maintenance, n.retired, b.phase, \
+             COALESCE(COALESCE(b.heartbeat, b.up) >= $1, FALSE) AS alive, COUNT(*) AS nodes \
+             FROM nodes n LEFT JOIN boots b ON b.id = n.boot GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6";
+        let query = diesel::sql_query(SQL).bind::<BigInt, _>(alive_since);
+        let recs: Vec<CountRec> = self.run("number of nodes", |c| match c {
+            AnyConnection::Sqlite(c) => query.load(c),
+            AnyConnection::Postgres(c) => query.load(c),
+        })?;
+        let row = Row { table: "nodes", key: &"(counted)" };
+        recs.into_iter()
+            .map(|rec| {
+                Ok(NodeCount {
+                    desired: Desired {
+                        admission: row.parse("admission", &rec.admission)?,
+                        assigned: rec.assigned,
+                        maintenance: rec.maintenance,
+                        retired: rec.retired,
+                    },
+                    phase: row.parse_opt("phase", rec.phase.as_deref())?,
+                    alive: rec.alive,
+                    count: row.number("count", rec.nodes)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Replace the node's list of MAC addresses.
+    pub fn set_macs(&mut self, node: &NodeUuid, macs: &[Mac]) -> Result<()> {
+        let wanted: std::collections::BTreeSet<&Mac> = macs.iter().collect();
+        self.run(format_args!("MAC addresses of node {node}"), |c| {
+            diesel::delete(node_macs::table.filter(node_macs::node.eq(node.as_str()))).execute(c)?;
+            for mac in wanted {
+                diesel::insert_into(node_macs::table)
+                    .values((node_macs::node.eq(node.as_str()), node_macs::mac.eq(mac.as_str())))
+                    .execute(c)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Nodes that reported this MAC (indexed), in order of UUID.
+    pub fn nodes_by_mac(&mut self, mac: &Mac) -> Result<Vec<NodeUuid>> {
+        let found: Vec<String> = self.run(format_args!("nodes with MAC address {mac}"), |c| {
+            node_macs::table
+                .filter(node_macs::mac.eq(mac.as_str()))
+                .select(node_macs::node)
+                .order(node_macs::node)
+                .load(c)
+        })?;
+        let row = Row { table: "node_macs", key: mac };
+        found.iter().map(|uuid| row.parse("node", uuid)).collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! The tables of both databases (migrations/): one description, since names and kinds of columns are the same.
+
+diesel::table! {
+    blobs (sha256) {
+        sha256 -> Text,
+        size -> BigInt,
+        created -> BigInt,
+    }
+}
+diesel::table! {
+    boot_events (boot, seq) {
+        boot -> Text,
+        seq -> BigInt,
+        at -> BigInt,
+        step -> Text,
+        state -> Text,
+        message -> Text,
+        received -> BigInt,
+    }
+}
+diesel::table! {
+    boots (id) {
+        id -> Text,
+        node -> Text,
+        phase -> Text,
+        session_hash -> Text,
+        callback_hash -> Nullable<Text>,
+        http_base -> Text,
+        profile -> Nullable<Text>,
+        revision -> Nullable<BigInt>,
+        image -> Nullable<Text>,
+        plan_hash -> Nullable<Text>,
+        started -> BigInt,
+        deadline -> Nullable<BigInt>,
+        up -> Nullable<BigInt>,
+        heartbeat -> Nullable<BigInt>,
+        last_step -> Nullable<Text>,
+        failed_step -> Nullable<Text>,
+        failed_reason -> Nullable<Text>,
+        os -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    first_stages (seq) {
+        seq -> BigInt,
+        arch -> Text,
+        kernel -> Text,
+        initramfs -> Text,
+        kernel_package -> Text,
+        agent_version -> Text,
+        drivers -> Text,
+        kernel_size -> BigInt,
+        initramfs_size -> BigInt,
+        created -> BigInt,
+    }
+}
+diesel::table! {
+    image_parts (name, version, role) {
+        name -> Text,
+        version -> Text,
+        role -> Text,
+        sha256 -> Text,
+        size -> BigInt,
+    }
+}
+diesel::table! {
+    images (name, version) {
+        name -> Text,
+        version -> Text,
+        arch -> Text,
+        cmdline -> Text,
+        kernel_release -> Text,
+        created -> BigInt,
+    }
+}
+diesel::table! {
+    inventories (node) {
+        node -> Text,
+        hash -> Text,
+        json -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
+    neighbours (node, position) {
+        node -> Text,
+        position -> BigInt,
+        interface -> Text,
+        chassis_id -> Text,
+        port_id -> Text,
+        system_name -> Text,
+        json -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
+    node_macs (node, mac) {
+        node -> Text,
+        mac -> Text,
+    }
+}
+diesel::table! {
+    nodes (uuid) {
+        uuid -> Text,
+        admission -> Text,
+        hostname -> Text,
+        profile -> Nullable<Text>,
+        maintenance -> Bool,
+        retired -> Bool,
+        manufacturer -> Text,
+        product -> Text,
+        serial -> Text,
+        boot_mac -> Nullable<Text>,
+        boot -> Nullable<Text>,
+        inventory_hash -> Nullable<Text>,
+        first_seen -> BigInt,
+        last_seen -> BigInt,
+    }
+}
+diesel::table! {
+    offers (nonce_hash) {
+        nonce_hash -> Text,
+        node -> Nullable<Text>,
+        mac -> Nullable<Text>,
+        http_base -> Text,
+        created -> BigInt,
+        expires -> BigInt,
+        bound_credential -> Nullable<Text>,
+        bound_boot -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    profile_revisions (profile, revision) {
+        profile -> Text,
+        revision -> BigInt,
+        image_name -> Text,
+        image_version -> Text,
+        spec -> Text,
+        created -> BigInt,
+    }
+}
+diesel::table! {
+    profiles (name) {
+        name -> Text,
+        revision -> BigInt,
+    }
+}
+diesel::table! {
+    sessions (hash) {
+        hash -> Text,
+        token_name -> Text,
+        expires -> BigInt,
+    }
+}
+diesel::table! {
+    settings (key) {
+        key -> Text,
+        value -> Text,
+    }
+}
+diesel::table! {
+    tokens (hash) {
+        hash -> Text,
+        name -> Text,
+        created -> BigInt,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(
+    blobs,
+    boot_events,
+    boots,
+    first_stages,
+    image_parts,
+    images,
+    inventories,
+    neighbours,
+    node_macs,
+    nodes,
+    offers,
+    profile_revisions,
+    profiles,
+    sessions,
+    settings,
+    tokens
+);

@@ -1,0 +1,161 @@
+//! Images, blobs, first stages, profiles.
+
+use crate::fixture::*;
+use higuma::domain::Sha256;
+use higuma::domain::image::{Arch, Image, ImageRef, Part, Role};
+use higuma::domain::node::Node;
+use higuma::domain::profile::{File, Profile, Spec};
+use higuma::error::Error;
+use higuma_proto::api::{FirstStage, NewFirstStage};
+
+fn image(reference: &str, kernel: &str, initrd: &str) -> Image {
+    let part = |role, of: &str| Part { role, sha256: Sha256::of(of), size: of.len() as u64 };
+    Image {
+        reference: reference.parse().unwrap(),
+        arch: Arch::X86_64,
+        cmdline: "quiet".parse().unwrap(),
+        kernel_release: "6.1".into(),
+        parts: vec![part(Role::Kernel, kernel), part(Role::Initrd, initrd)],
+        created: 3,
+    }
+}
+
+fn stage(arch: Arch, kernel: &str, created_us: i64) -> FirstStage {
+    FirstStage {
+        spec: NewFirstStage {
+            arch: arch.to_string(),
+            kernel: Sha256::of(kernel).to_string(),
+            initramfs: Sha256::of("initramfs").to_string(),
+            kernel_package: "6.1.1 sha256:..".into(),
+            agent_version: "0.1.0".into(),
+            drivers: "lab".into(),
+        },
+        kernel_size: u64::MAX >> 1,
+        initramfs_size: 2,
+        created_us,
+    }
+}
+
+pub async fn images_are_immutable_and_paged(db: Empty) {
+    let db = db.open();
+    let missing = db.store.write(|tx| tx.insert_image(&image("debian:12", "k", "i"))).await.unwrap_err();
+    assert!(
+        matches!(&missing, Error::Conflict(words) if words.contains("kernel") && words.contains("upload")),
+        "{missing}"
+    );
+    let names = ["a:2", "a:10", "a-b:1", "a.b:1", "b:1"];
+    db.put(move |tx| {
+        tx.put_blob(&Sha256::of("k"), 1, 1)?;
+        tx.put_blob(&Sha256::of("i"), 1, 1)?;
+        names.iter().try_for_each(|n| tx.insert_image(&image(n, "k", "i")))
+    })
+    .await;
+    let again = db.store.write(|tx| tx.insert_image(&image("b:1", "i", "k"))).await.unwrap_err();
+    assert!(matches!(&again, Error::Conflict(words) if words.contains("b:1")), "{again}");
+    assert_eq!(db.get(|tx| tx.image(&"b:1".parse()?)).await, Some(image("b:1", "k", "i")));
+    let mut sorted: Vec<ImageRef> = names.iter().map(|n| n.parse().unwrap()).collect();
+    sorted.sort();
+    let mut paged: Vec<Image> = vec![];
+    loop {
+        let after = paged.last().map(|i| i.reference.clone());
+        let more = db.get(move |tx| tx.images(after.as_ref(), 2)).await;
+        if more.is_empty() {
+            break;
+        }
+        paged.extend(more);
+    }
+    assert!(paged.iter().all(|i| i.parts == image("b:1", "k", "i").parts));
+    assert_eq!(paged.into_iter().map(|i| i.reference).collect::<Vec<_>>(), sorted);
+    assert!(db.put(|tx| tx.delete_image(&"b:1".parse()?)).await);
+    assert!(!db.put(|tx| tx.delete_image(&"b:1".parse()?)).await);
+    assert_eq!(db.get(|tx| tx.image(&"b:1".parse()?)).await, None);
+}
+
+pub async fn blobs_in_use_are_never_forgotten(db: Empty) {
+    let db = db.open();
+    let blobs = ["k1", "i1", "k2", "i2", "old", "before", "inuse", "arm", "initramfs", "free"];
+    db.put(move |tx| {
+        blobs.iter().try_for_each(|blob| tx.put_blob(&Sha256::of(blob), 5, 10))?;
+        tx.insert_image(&image("a:1", "k1", "i1"))?;
+        tx.insert_image(&image("a:2", "k2", "i1"))?;
+        for kernel in ["old", "before", "inuse"] {
+            tx.put_first_stage(&stage(Arch::X86_64, kernel, 10))?;
+        }
+        tx.put_first_stage(&stage(Arch::Aarch64, "arm", 10))
+    })
+    .await;
+    let forget = async |before| {
+        let mut gone = db.put(move |tx| tx.forget_unused_blobs(before, 100)).await;
+        gone.sort();
+        gone
+    };
+    let hashes = |names: &[&str]| {
+        let mut hashes: Vec<Sha256> = names.iter().map(Sha256::of).collect();
+        hashes.sort();
+        hashes
+    };
+    assert_eq!(forget(10).await, []);
+    // Uploaded again: young again.
+    db.put(|tx| tx.put_blob(&Sha256::of("free"), 5, 20)).await;
+    assert_eq!(forget(20).await, hashes(&["i2", "old"]));
+    assert_eq!(db.get(|tx| tx.blob(&Sha256::of("old"))).await, None);
+    assert_eq!(db.get(|tx| tx.blob(&Sha256::of("k1"))).await, Some(5));
+    assert!(db.put(|tx| tx.delete_image(&"a:2".parse()?)).await);
+    assert_eq!(db.put(|tx| tx.forget_unused_blobs(21, 1)).await.len(), 1);
+    assert_eq!(db.put(|tx| tx.forget_unused_blobs(21, 100)).await.len(), 1);
+    for used in ["k1", "i1", "before", "inuse", "arm", "initramfs"] {
+        assert!(db.get(move |tx| tx.blob(&Sha256::of(used))).await.is_some(), "{used}");
+    }
+}
+
+pub async fn first_stages_replace_each_other(db: Empty) {
+    let db = db.open();
+    assert_eq!(db.get(|tx| tx.first_stage(Arch::X86_64)).await, None);
+    for (kernel, at) in [("a", 5), ("b", 5), ("c", 4)] {
+        db.put(move |tx| tx.put_first_stage(&stage(Arch::X86_64, kernel, at))).await;
+        assert_eq!(db.get(|tx| tx.first_stage(Arch::X86_64)).await, Some(stage(Arch::X86_64, kernel, at)));
+    }
+    assert_eq!(db.get(|tx| tx.first_stage(Arch::Aarch64)).await, None);
+}
+
+pub async fn profiles_and_revisions(db: Empty) {
+    let db = db.open();
+    let profile = |called: &str, revision, image: &str| Profile {
+        name: name(called),
+        revision,
+        spec: Spec {
+            image: image.parse().unwrap(),
+            cmdline: "a=b".parse().unwrap(),
+            files: vec![File { path: "/etc/motd".into(), mode: 0o644, content: "hi \u{0}\n\"ü\"".into() }],
+            ssh_authorized_keys: vec!["ssh-ed25519 AAAA me".into()],
+        },
+        created: 4,
+    };
+    db.put(move |tx| {
+        tx.insert_profile_revision(&profile("web", 1, "debian:12"))?;
+        tx.insert_profile_revision(&profile("web", 2, "debian:13"))?;
+        tx.insert_profile_revision(&profile("db", 1, "debian:12"))?;
+        tx.insert_profile_revision(&profile("cache", 1, "debian:12"))?;
+        tx.put_node(&Node { profile: Some(name("web")), ..node(1) })?;
+        tx.put_node(&Node { profile: Some(name("web")), ..node(2) })?;
+        tx.put_node(&Node { profile: Some(name("cache")), ..node(3) })?;
+        tx.put_node(&node(4))
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.profile(&name("web"))).await, Some(profile("web", 2, "debian:13")));
+    for revision in [1, 2] {
+        let again = db.store.write(move |tx| tx.insert_profile_revision(&profile("web", revision, "x:1"))).await;
+        assert!(matches!(&again, Err(Error::Conflict(words)) if words.contains("web")), "{again:?}");
+    }
+    let page = db.get(|tx| tx.profiles(None, 2)).await;
+    assert_eq!(page, [(profile("cache", 1, "debian:12"), 1), (profile("db", 1, "debian:12"), 0)]);
+    let page = db.get(|tx| tx.profiles(Some(&name("db")), 2)).await;
+    assert_eq!(page, [(profile("web", 2, "debian:13"), 2)]);
+    assert_eq!(db.get(|tx| tx.nodes_with_profile(&name("web"))).await, 2);
+    // The newest revision counts.
+    assert_eq!(db.get(|tx| tx.profiles_with_image(&"debian:12".parse()?)).await, [name("cache"), name("db")]);
+    assert_eq!(db.get(|tx| tx.profiles_with_image(&"debian:13".parse()?)).await, [name("web")]);
+    assert!(db.put(|tx| tx.delete_profile(&name("db"))).await);
+    assert!(!db.put(|tx| tx.delete_profile(&name("db"))).await);
+    assert_eq!(db.get(|tx| tx.profile(&name("db"))).await, None);
+}

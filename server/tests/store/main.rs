@@ -1,0 +1,107 @@
+//! The store's tests: one list of cases, run on SQLite and on PostgreSQL alike. PostgreSQL is Debian's package, started
+//! here in a folder of its own; when it is not installed, the tests fail. Few `#[test]`s, since a test runner with one
+//! process per test would start a server for each.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod boots;
+mod fixture;
+mod images;
+mod nodes;
+mod people;
+mod pg;
+mod sqlite_only;
+mod transactions;
+
+use fixture::Db;
+use higuma::store::Store;
+use std::time::Instant;
+
+/// Name and future of a case.
+macro_rules! cases {
+    ($db:ident, $ran:ident: $($module:ident :: $case:ident),+ $(,)?) => {
+        $(
+            let started = Instant::now();
+            let case = concat!(stringify!($module), "::", stringify!($case));
+            let (backend, database) = ($db.backend(), $db.fresh(case));
+            println!("{backend}: {case} ...");
+            $module::$case(database).await;
+            println!("{backend}: {case} ok ({} ms)", started.elapsed().as_millis());
+            $ran += 1;
+        )+
+    };
+}
+
+async fn run_all(databases: fixture::Databases) {
+    let mut ran = 0;
+    cases!(databases, ran:
+        nodes::round_trip_and_replace,
+        nodes::pages_are_stable,
+        nodes::filters_find_substrings_and_escape,
+        nodes::macs_are_replaced_and_found,
+        nodes::inventory_and_neighbours_are_replaced,
+        nodes::counts_agree_with_the_listing,
+        nodes::an_unknown_profile_is_refused,
+        nodes::a_bad_stored_value_is_named,
+        boots::round_trip_and_lookups,
+        boots::pages_newest_first,
+        boots::overdue,
+        boots::events_are_idempotent_and_bounded,
+        boots::offers_are_pruned_and_bound,
+        boots::offers_expire,
+        images::images_are_immutable_and_paged,
+        images::blobs_in_use_are_never_forgotten,
+        images::first_stages_replace_each_other,
+        images::profiles_and_revisions,
+        people::tokens_sessions_settings,
+        transactions::an_error_rolls_back_everything,
+        transactions::a_dropped_statement_error_rolls_back,
+        transactions::a_panic_is_an_error_and_the_store_lives,
+        transactions::reads_cannot_write_and_see_one_snapshot,
+        transactions::concurrent_increments_are_all_counted,
+        transactions::concurrent_inserts_have_one_winner,
+        transactions::opened_twice_at_once_from_empty,
+    );
+    let version = Store::open(&databases.fresh("version").url).unwrap().version().await.unwrap();
+    println!("store: {ran} tests on {version}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap()
+}
+
+#[test]
+fn on_sqlite() {
+    let databases = fixture::Databases::sqlite();
+    runtime().block_on(run_all(databases));
+}
+
+#[test]
+fn on_postgres() {
+    // This thread must live as long as the server: it ends with the thread that started it.
+    let server = pg::Server::start();
+    println!("PostgreSQL: {}", server.version);
+    runtime().block_on(async {
+        transactions::a_lost_connection_is_told_and_recovers(&server).await;
+        run_all(fixture::Databases::postgres(&server)).await;
+    });
+}
+
+#[test]
+fn sqlite_only() {
+    runtime().block_on(async {
+        sqlite_only::a_failing_job_takes_nobody_along().await;
+        sqlite_only::a_full_queue_is_unavailable().await;
+        sqlite_only::a_newer_database_is_refused();
+        sqlite_only::the_file_is_private();
+        sqlite_only::throughput().await;
+    });
+    sqlite_only::acknowledged_writes_survive_kill_9();
+}
+
+/// Not a test by itself: the child that `acknowledged_writes_survive_kill_9` kills.
+#[test]
+fn child_that_writes() {
+    if let Ok(url) = std::env::var(sqlite_only::CHILD_ENV) {
+        runtime().block_on(sqlite_only::write_for_ever(&url));
+    }
+}
