@@ -207,6 +207,7 @@ pub fn unpacked(lock: &KernelLock, cache: &Path, progress: &mut dyn FnMut(&str))
         let result = run(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&part))
             .and_then(|()| {
                 let release = only_release(&part)?;
+                unpack_modules(&part)?;
                 ModuleIndex::open(&part, &release)?.write_tables()
             })
             .and_then(|()| fs::rename(&part, &root).map_err(Error::io("move into place", &root)));
@@ -214,6 +215,21 @@ pub fn unpacked(lock: &KernelLock, cache: &Path, progress: &mut dyn FnMut(&str))
         result?;
     }
     KernelTree::open(&root, format!("{} {}", lock.package, lock.version))
+}
+
+/// Debian 13's modules are `.ko.xz`. Plain ones pack better inside one compressed initramfs, and load without the
+/// kernel's own decompression.
+fn unpack_modules(root: &Path) -> Result<()> {
+    let mut compressed = Vec::new();
+    for base in ["lib/modules", "usr/lib/modules"].map(|base| root.join(base)).into_iter().filter(|base| base.is_dir())
+    {
+        files::list(&base, &mut compressed)?;
+    }
+    compressed.retain(|path| path.to_string_lossy().ends_with(".ko.xz"));
+    for some in compressed.chunks(500) {
+        run(Command::new("xz").args(["-d", "--"]).args(some))?;
+    }
+    Ok(())
 }
 
 impl KernelTree {

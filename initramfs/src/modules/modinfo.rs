@@ -16,7 +16,7 @@ const MAX_MODULE: u64 = 256 << 20;
 
 pub(super) fn scan(dir: PathBuf, release: &str) -> Result<ModuleIndex> {
     let mut paths = Vec::new();
-    list(&dir.join("kernel"), &mut paths)?;
+    files::list(&dir.join("kernel"), &mut paths)?;
     paths.sort();
     let mut index = ModuleIndex::empty(dir, release)?;
     for path in paths {
@@ -45,20 +45,6 @@ pub(super) fn scan(dir: PathBuf, release: &str) -> Result<ModuleIndex> {
         return Err(Error::BadTree { path: index.dir, why: "there is no module below kernel/".to_owned() });
     }
     Ok(index)
-}
-
-fn list(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        // Not followed through links: a tree must not lead out of itself, or in circles.
-        let kind = entry.file_type().map_err(Error::io("look at", entry.path()))?;
-        if kind.is_dir() {
-            list(&entry.path(), out)?;
-        } else if kind.is_file() {
-            out.push(entry.path());
-        }
-    }
-    Ok(())
 }
 
 fn unpacked(path: &Path) -> Result<Vec<u8>> {
