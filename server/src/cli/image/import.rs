@@ -1,0 +1,164 @@
+//! Image parts from what a person has: a root folder, a tar file of one, or kernel, initrd and squashfs files.
+//! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
+
+use super::BuiltImage;
+use super::pack::{self, DEADLINE};
+use crate::cli::error::{Failure, Result};
+use crate::cli::process;
+use crate::cli::progress::Progress;
+use crate::cli::scratch::Scratch;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What to import: a root folder or tar in `source`, or a kernel with an initrd or a rootfs.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Root folder or tar file.
+    pub source: Option<PathBuf>,
+    /// Kernel; needed when there is no source, else the one in its /boot.
+    pub kernel: Option<PathBuf>,
+    /// Booted as it is.
+    pub initrd: Option<PathBuf>,
+    /// squashfs.
+    pub rootfs: Option<PathBuf>,
+    /// Folder with lib/modules.
+    pub modules_from: Option<PathBuf>,
+    /// Refuse a kernel of another architecture.
+    pub arch: Option<String>,
+}
+
+/// Make the parts in `out`; files that are taken as they are stay where they are.
+pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
+    let built = match (&options.source, &options.kernel, &options.initrd, &options.rootfs) {
+        (Some(source), kernel, None, None) => {
+            let meta = std::fs::metadata(source)
+                .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
+            if meta.is_dir() {
+                from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), out, progress)
+            } else {
+                let scratch = Scratch::new()?;
+                let root = scratch.path().join("root");
+                unpack_tar(source, &root, progress)?;
+                from_tree(&root, kernel.as_deref(), options.modules_from.as_deref(), out, progress)
+            }
+        }
+        (None, Some(kernel), Some(initrd), None) => {
+            let (arch, release) = pack::kernel_facts(kernel)?;
+            readable(initrd)?;
+            Ok(BuiltImage {
+                arch,
+                kernel_release: release.unwrap_or_default(),
+                kernel: kernel.clone(),
+                initrd: Some(initrd.clone()),
+                modules: None,
+                rootfs: None,
+            })
+        }
+        (None, Some(kernel), None, Some(rootfs)) => {
+            from_squashfs(kernel, rootfs, options.modules_from.as_deref(), out, progress)
+        }
+        _ => Err(Failure::usage(
+            "expected a root folder, a tar file, --kernel with --initrd, or --kernel with --rootfs; see --help",
+        )),
+    }?;
+    match &options.arch {
+        Some(arch) if *arch != built.arch => Err(Failure::usage(format!(
+            "expected a kernel for {arch}, {} is one for {}",
+            built.kernel.display(),
+            built.arch
+        ))),
+        _ => Ok(built),
+    }
+}
+
+fn from_tree(
+    root: &Path,
+    kernel: Option<&Path>,
+    modules_from: Option<&Path>,
+    out: &Path,
+    progress: &Progress,
+) -> Result<BuiltImage> {
+    let source = kernel.map_or_else(|| pack::kernel_in(root), |k| Ok(k.to_owned()))?;
+    let (arch, said) = pack::kernel_facts(&source)?;
+    let modules_root = modules_from.unwrap_or(root);
+    let release = pack::release_of(&source, said, modules_root)?;
+    progress.line(&format!("kernel {release} for {arch}"));
+    let modules = pack::modules(modules_root, &release, out, progress)?;
+    let kernel = out.join(pack::KERNEL);
+    std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
+    let rootfs = pack::squashfs(root, out, progress)?;
+    Ok(BuiltImage { arch, kernel_release: release, kernel, initrd: None, modules: Some(modules), rootfs: Some(rootfs) })
+}
+
+fn from_squashfs(
+    kernel: &Path,
+    rootfs: &Path,
+    modules_from: Option<&Path>,
+    out: &Path,
+    progress: &Progress,
+) -> Result<BuiltImage> {
+    let (arch, said) = pack::kernel_facts(kernel)?;
+    let unpacked = Scratch::new()?;
+    let modules_root = match modules_from {
+        Some(dir) => {
+            check_squashfs(rootfs)?;
+            dir.to_owned()
+        }
+        None => {
+            progress.line("reading the modules out of the root file system");
+            check_squashfs(rootfs)?;
+            let root = unpacked.path().join("root");
+            let mut command = Command::new("unsquashfs");
+            command.args(["-no-progress", "-quiet", "-no-xattrs", "-dest"]).arg(&root).arg(rootfs);
+            command.args(["lib/modules", "usr/lib/modules"]);
+            process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
+            root
+        }
+    };
+    let release = pack::release_of(kernel, said, &modules_root)?;
+    progress.line(&format!("kernel {release} for {arch}"));
+    let modules = pack::modules(&modules_root, &release, out, progress)?;
+    Ok(BuiltImage {
+        arch,
+        kernel_release: release,
+        kernel: kernel.to_owned(),
+        initrd: None,
+        modules: Some(modules),
+        rootfs: Some(rootfs.to_owned()),
+    })
+}
+
+fn readable(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let mut head = Vec::new();
+    let what = |e: std::io::Error| Failure::usage(format!("could not read {}: {e}", path.display()));
+    std::fs::File::open(path).and_then(|f| f.take(4).read_to_end(&mut head)).map_err(what)?;
+    Ok(head)
+}
+
+fn check_squashfs(path: &Path) -> Result<()> {
+    if readable(path)? == b"hsqs" {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "expected a squashfs in {}: make one with `mksquashfs DIR FILE -comp zstd`",
+        path.display()
+    )))
+}
+
+fn unpack_tar(tar: &Path, root: &Path, progress: &Progress) -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Failure::usage(format!(
+            "expected to run as root: unpacking {} must keep owners and modes; run with sudo, or import a squashfs with \
+             --kernel and --rootfs",
+            tar.display()
+        )));
+    }
+    progress.line(&format!("unpacking {}", tar.display()));
+    std::fs::create_dir(root).map_err(Failure::io("make the folder", root))?;
+    let mut command = Command::new("tar");
+    command.arg("--extract").arg("--file").arg(tar).arg("--directory").arg(root);
+    command.args(["--numeric-owner", "--same-owner", "--same-permissions", "--xattrs", "--xattrs-include=*"]);
+    command.env("LC_ALL", "C.UTF-8");
+    process::run(command, "tar", DEADLINE, |_| {})
+}

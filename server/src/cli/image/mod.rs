@@ -1,0 +1,302 @@
+//! `higuma image`: build, import, list, show, delete. Building happens here, on the client; the server gets blobs by
+//! hash and the image last, so that what is interrupted leaves no image.
+
+mod apt;
+pub mod debian;
+pub mod import;
+mod pack;
+
+use super::Global;
+use super::client::{Client, encode};
+use super::error::{Exit, Failure, Result};
+use super::output::{self, answer};
+use super::progress::Progress;
+use super::scratch::Scratch;
+use super::upload;
+pub use debian::{DebianOptions, build_debian};
+use higuma_proto::api::{Image as Stored, ImagePart, NewImage, Page};
+pub use import::{ImportOptions, import};
+use std::path::{Path, PathBuf};
+use ureq::http::Method;
+
+/// Operating system images
+#[derive(Debug, clap::Subcommand)]
+pub enum Image {
+    /// Build an image from a distribution's packages
+    #[command(subcommand)]
+    Build(Build),
+    /// Make an image of a root folder, a tar file, or kernel + initrd or squashfs files
+    #[command(
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n\nA root folder or tar file needs boot/vmlinuz-RELEASE (or --kernel) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+    )]
+    Import(Import),
+    /// List images
+    #[command(after_help = "Example:\n  higuma image list -o json")]
+    List,
+    /// One image and its parts
+    #[command(after_help = "Example:\n  higuma image show debian:20261122")]
+    Show {
+        /// NAME:VERSION
+        image: String,
+    },
+    /// Delete an image that no profile uses
+    #[command(after_help = "Example:\n  higuma image delete debian:20261122")]
+    Delete {
+        /// NAME:VERSION
+        image: String,
+    },
+}
+
+/// Build an image from a distribution's packages
+#[derive(Debug, clap::Subcommand)]
+pub enum Build {
+    /// Debian by mmdebstrap: systemd, sshd and a kernel, a few more packages if wanted; needs root
+    #[command(
+        after_help = "Examples:\n  higuma image build debian --ssh-key ~/.ssh/id_ed25519.pub\n  higuma image build debian --name db --version 3 --package postgresql --package vim\n  higuma image build debian --kernel cloud --output ./out"
+    )]
+    Debian(Debian),
+}
+
+/// `image build debian`.
+#[derive(Debug, clap::Args)]
+pub struct Debian {
+    /// Name of the image
+    #[arg(long, default_value = "debian")]
+    name: String,
+    /// Version of the image [default: today as YYYYMMDD, UTC]
+    #[arg(long)]
+    version: Option<String>,
+    /// Release of Debian
+    #[arg(long, default_value = "bookworm")]
+    suite: String,
+    /// One more package; may be given several times
+    #[arg(long = "package", value_name = "NAME")]
+    packages: Vec<String>,
+    /// full has the drivers of real servers, cloud those of virtual machines
+    #[arg(long, value_enum, default_value_t)]
+    kernel: debian::Kernel,
+    /// Public keys that may log in as root; may be given several times (a profile can add keys, too)
+    #[arg(long = "ssh-key", value_name = "FILE")]
+    ssh_keys: Vec<PathBuf>,
+    /// Default kernel command line of the image
+    #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "TEXT")]
+    cmdline: String,
+    /// Package mirror [default: what this machine's apt uses for the suite]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Write the parts and image.json into this folder, and upload nothing
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// `image import`.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// Name of the image
+    #[arg(long)]
+    name: String,
+    /// Version of the image
+    #[arg(long)]
+    version: String,
+    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst)
+    #[arg(value_name = "DIR|FILE.tar", conflicts_with_all = ["dir", "initrd", "rootfs"])]
+    source: Option<PathBuf>,
+    /// Root folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["initrd", "rootfs"])]
+    dir: Option<PathBuf>,
+    /// Kernel: bzImage or arm64 Image
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["source", "dir"])]
+    kernel: Option<PathBuf>,
+    /// Initrd that is booted as it is
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rootfs", "modules_from"])]
+    initrd: Option<PathBuf>,
+    /// Root file system
+    #[arg(long, value_name = "FILE.squashfs")]
+    rootfs: Option<PathBuf>,
+    /// Folder with lib/modules/RELEASE [default: the root file system]
+    #[arg(long, value_name = "DIR")]
+    modules_from: Option<PathBuf>,
+    /// Default kernel command line of the image
+    #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "TEXT")]
+    cmdline: String,
+    /// Expected architecture: x86_64 or aarch64 [default: the kernel's]
+    #[arg(long)]
+    arch: Option<String>,
+    /// Write the parts and image.json into this folder, and upload nothing
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// The parts of an image as files, in a folder that the caller owns or where the person had them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// x86_64 or aarch64.
+    pub arch: String,
+    /// `uname -r`; empty when not known.
+    pub kernel_release: String,
+    /// bzImage or Image.
+    pub kernel: PathBuf,
+    /// Booted as it is.
+    pub initrd: Option<PathBuf>,
+    /// cpio with the modules that the second stage needs.
+    pub modules: Option<PathBuf>,
+    /// squashfs.
+    pub rootfs: Option<PathBuf>,
+}
+
+impl BuiltImage {
+    /// Roles as the API names them, with their files.
+    pub fn parts(&self) -> Vec<(&'static str, &Path)> {
+        let optional = [("initrd", &self.initrd), ("modules", &self.modules), ("rootfs", &self.rootfs)];
+        let optional = optional.into_iter().filter_map(|(role, path)| Some((role, path.as_deref()?)));
+        std::iter::once(("kernel", self.kernel.as_path())).chain(optional).collect()
+    }
+}
+
+pub(super) fn run(global: &Global, command: Image) -> Result<()> {
+    match command {
+        Image::Build(Build::Debian(args)) => {
+            let version = args.version.unwrap_or_else(|| jiff::Timestamp::now().strftime("%Y%m%d").to_string());
+            let options = DebianOptions {
+                suite: args.suite,
+                packages: args.packages,
+                kernel: args.kernel,
+                ssh_keys: super::profile::read_ssh_keys(&args.ssh_keys)?,
+                mirror: args.mirror,
+            };
+            make(global, &args.name, &version, &args.cmdline, args.output, |dir, p| build_debian(&options, dir, p))
+        }
+        Image::Import(args) => {
+            let options = ImportOptions {
+                source: args.source.or(args.dir),
+                kernel: args.kernel,
+                initrd: args.initrd,
+                rootfs: args.rootfs,
+                modules_from: args.modules_from,
+                arch: args.arch,
+            };
+            make(global, &args.name, &args.version, &args.cmdline, args.output, |dir, p| import(&options, dir, p))
+        }
+        Image::List => {
+            let value = Client::new(global)?.list("/api/v1/images", &[])?;
+            answer(global.format, value, |page: Page<Stored>| list_table(&page.items, output::now_us()))
+        }
+        Image::Show { image } => {
+            let value = Client::new(global)?.get(&path_of(&image)?)?;
+            answer(global.format, value, |image: Stored| show(&image, output::now_us()))
+        }
+        Image::Delete { image } => {
+            Client::new(global)?.call(Method::DELETE, &path_of(&image)?, None::<&()>)?;
+            Ok(())
+        }
+    }
+}
+
+/// Build with `build` and hand over: blobs first, the image last. Asks the server first whether the name is free, as a
+/// build takes minutes.
+fn make(
+    global: &Global,
+    name: &str,
+    version: &str,
+    cmdline: &str,
+    output: Option<PathBuf>,
+    build: impl FnOnce(&Path, &Progress) -> Result<BuiltImage>,
+) -> Result<()> {
+    let progress = Progress::new();
+    let image = |built: &BuiltImage, parts| NewImage {
+        name: name.into(),
+        version: version.into(),
+        arch: built.arch.clone(),
+        cmdline: cmdline.into(),
+        kernel_release: built.kernel_release.clone(),
+        parts,
+    };
+    if let Some(dir) = output {
+        std::fs::create_dir_all(&dir).map_err(Failure::io("make the folder", &dir))?;
+        let built = build(&dir, &progress)?;
+        let mut parts = Vec::new();
+        for (role, path) in built.parts() {
+            let (sha256, size) = upload::hash(path)?;
+            progress.line(&format!("{role}: {} ({})", path.display(), output::size(size)));
+            parts.push(ImagePart { role: role.into(), sha256, size });
+        }
+        let json = serde_json::to_string_pretty(&image(&built, parts)).map_err(|e| Failure::because("JSON", &e))?;
+        let path = dir.join("image.json");
+        return std::fs::write(&path, json + "\n").map_err(Failure::io("write", &path));
+    }
+
+    let client = Client::new(global)?;
+    let reference = format!("{name}:{version}");
+    match client.get(&path_of(&reference)?) {
+        Err(Failure { exit: Exit::NotFound, .. }) => {}
+        Err(other) => return Err(other),
+        Ok(_) => {
+            let text =
+                format!("there is an image {reference} already, and images never change: choose another --version");
+            return Err(Failure { exit: Exit::Conflict, message: text });
+        }
+    }
+    let scratch = Scratch::new()?;
+    let built = build(scratch.path(), &progress)?;
+    let mut parts = Vec::new();
+    for (role, path) in built.parts() {
+        let (sha256, size) = upload::upload(&client, role, path, &progress)?;
+        parts.push(ImagePart { role: role.into(), sha256, size });
+    }
+    let value = client.call(Method::POST, "/api/v1/images", Some(&image(&built, parts)))?;
+    progress.line(&format!("image {reference} is there"));
+    answer(global.format, value, |image: Stored| show(&image, output::now_us()))
+}
+
+fn path_of(image: &str) -> Result<String> {
+    match image.split_once(':') {
+        Some((name, version)) if !name.is_empty() && !version.is_empty() => {
+            Ok(format!("/api/v1/images/{}/{}", encode(name), encode(version)))
+        }
+        _ => Err(Failure::usage(format!("expected an image as NAME:VERSION, e.g. debian:20261122, got {image:?}"))),
+    }
+}
+
+fn list_table(images: &[Stored], now: i64) -> String {
+    let rows: Vec<[String; 6]> = images
+        .iter()
+        .map(|i| {
+            let size = i.parts.iter().map(|p| p.size).sum();
+            let reference = format!("{}:{}", i.name, i.version);
+            let digest = i.digest.chars().take(12).collect();
+            let (arch, kernel) = (i.arch.clone(), i.kernel_release.clone());
+            [reference, arch, kernel, output::size(size), digest, output::ago(i.created_us, now)]
+        })
+        .collect();
+    output::table(["IMAGE", "ARCH", "KERNEL", "SIZE", "DIGEST", "MADE"], &rows)
+}
+
+fn show(i: &Stored, now: i64) -> String {
+    let mut lines = vec![
+        ("Image", format!("{}:{}", i.name, i.version)),
+        ("Architecture", i.arch.clone()),
+        ("Kernel", i.kernel_release.clone()),
+        ("Command line", i.cmdline.clone()),
+        ("Digest", i.digest.clone()),
+        ("Made", output::time_ago(i.created_us, now)),
+    ];
+    for part in &i.parts {
+        lines.push(("Part", format!("{:8} {:>10}  {}", part.role, output::size(part.size), part.sha256)));
+    }
+    output::fields(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn references() {
+        assert_eq!(path_of("debian:12").unwrap(), "/api/v1/images/debian/12");
+        assert_eq!(path_of("a/../b:1").unwrap(), "/api/v1/images/a%2F..%2Fb/1");
+        for bad in ["debian", ":1", "a:", ""] {
+            assert_eq!(path_of(bad).unwrap_err().exit, Exit::Usage);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! From a root tree to the parts of an image: finds the kernel and its release, packs the modules and the squashfs.
+//! The tree is only read; links in it are never followed out of it to find a kernel.
+
+use crate::cli::error::{Failure, Result, chain};
+use crate::cli::process;
+use crate::cli::progress::Progress;
+use kexec_rs::KernelInfo;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// File names of the parts that are made here.
+pub const KERNEL: &str = "vmlinuz";
+/// The modules part.
+pub const MODULES: &str = "modules.img";
+/// The root file system.
+pub const ROOTFS: &str = "rootfs.squashfs";
+/// Packing and unpacking take minutes, not hours.
+pub const DEADLINE: Duration = Duration::from_secs(3600);
+
+/// What a kernel file says of itself: architecture and, on x86, the release.
+pub fn kernel_facts(path: &Path) -> Result<(String, Option<String>)> {
+    let file = File::open(path).map_err(|e| Failure::usage(format!("could not open {}: {e}", path.display())))?;
+    let info = KernelInfo::from_file(&file)
+        .map_err(|e| Failure::usage(format!("{} is no kernel that can be booted: {}", path.display(), chain(&e))))?;
+    Ok((info.arch.name().to_owned(), info.release().map(String::from)))
+}
+
+/// The one kernel in the tree's /boot.
+pub fn kernel_in(root: &Path) -> Result<PathBuf> {
+    let boot = root.join("boot");
+    let names = entries(&boot, |name, is_file| is_file && name.starts_with("vmlinuz-"));
+    match &names[..] {
+        [one] => Ok(boot.join(one)),
+        [] => Err(Failure::usage(format!(
+            "expected a kernel as {}/vmlinuz-RELEASE: give one with --kernel",
+            boot.display()
+        ))),
+        more => Err(Failure::usage(format!(
+            "expected one kernel in {}, found {}: choose with --kernel",
+            boot.display(),
+            more.join(", ")
+        ))),
+    }
+}
+
+/// The release that the modules must be of: what the kernel says, else the only one that the tree has.
+pub fn release_of(kernel: &Path, said: Option<String>, root: &Path) -> Result<String> {
+    let releases: Vec<String> =
+        ["lib/modules", "usr/lib/modules"].iter().flat_map(|d| entries(&root.join(d), |_, is_file| !is_file)).collect();
+    let has: Vec<String> = releases.into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    match (said, &has[..]) {
+        (Some(said), _) if has.contains(&said) => Ok(said),
+        (None, [one]) => Ok(one.clone()),
+        (said, _) => {
+            let kernel = kernel.display();
+            let said = said.map_or_else(|| "does not tell its release".into(), |s| format!("is {s}"));
+            let found = if has.is_empty() { "no modules".to_owned() } else { format!("modules of {}", has.join(", ")) };
+            Err(Failure::usage(format!(
+                "expected {}/lib/modules/RELEASE of the kernel; {kernel} {said}, and there are {found}: use the kernel that \
+                 belongs to the tree, or give its modules with --modules-from",
+                root.display()
+            )))
+        }
+    }
+}
+
+/// Makes the modules part in `out`.
+pub fn modules(root: &Path, release: &str, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    progress.line(&format!("packing the second stage's modules of {release}"));
+    let bytes = higuma_initramfs::image_modules::build(root, release)
+        .map_err(|e| Failure::because("could not pack the modules", &e))?;
+    let path = out.join(MODULES);
+    std::fs::write(&path, bytes).map_err(Failure::io("write", &path))?;
+    Ok(path)
+}
+
+/// Makes the squashfs in `out`: without kernel and initrd, and without what belongs to a running system.
+pub fn squashfs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    progress.line("packing the root file system");
+    let path = out.join(ROOTFS);
+    // It appends to what is there, whatever its options say, unless nothing is.
+    if path.exists() {
+        std::fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
+    }
+    let mut command = Command::new("mksquashfs");
+    command.arg(root).arg(&path);
+    command.args([
+        "-noappend",
+        "-no-progress",
+        "-quiet",
+        "-exit-on-error",
+        "-comp",
+        "zstd",
+        "-Xcompression-level",
+        "15",
+    ]);
+    command.args(["-mkfs-time", "0", "-xattrs", "-wildcards", "-e"]);
+    command.args(["boot/vmlinuz*", "boot/initrd*", "proc/*", "sys/*", "dev/*", "run/*", "tmp/*"]);
+    command.env_remove("SOURCE_DATE_EPOCH").env("LC_ALL", "C.UTF-8");
+    process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
+    Ok(path)
+}
+
+/// Sorted names in a folder; a folder that cannot be read has none.
+fn entries(dir: &Path, keep: impl Fn(&str, bool) -> bool) -> Vec<String> {
+    let Ok(dir) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<String> = dir
+        .flatten()
+        .filter_map(|e| Some((e.file_name().into_string().ok()?, e.file_type().ok()?)))
+        .filter(|(name, kind)| !kind.is_symlink() && keep(name, kind.is_file()))
+        .map(|(name, _)| name)
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,286 @@
+//! `higuma node`: list, show, approve, assign. A node may be named by its UUID, a unique beginning of it, or its host
+//! name; the server's search finds it, and two that fit are never guessed between.
+
+use super::Global;
+use super::client::{Client, encode};
+use super::error::{Failure, Result};
+use super::output::{self, Format, answer, typed};
+use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
+use serde_json::Value;
+use std::fmt::Write as _;
+use ureq::http::Method;
+
+/// Servers
+#[derive(Debug, clap::Subcommand)]
+pub enum Node {
+    /// List nodes
+    #[command(after_help = "Example:\n  higuma node list --lifecycle failed\n  higuma node list --search r740 -o json")]
+    List {
+        /// Only this state: discovered, ready, assigned, booting, running, failed, maintenance or retired
+        #[arg(long, value_name = "STATE")]
+        lifecycle: Option<String>,
+        /// Only nodes with this text in UUID, host name, serial number, product or MAC
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// One node with its hardware, neighbours and last boot
+    #[command(after_help = "Example:\n  higuma node show 4c4c4544\n  higuma node show web-17 -o json")]
+    Show {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Let a node in
+    #[command(after_help = "Example:\n  higuma node approve 4c4c4544-0046-3010-8052-b4c04f4a4d32")]
+    Approve {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Keep a node out: it gets nothing to boot
+    #[command(after_help = "Example:\n  higuma node reject 4c4c4544")]
+    Reject {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Say what a node boots from now on; this approves it, too
+    #[command(after_help = "Example:\n  higuma node assign 4c4c4544 web")]
+    Assign {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+        /// Profile
+        profile: String,
+    },
+    /// Take the assignment away; what runs keeps running
+    #[command(after_help = "Example:\n  higuma node unassign web-17")]
+    Unassign {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Change host name, maintenance, retirement
+    #[command(
+        after_help = "Example:\n  higuma node set 4c4c4544 --hostname web-17\n  higuma node set web-17 --maintenance on"
+    )]
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Set {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+        /// Host name, used from the next boot on
+        #[arg(long, group = "change")]
+        hostname: Option<String>,
+        /// In maintenance a node boots nothing new
+        #[arg(long, group = "change", value_name = "on|off")]
+        maintenance: Option<Switch>,
+        /// A retired node is refused
+        #[arg(long, group = "change", value_name = "on|off")]
+        retired: Option<Switch>,
+    },
+}
+
+/// on or off
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+impl Switch {
+    fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+pub(super) fn run(global: &Global, command: Node) -> Result<()> {
+    let client = Client::new(global)?;
+    let admission = |word: &str| NodePatch { admission: Some(word.into()), ..NodePatch::default() };
+    let assignment = |name: String| NodePatch { profile: Some(name), ..NodePatch::default() };
+    let (node, patch) = match command {
+        Node::List { lifecycle, search } => {
+            let filters = [("lifecycle", lifecycle.as_deref()), ("q", search.as_deref())];
+            let query: Vec<(&str, &str)> = filters.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+            return answer(global.format, client.list("/api/v1/nodes", &query)?, |page: Page<NodeSummary>| {
+                list_table(&page.items, output::now_us())
+            });
+        }
+        Node::Show { node } => {
+            let uuid = resolve(&client, &node)?;
+            let value = client.get(&format!("/api/v1/nodes/{}", encode(&uuid)))?;
+            return answer(global.format, value, |detail| show(&detail, output::now_us()));
+        }
+        Node::Approve { node } => (node, admission("admitted")),
+        Node::Reject { node } => (node, admission("rejected")),
+        Node::Assign { node, profile } if profile.is_empty() => {
+            return Err(Failure::usage(format!(
+                "expected a profile's name; `higuma node unassign {node}` takes it away"
+            )));
+        }
+        Node::Assign { node, profile } => (node, assignment(profile)),
+        Node::Unassign { node } => (node, assignment(String::new())),
+        Node::Set { node, hostname, maintenance, retired } => {
+            let (maintenance, retired) = (maintenance.map(Switch::is_on), retired.map(Switch::is_on));
+            (node, NodePatch { hostname, maintenance, retired, ..NodePatch::default() })
+        }
+    };
+    let uuid = resolve(&client, &node)?;
+    let value = client.call(Method::PATCH, &format!("/api/v1/nodes/{}", encode(&uuid)), Some(&patch))?;
+    if global.format == Format::Json {
+        return answer(global.format, value, |_: Value| String::new());
+    }
+    let node: NodeDetail = typed(value)?;
+    let node = node.summary;
+    let profile = node.profile.as_deref().unwrap_or("no profile");
+    output::print(&format!("{} ({}): {}, {}, {profile}\n", node.uuid, node.hostname, node.lifecycle, node.admission))
+}
+
+/// The UUID of the one node that `name` means.
+pub(super) fn resolve(client: &Client, name: &str) -> Result<String> {
+    let name = name.trim().to_ascii_lowercase();
+    if name.is_empty() {
+        return Err(Failure::usage("expected a node: its UUID, a unique beginning of it, or its host name"));
+    }
+    if name.parse::<uuid::Uuid>().is_ok() && name.len() == 36 {
+        return Ok(name);
+    }
+    let page: Page<NodeSummary> = typed(client.list("/api/v1/nodes", &[("q", &name)])?)?;
+    choose(&name, &page.items)
+}
+
+fn choose(name: &str, nodes: &[NodeSummary]) -> Result<String> {
+    let same_name: Vec<&NodeSummary> = nodes.iter().filter(|n| n.hostname.eq_ignore_ascii_case(name)).collect();
+    let fits = match same_name.is_empty() {
+        false => same_name,
+        true => nodes.iter().filter(|n| n.uuid.starts_with(name)).collect(),
+    };
+    match fits[..] {
+        [one] => Ok(one.uuid.clone()),
+        [] => Err(Failure::not_found(format!(
+            "no node has the host name {name:?} or a UUID that begins so; `higuma node list` shows all"
+        ))),
+        _ => {
+            let some: Vec<_> = fits.iter().take(5).map(|n| format!("{} ({})", n.uuid, n.hostname)).collect();
+            let text = format!("{name:?} fits {} nodes: {}; give more of the UUID", fits.len(), some.join(", "));
+            Err(Failure::usage(text))
+        }
+    }
+}
+
+fn list_table(nodes: &[NodeSummary], now: i64) -> String {
+    let rows: Vec<[String; 8]> = nodes
+        .iter()
+        .map(|n| {
+            [
+                n.uuid.clone(),
+                n.hostname.clone(),
+                n.lifecycle.clone(),
+                n.admission.clone(),
+                n.profile.clone().unwrap_or_default(),
+                format!("{} {}", n.manufacturer, n.product).trim().to_owned(),
+                n.serial.clone(),
+                output::ago(n.last_seen_us, now),
+            ]
+        })
+        .collect();
+    output::table(["UUID", "HOSTNAME", "STATE", "ADMISSION", "PROFILE", "PRODUCT", "SERIAL", "SEEN"], &rows)
+}
+
+fn show(node: &NodeDetail, now: i64) -> String {
+    let s = &node.summary;
+    let state = match &s.reason {
+        Some(reason) => format!("{} ({reason})", s.lifecycle),
+        None => s.lifecycle.clone(),
+    };
+    let mut lines = vec![
+        ("UUID", s.uuid.clone()),
+        ("Host name", s.hostname.clone()),
+        ("State", state),
+        ("Admission", s.admission.clone()),
+        ("Profile", s.profile.clone().unwrap_or_default()),
+        ("Product", format!("{} {}", s.manufacturer, s.product).trim().to_owned()),
+        ("Serial", s.serial.clone()),
+        ("Boot MAC", s.boot_mac.clone().unwrap_or_default()),
+        ("First seen", output::time_ago(s.first_seen_us, now)),
+        ("Last seen", output::time_ago(s.last_seen_us, now)),
+    ];
+    if node.maintenance {
+        lines.push(("Maintenance", "on".into()));
+    }
+    if node.retired {
+        lines.push(("Retired", "yes".into()));
+    }
+    if let Some(i) = &node.inventory {
+        for cpu in &i.cpus {
+            lines.push(("CPU", format!("{}, {} cores, {} threads", cpu.model.trim(), cpu.cores, cpu.threads)));
+        }
+        let memory = i.memory.as_ref();
+        let dimms = memory.map_or(0, |m| m.dimms.iter().filter(|d| d.size_bytes > 0).count());
+        lines.push(("Memory", format!("{}, {dimms} modules", output::size(memory.map_or(0, |m| m.total_bytes)))));
+        for d in &i.disks {
+            lines.push((
+                "Disk",
+                format!("{} {} {} {} {}", d.name, output::size(d.size_bytes), d.transport, d.model, d.serial),
+            ));
+        }
+        for n in &i.nics {
+            let link = if n.link { format!("link {} Mbit/s", n.speed_mbps) } else { "no link".into() };
+            lines.push(("NIC", format!("{} {} {} {link}", n.name, n.mac, n.driver)));
+        }
+        for e in &i.errors {
+            lines.push(("Not read", format!("{}: {}", e.source, e.error)));
+        }
+    }
+    for n in &node.neighbours {
+        lines.push(("Neighbour", format!("{} - {} port {}", n.interface, n.system_name, n.port_id)));
+    }
+    let mut text = output::fields(&lines);
+    if let Some(boot) = &node.boot {
+        let _ = write!(text, "\nLast boot:\n{}", super::boot::show(boot, now));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::cli::Exit;
+
+    fn node(uuid: &str, hostname: &str) -> NodeSummary {
+        NodeSummary {
+            uuid: uuid.into(),
+            hostname: hostname.into(),
+            lifecycle: "running".into(),
+            reason: None,
+            admission: "admitted".into(),
+            profile: None,
+            manufacturer: "Dell".into(),
+            product: "R740".into(),
+            serial: "S1".into(),
+            boot_mac: None,
+            step: None,
+            first_seen_us: 0,
+            last_seen_us: 1_000_000,
+        }
+    }
+
+    #[test]
+    fn a_name_means_one_node_or_none() {
+        let nodes = [node("aaaa1111-x", "web"), node("aaaa2222-x", "aaaa1"), node("bbbb", "web-2")];
+        assert_eq!(choose("web", &nodes).unwrap(), "aaaa1111-x");
+        assert_eq!(choose("bb", &nodes).unwrap(), "bbbb");
+        // A host name that is the same as a beginning of a UUID: the host name wins.
+        assert_eq!(choose("aaaa1", &nodes).unwrap(), "aaaa2222-x");
+        assert_eq!(choose("zz", &nodes).unwrap_err().exit, Exit::NotFound);
+        let several = choose("aaaa", &nodes).unwrap_err();
+        assert_eq!(several.exit, Exit::Usage);
+        assert!(several.message.contains("fits 2 nodes"), "{several}");
+    }
+
+    #[test]
+    fn the_list() {
+        assert_eq!(
+            list_table(&[node("aaaa", "web")], 181_000_000),
+            "UUID  HOSTNAME  STATE    ADMISSION  PROFILE  PRODUCT    SERIAL  SEEN\n\
+             aaaa  web       running  admitted   -        Dell R740  S1      3 min ago\n"
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! Runs the programs that build images: each in a process group of its own, with a deadline, its output read line by
+//! line, and stopped when we are. On failure the last lines it printed are in the error. No shell is ever involved.
+
+use super::error::{Failure, Result};
+use super::interrupt;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+const KEPT_LINES: usize = 15;
+const LONGEST_LINE: usize = 2_000;
+const TICK: Duration = Duration::from_millis(100);
+/// After the end of a program: how long its left-over children may keep the pipe open.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Run to the end; `package` is the Debian package that has the program, named when it is missing. Every line of
+/// standard output and error goes to `on_line`.
+pub fn run(mut command: Command, package: &str, deadline: Duration, mut on_line: impl FnMut(&str)) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let broken = |e: std::io::Error| Failure::failed(format!("could not run {name}: {e}"));
+    let (reader, writer) = std::io::pipe().map_err(broken)?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(broken)?).stderr(writer).process_group(0);
+    if interrupt::requested() {
+        return Err(Failure::failed("interrupted"));
+    }
+    let mut child = command.spawn().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Failure::failed(format!(
+            "expected the program {name}, which is not installed: run `apt-get install {package}`"
+        )),
+        _ => Failure::failed(format!("could not run {name}: {e}")),
+    })?;
+    // It holds the writing ends of the pipe: the reader must see the end when the child is gone.
+    drop(command);
+    let group = i32::try_from(child.id()).unwrap_or(i32::MAX);
+    interrupt::hold_group(group);
+
+    let (send, receive) = sync_channel::<String>(256);
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            line.truncate(LONGEST_LINE);
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            if send.send(text).is_err() {
+                return;
+            }
+        }
+    });
+
+    let start = Instant::now();
+    let mut last = std::collections::VecDeque::new();
+    let mut ended: Option<(std::process::ExitStatus, Instant)> = None;
+    let mut timed_out = false;
+    let status = loop {
+        let open = match receive.recv_timeout(TICK) {
+            Ok(line) => {
+                on_line(&line);
+                if !line.trim().is_empty() {
+                    last.push_back(line);
+                }
+                if last.len() > KEPT_LINES {
+                    last.pop_front();
+                }
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => {
+                if ended.is_none() {
+                    std::thread::sleep(TICK);
+                }
+                false
+            }
+        };
+        if let Some((status, at)) = ended {
+            if !open || at.elapsed() > DRAIN {
+                break status;
+            }
+            continue;
+        }
+        match child.try_wait() {
+            Ok(Some(status)) => ended = Some((status, Instant::now())),
+            Ok(None) if start.elapsed() > deadline && !timed_out => {
+                timed_out = true;
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            }
+            Ok(None) => {}
+            Err(e) => {
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+                interrupt::release_group(group);
+                return Err(Failure::failed(format!("lost {name}: {e}")));
+            }
+        }
+    };
+    interrupt::release_group(group);
+    if status.success() {
+        return Ok(());
+    }
+    let why = match timed_out {
+        true => format!("{name} did not end within {} s and was stopped", deadline.as_secs()),
+        false => format!("{name} failed ({status})"),
+    };
+    let lines: Vec<String> = last.into();
+    Err(Failure::failed(if lines.is_empty() { why } else { format!("{why}; it said:\n  {}", lines.join("\n  ")) }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn gives_lines_and_explains_failures() {
+        let mut lines = Vec::new();
+        run(sh("echo one; echo two >&2"), "dash", Duration::from_secs(10), |l| lines.push(l.to_owned())).unwrap();
+        assert_eq!(lines, ["one", "two"]);
+        let failed = run(sh("echo no room >&2; exit 3"), "dash", Duration::from_secs(10), |_| {}).unwrap_err();
+        assert!(failed.message.contains("exit status: 3") && failed.message.contains("no room"), "{failed}");
+        let missing = run(Command::new("no-such-program"), "some-package", Duration::from_secs(1), |_| {}).unwrap_err();
+        assert!(missing.message.contains("apt-get install some-package"), "{missing}");
+    }
+
+    #[test]
+    fn a_deadline_ends_the_whole_group() {
+        let start = Instant::now();
+        let failed = run(sh("sleep 60 & sleep 60"), "dash", Duration::from_millis(300), |_| {}).unwrap_err();
+        assert!(failed.message.contains("was stopped"), "{failed}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}

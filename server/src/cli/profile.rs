@@ -1,0 +1,268 @@
+//! `higuma profile`: what nodes boot. The server checks everything and counts revisions; here files are read and
+//! flags are put together.
+
+use super::Global;
+use super::client::{Client, encode};
+use super::error::{Failure, Result};
+use super::output::{self, answer, typed};
+use higuma_proto::api::{NewProfile, Page, Profile as Stored, ProfileFile};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use ureq::http::Method;
+
+/// Profiles
+#[derive(Debug, clap::Subcommand)]
+pub enum Profile {
+    /// Make a profile
+    #[command(
+        after_help = "Example:\n  higuma profile create web --image debian:20261122 --cmdline 'console=ttyS0,115200' \\\n      --file /etc/motd=./motd --file /usr/local/sbin/setup=setup.sh:755 --ssh-key ~/.ssh/id_ed25519.pub"
+    )]
+    Create {
+        /// Name: a-z, 0-9, dot, dash, underscore
+        name: String,
+        /// Image
+        #[arg(long, value_name = "NAME:VERSION")]
+        image: String,
+        /// What it adds to the image
+        #[command(flatten)]
+        content: Content,
+    },
+    /// Change a profile: a new revision, which nodes get at their next boot
+    #[command(
+        after_help = "Example:\n  higuma profile update web --image debian:20261201\n  higuma profile update web --remove-file /etc/motd"
+    )]
+    Update {
+        /// Name
+        name: String,
+        /// Image
+        #[arg(long, value_name = "NAME:VERSION")]
+        image: Option<String>,
+        /// Leave this file out from now on; may be given several times
+        #[arg(long, value_name = "PATH")]
+        remove_file: Vec<String>,
+        /// What it adds to the image
+        #[command(flatten)]
+        content: Content,
+    },
+    /// List profiles
+    #[command(after_help = "Example:\n  higuma profile list -o json")]
+    List,
+    /// One profile
+    #[command(after_help = "Example:\n  higuma profile show web")]
+    Show {
+        /// Name
+        name: String,
+    },
+    /// Delete a profile that no node is assigned to
+    #[command(after_help = "Example:\n  higuma profile delete web")]
+    Delete {
+        /// Name
+        name: String,
+    },
+}
+
+/// What a profile adds to its image.
+#[derive(Debug, Default, clap::Args)]
+pub struct Content {
+    /// Added to the image's kernel command line
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub cmdline: Option<String>,
+    /// Put a text file into every node's root; MODE is octal [default: 644]; may be given several times
+    #[arg(long = "file", value_name = "PATH=LOCALFILE[:MODE]")]
+    pub files: Vec<String>,
+    /// Public keys that may log in as root, one a line; may be given several times; in an update it replaces all
+    #[arg(long = "ssh-key", value_name = "FILE")]
+    pub ssh_keys: Vec<PathBuf>,
+}
+
+/// No file of a profile is larger; the server has its own, smaller limits.
+const FILE_LIMIT: u64 = 4 << 20;
+
+pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
+    match command {
+        Profile::Create { name, image, content } => {
+            let mut spec =
+                NewProfile { name, image, cmdline: String::new(), files: vec![], ssh_authorized_keys: vec![] };
+            content.apply(&mut spec)?;
+            let value = Client::new(global)?.call(Method::POST, "/api/v1/profiles", Some(&spec))?;
+            answer(global.format, value, |p: Stored| show(&p, output::now_us()))
+        }
+        Profile::Update { name, image, remove_file, content } => {
+            let client = Client::new(global)?;
+            let path = format!("/api/v1/profiles/{}", encode(&name));
+            let mut spec = typed::<Stored>(client.get(&path)?)?.spec;
+            for path in remove_file {
+                let before = spec.files.len();
+                spec.files.retain(|f| f.path != path);
+                if spec.files.len() == before {
+                    return Err(Failure::not_found(format!(
+                        "profile {name} has no file {path}; `profile show` lists them"
+                    )));
+                }
+            }
+            spec.image = image.unwrap_or(spec.image);
+            content.apply(&mut spec)?;
+            let value = client.call(Method::PUT, &path, Some(&spec))?;
+            answer(global.format, value, |p: Stored| show(&p, output::now_us()))
+        }
+        Profile::List => {
+            let value = Client::new(global)?.list("/api/v1/profiles", &[])?;
+            answer(global.format, value, |page: Page<Stored>| list_table(&page.items, output::now_us()))
+        }
+        Profile::Show { name } => {
+            let value = Client::new(global)?.get(&format!("/api/v1/profiles/{}", encode(&name)))?;
+            answer(global.format, value, |p: Stored| show(&p, output::now_us()))
+        }
+        Profile::Delete { name } => {
+            Client::new(global)?.call(Method::DELETE, &format!("/api/v1/profiles/{}", encode(&name)), None::<&()>)?;
+            Ok(())
+        }
+    }
+}
+
+impl Content {
+    /// Put what was given into `spec`; what was not given stays.
+    fn apply(self, spec: &mut NewProfile) -> Result<()> {
+        if let Some(cmdline) = self.cmdline {
+            spec.cmdline = cmdline;
+        }
+        for flag in &self.files {
+            let file = read_file_flag(flag)?;
+            spec.files.retain(|f| f.path != file.path);
+            spec.files.push(file);
+        }
+        if !self.ssh_keys.is_empty() {
+            spec.ssh_authorized_keys = read_ssh_keys(&self.ssh_keys)?;
+        }
+        Ok(())
+    }
+}
+
+/// Public keys from files, one a line, comments left out. A private key is refused, not uploaded.
+pub(super) fn read_ssh_keys(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for path in paths {
+        let text = read_utf8(path)?;
+        if text.contains("PRIVATE KEY") {
+            let path = path.display();
+            return Err(Failure::usage(format!(
+                "expected public keys in {path}, got a private key: give the .pub file"
+            )));
+        }
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        keys.extend(lines.map(String::from));
+    }
+    Ok(keys)
+}
+
+fn read_file_flag(flag: &str) -> Result<ProfileFile> {
+    let (path, local, mode) = parse_file_flag(flag)?;
+    Ok(ProfileFile { path: path.into(), mode, content: read_utf8(Path::new(local))? })
+}
+
+/// `PATH=LOCALFILE[:MODE]`; a suffix that is not three or four octal digits belongs to the file's name.
+fn parse_file_flag(flag: &str) -> Result<(&str, &str, u32)> {
+    let form =
+        || Failure::usage(format!("expected --file PATH=LOCALFILE[:MODE], e.g. /etc/motd=motd:644, got {flag:?}"));
+    let (path, local) = flag.split_once('=').ok_or_else(form)?;
+    let octal = |m: &str| (3..=4).contains(&m.len()) && m.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let (local, mode) = match local.rsplit_once(':') {
+        Some((local, mode)) if octal(mode) => (local, u32::from_str_radix(mode, 8).map_err(|_| form())?),
+        _ => (local, 0o644),
+    };
+    if !path.starts_with('/') || local.is_empty() {
+        return Err(form());
+    }
+    Ok((path, local, mode))
+}
+
+fn read_utf8(path: &Path) -> Result<String> {
+    let usage = |e: std::io::Error| Failure::usage(format!("could not read {}: {e}", path.display()));
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).and_then(|f| f.take(FILE_LIMIT + 1).read_to_end(&mut bytes)).map_err(usage)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        let limit = output::size(FILE_LIMIT);
+        let path = path.display();
+        return Err(Failure::usage(format!("expected at most {limit} in {path}: put larger files into the image")));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::usage(format!("expected UTF-8 text in {}: put binary files into the image", path.display()))
+    })
+}
+
+fn list_table(profiles: &[Stored], now: i64) -> String {
+    let rows: Vec<[String; 6]> = profiles
+        .iter()
+        .map(|p| {
+            let (name, image) = (p.spec.name.clone(), p.spec.image.clone());
+            let (revision, nodes, files) =
+                (p.revision.to_string(), p.nodes.to_string(), p.spec.files.len().to_string());
+            [name, revision, image, nodes, files, output::ago(p.created_us, now)]
+        })
+        .collect();
+    output::table(["NAME", "REVISION", "IMAGE", "NODES", "FILES", "CHANGED"], &rows)
+}
+
+fn show(p: &Stored, now: i64) -> String {
+    let mut lines = vec![
+        ("Name", p.spec.name.clone()),
+        ("Revision", p.revision.to_string()),
+        ("Image", p.spec.image.clone()),
+        ("Command line", p.spec.cmdline.clone()),
+        ("Nodes", p.nodes.to_string()),
+        ("Changed", output::time_ago(p.created_us, now)),
+    ];
+    for f in &p.spec.files {
+        lines.push(("File", format!("{} ({:o}, {})", f.path, f.mode, output::size(f.content.len() as u64))));
+    }
+    for key in &p.spec.ssh_authorized_keys {
+        lines.push(("SSH key", key.clone()));
+    }
+    output::fields(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn file_flags() {
+        assert_eq!(parse_file_flag("/etc/motd=motd").unwrap(), ("/etc/motd", "motd", 0o644));
+        assert_eq!(parse_file_flag("/a=b=c:0755").unwrap(), ("/a", "b=c", 0o755));
+        assert_eq!(parse_file_flag("/a=b:c").unwrap(), ("/a", "b:c", 0o644));
+        for bad in ["/a", "a=b", "/a=", "/a=:644"] {
+            assert!(parse_file_flag(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn private_keys_are_not_uploaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        std::fs::write(&path, "-----BEGIN OPENSSH PRIVATE KEY-----\n").unwrap();
+        assert!(read_ssh_keys(std::slice::from_ref(&path)).unwrap_err().message.contains(".pub"));
+        std::fs::write(&path, "# mine\nssh-ed25519 AAAA me\n\n").unwrap();
+        assert_eq!(read_ssh_keys(&[path]).unwrap(), ["ssh-ed25519 AAAA me"]);
+    }
+
+    #[test]
+    fn an_update_changes_what_was_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "new").unwrap();
+        let old = |p: &str| ProfileFile { path: p.into(), mode: 0o600, content: "old".into() };
+        let mut spec = NewProfile {
+            name: "web".into(),
+            image: "d:1".into(),
+            cmdline: "quiet".into(),
+            files: vec![old("/a"), old("/b")],
+            ssh_authorized_keys: vec!["k".into()],
+        };
+        let content = Content { files: vec![format!("/a={}", path.display())], ..Content::default() };
+        content.apply(&mut spec).unwrap();
+        assert_eq!((spec.cmdline.as_str(), spec.ssh_authorized_keys.len()), ("quiet", 1));
+        assert_eq!(spec.files.iter().find(|f| f.path == "/a").unwrap().content, "new");
+        assert_eq!(spec.files.len(), 2);
+    }
+}
