@@ -1,8 +1,17 @@
 //! Higuma's server and command line: boots fleets of machines that keep no operating system on disk, and keeps the
 //! inventory of what they are. The layers (docs/src/architecture.md): transports -> service -> store and domain.
 
+pub mod blob;
 pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod durable;
 pub mod error;
+pub mod grpc;
+pub mod http;
+pub mod serve;
 pub mod service;
 pub mod store;
+pub mod telemetry;
+pub mod tls;
+pub mod web;

@@ -1,7 +1,8 @@
 //! `higuma`: the server and the command line for people.
 
 use clap::Parser;
-use higuma::cli;
+use higuma::config::Flags;
+use higuma::{cli, serve};
 use std::process::ExitCode;
 
 /// Boots fleets of machines that keep no operating system on disk, and keeps their inventory
@@ -11,10 +12,24 @@ struct Args {
     #[command(flatten)]
     global: cli::Global,
     #[command(subcommand)]
-    command: cli::Command,
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run the server
+    ///
+    /// Every setting is optional, and can be given as a flag, in the environment, or in a TOML file under the same name;
+    /// flags are stronger than the environment, and that is stronger than the file.
+    Serve(Flags),
+    #[command(flatten)]
+    Client(cli::Command),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    cli::run(args.global, args.command)
+    match args.command {
+        Command::Serve(flags) => serve::main(&flags),
+        Command::Client(command) => cli::run(args.global, command),
+    }
 }

@@ -1,0 +1,69 @@
+//! Durations (`90s`, `15m`, `24h`) and sizes (`512MiB`) as people write them. Numbers without a unit are refused for
+//! durations: nobody should have to guess.
+
+use crate::domain::Micros;
+
+/// `90s`, `15m`, `24h`, `250ms`, `7d`; more than zero.
+pub fn duration(text: &str) -> Option<Micros> {
+    let (number, unit) = split(text)?;
+    let micros: i64 = match unit {
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return None,
+    };
+    i64::try_from(number).ok()?.checked_mul(micros).filter(|m| *m > 0)
+}
+
+/// `1048576`, `64KiB`, `512MiB`, `64GiB`, `1TiB`, and the decimal kB, MB, GB, TB. Zero is a size.
+pub fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let bytes: u64 = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(bytes)
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim_start_matches(' ')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("90s"), Some(90_000_000));
+        assert_eq!(duration("15m"), Some(900_000_000));
+        assert_eq!(duration("24h"), Some(86_400_000_000));
+        assert_eq!(duration("250ms"), Some(250_000));
+        for bad in ["", "90", "0s", "-1s", "1.5h", "s", "9999999999999999d", "1w", "１s"] {
+            assert_eq!(duration(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("512MiB"), Some(512 << 20));
+        assert_eq!(size("64GiB"), Some(64 << 30));
+        assert_eq!(size("1 MB"), Some(1_000_000));
+        assert_eq!(size("0"), Some(0));
+        for bad in ["", "MiB", "1mib", "99999999999TiB", "-1"] {
+            assert_eq!(size(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The one table of settings: flags, environment variables, file keys, `higuma serve --help` and the page of the book
+//! all come from it.
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Folder or file.
+    Path,
+    /// Database.
+    Database,
+    /// ADDRESS:PORT.
+    Listen,
+    /// http://HOST:PORT.
+    HttpUrl,
+    /// HOST:PORT.
+    Authority,
+    /// 90s, 15m, 24h.
+    Duration,
+    /// 512MiB.
+    Size,
+    /// Kernel command line.
+    Cmdline,
+    /// One of these words.
+    Words(&'static str),
+}
+
+impl Form {
+    /// Placeholder in the help.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Path => "PATH",
+            Self::Database => "URL",
+            Self::Listen => "ADDRESS:PORT",
+            Self::HttpUrl => "http://HOST:PORT",
+            Self::Authority => "HOST:PORT",
+            Self::Duration => "DURATION",
+            Self::Size => "SIZE",
+            Self::Cmdline => "PARAMETERS",
+            Self::Words(words) => words,
+        }
+    }
+
+    /// For messages.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Path => "a path",
+            Self::Database => "sqlite:PATH or postgres://USER@HOST/NAME",
+            Self::Listen => "ADDRESS:PORT, e.g. 0.0.0.0:8080 or [::]:8080",
+            Self::HttpUrl => "http://HOST:PORT, e.g. http://10.0.0.1:8080",
+            Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",
+            Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
+            Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
+            Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
+            Self::Words(words) => words,
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Flag (`--name`) and key of the file; the environment variable is made from it.
+    pub name: &'static str,
+    /// What it looks like.
+    pub form: Form,
+    /// In words where the value depends on something.
+    pub default: &'static str,
+    /// One line.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// `HIGUMA_DATA_DIR`.
+    pub fn env(&self) -> String {
+        format!("HIGUMA_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+const fn s(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, form, default, help }
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    s("config", Form::Path, "<data-dir>/higuma.toml when it exists", "Configuration file (TOML, the same names)"),
+    s("data-dir", Form::Path, "/var/lib/higuma as root, else $XDG_DATA_HOME/higuma", "Folder of all state: database, blobs, certificate authority, admin token"),
+    s("database-url", Form::Database, "sqlite:<data-dir>/higuma.db", "Where state is kept"),
+    s("http-listen", Form::Listen, "[::]:8080", "Plain HTTP: iPXE scripts and public boot artefacts only"),
+    s("https-listen", Form::Listen, "[::]:8443", "HTTPS: pages, API, JSON callbacks"),
+    s("grpc-listen", Form::Listen, "[::]:8444", "gRPC over TLS: agents"),
+    s("advertise-http", Form::HttpUrl, "the host that iPXE asked", "Plain HTTP as nodes reach it"),
+    s("advertise-grpc", Form::Authority, "the host that iPXE asked, with the port of grpc-listen", "gRPC as nodes reach it"),
+    s("admission", Form::Words("auto|approve|known-only"), "approve", "What happens with a machine that was never seen"),
+    s("offer-ttl", Form::Duration, "10m", "How long the boot nonce of a script is good"),
+    s("boot-deadline", Form::Duration, "15m", "A boot that is not up so long after its plan has failed"),
+    s("heartbeat-interval", Form::Duration, "60s", "How often a running node says that it lives"),
+    s("heartbeat-timeout", Form::Duration, "3m", "A node not heard from for so long is not running any more"),
+    s("park", Form::Words("wait|poweroff"), "wait", "What a node without a profile does"),
+    s("poll-interval", Form::Duration, "5s", "How often a waiting node asks again"),
+    s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
+    s("upload-limit", Form::Size, "64GiB", "Largest blob"),
+    s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
+    s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
+    s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
+];
+
+/// Names, for messages.
+pub fn names() -> String {
+    let names: Vec<&str> = SETTINGS.iter().map(|s| s.name).filter(|n| *n != "config").collect();
+    names.join(", ")
+}
+
+/// The table as a page of the book.
+pub fn markdown() -> String {
+    let mut out = String::from("| setting | environment | form | default | |\n|---|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let form = setting.form.word().replace('|', "\\|");
+        out += &format!(
+            "| `{}` | `{}` | {form} | {} | {} |\n",
+            setting.name,
+            setting.env(),
+            setting.default.replace('<', "&lt;"),
+            setting.help
+        );
+    }
+    out
+}

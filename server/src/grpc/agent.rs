@@ -1,0 +1,93 @@
+//! The methods of the Agent service.
+
+use super::status;
+use crate::domain::boot::{Boot, Event};
+use crate::domain::secret::Secret;
+use crate::error::{Error, Result};
+use crate::service::plan::PlanAnswer;
+use crate::service::register::Registration;
+use crate::service::up::Up;
+use crate::service::{App, events, plan, register, up, wire};
+use higuma_proto::agent::agent_server::Agent;
+use higuma_proto::agent::get_boot_plan_response::Answer;
+use higuma_proto::agent::{
+    GetBootPlanRequest, GetBootPlanResponse, HeartbeatRequest, HeartbeatResponse, Park, RegisterRequest,
+    RegisterResponse, ReportEventsRequest, ReportEventsResponse, ReportUpRequest, ReportUpResponse, Wait,
+};
+use tonic::{Request, Response, Status};
+
+/// Calls the use cases.
+#[derive(Clone)]
+pub struct Methods {
+    /// The use cases.
+    pub app: App,
+}
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+/// The boot that the guard found.
+fn caller<T>(request: &Request<T>) -> std::result::Result<Boot, Status> {
+    let boot = request.extensions().get::<Boot>().cloned();
+    boot.ok_or_else(|| status(Error::internal("a guarded method was called without a boot")))
+}
+
+fn parsed_events(events: Vec<higuma_proto::agent::Event>) -> Result<Vec<Event>> {
+    let parse = |e: higuma_proto::agent::Event| Event::from_wire(e.seq, e.at_us, &e.step, &e.state, &e.message);
+    Ok(events.into_iter().map(parse).collect::<std::result::Result<_, _>>()?)
+}
+
+fn registration(request: RegisterRequest) -> Result<Registration> {
+    Ok(Registration {
+        nonce: request.nonce.parse::<Secret>()?,
+        credential: request.credential.parse::<Secret>()?,
+        uuid: if request.uuid.is_empty() { None } else { Some(request.uuid.parse()?) },
+        boot_mac: if request.boot_mac.is_empty() { None } else { Some(request.boot_mac.parse()?) },
+        inventory: request.inventory.unwrap_or_default(),
+        neighbours: request.neighbours,
+    })
+}
+
+#[tonic::async_trait]
+impl Agent for Methods {
+    async fn register(&self, request: Request<RegisterRequest>) -> Reply<RegisterResponse> {
+        let request = registration(request.into_inner()).map_err(status)?;
+        let registered = register::register(&self.app, request).await.map_err(status)?;
+        let boot_id = registered.boot.to_string();
+        Ok(Response::new(RegisterResponse { boot_id, server_time_us: self.app.now() }))
+    }
+
+    async fn report_events(&self, request: Request<ReportEventsRequest>) -> Reply<ReportEventsResponse> {
+        let boot = caller(&request)?;
+        let ReportEventsRequest { events: list, neighbours, neighbours_changed } = request.into_inner();
+        let list = parsed_events(list).map_err(status)?;
+        let neighbours = neighbours_changed.then_some(neighbours);
+        let stored = events::report(&self.app, &boot, list, neighbours).await.map_err(status)?;
+        Ok(Response::new(ReportEventsResponse { stored }))
+    }
+
+    async fn get_boot_plan(&self, request: Request<GetBootPlanRequest>) -> Reply<GetBootPlanResponse> {
+        let boot = caller(&request)?;
+        let callback =
+            request.into_inner().callback_sha256.parse().map_err(|e: crate::domain::Invalid| status(e.into()))?;
+        let answer = match plan::boot_plan(&self.app, &boot, callback).await.map_err(status)? {
+            PlanAnswer::Plan(planned) => Answer::Plan(wire::boot_plan(&self.app, &planned)),
+            PlanAnswer::Wait { reason, retry_after } => Answer::Wait(Wait { reason, retry_after_seconds: retry_after }),
+            PlanAnswer::PowerOff { reason } => Answer::Park(Park { reason, action: "poweroff".to_owned() }),
+        };
+        Ok(Response::new(GetBootPlanResponse { answer: Some(answer) }))
+    }
+
+    async fn report_up(&self, request: Request<ReportUpRequest>) -> Reply<ReportUpResponse> {
+        let boot = caller(&request)?;
+        let ReportUpRequest { os, kernel, uptime_seconds, events } = request.into_inner();
+        let said = Up { os, kernel, uptime_seconds, events: parsed_events(events).map_err(status)? };
+        let heartbeat_seconds = up::report_up(&self.app, &boot, said).await.map_err(status)?;
+        Ok(Response::new(ReportUpResponse { heartbeat_seconds }))
+    }
+
+    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
+        let boot = caller(&request)?;
+        let heartbeat_seconds = up::heartbeat(&self.app, &boot).await.map_err(status)?;
+        Ok(Response::new(HeartbeatResponse { heartbeat_seconds }))
+    }
+}

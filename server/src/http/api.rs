@@ -1,0 +1,137 @@
+//! The JSON API of people and their programs: parse, call the use case, answer.
+
+use super::State;
+use super::failure::{Answer, Failure};
+use crate::domain::image::{Arch, ImageRef};
+use crate::domain::{Name, NodeUuid};
+use crate::error::Error;
+use crate::service::nodes::NodeQuery;
+use crate::service::profiles as profile_cases;
+use crate::service::{boots as boot_cases, first_stage as stage_cases, images as image_cases, nodes as node_cases};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use higuma_proto::api::{NewFirstStage, NewImage, NewProfile, NodePatch};
+use serde::Deserialize;
+
+type S = Data<State>;
+
+fn ok(body: impl serde::Serialize) -> Answer {
+    Ok(HttpResponse::Ok().json(body))
+}
+
+fn created(body: impl serde::Serialize) -> Answer {
+    Ok(HttpResponse::Created().json(body))
+}
+
+/// Piece of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PageQuery {
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Which nodes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodesQuery {
+    lifecycle: Option<String>,
+    q: Option<String>,
+    profile: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// An empty form field is none.
+fn some<T: std::str::FromStr>(text: Option<String>) -> Result<Option<T>, Failure>
+where
+    T::Err: Into<Error>,
+{
+    text.filter(|t| !t.is_empty()).map(|t| t.parse().map_err(|e: T::Err| Failure(e.into()))).transpose()
+}
+
+pub async fn nodes(s: S, query: Query<NodesQuery>) -> Answer {
+    let NodesQuery { lifecycle, q, profile, cursor, limit } = query.into_inner();
+    let query = NodeQuery {
+        lifecycle: some(lifecycle)?,
+        text: q.filter(|q| !q.is_empty()),
+        profile: some(profile)?,
+        cursor: some(cursor)?,
+        limit,
+    };
+    ok(node_cases::list(&s.app, query).await?)
+}
+
+pub async fn node(s: S, uuid: Path<String>) -> Answer {
+    ok(node_cases::show(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+pub async fn patch_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
+    ok(node_cases::patch(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
+}
+
+pub async fn boots(s: S, uuid: Path<String>, page: Query<PageQuery>) -> Answer {
+    ok(boot_cases::list(&s.app, uuid.parse::<NodeUuid>()?, page.cursor.as_deref(), page.limit).await?)
+}
+
+pub async fn boot(s: S, id: Path<String>) -> Answer {
+    ok(boot_cases::show(&s.app, &id).await?)
+}
+
+pub async fn images(s: S, page: Query<PageQuery>) -> Answer {
+    ok(image_cases::list(&s.app, page.cursor.as_deref(), page.limit).await?)
+}
+
+pub async fn create_image(s: S, new: Json<NewImage>) -> Answer {
+    created(image_cases::create(&s.app, new.into_inner()).await?)
+}
+
+fn reference(path: &(String, String)) -> Result<ImageRef, Failure> {
+    Ok(ImageRef { name: path.0.parse()?, version: path.1.parse()? })
+}
+
+pub async fn image(s: S, path: Path<(String, String)>) -> Answer {
+    ok(image_cases::show(&s.app, reference(&path)?).await?)
+}
+
+pub async fn delete_image(s: S, path: Path<(String, String)>) -> Answer {
+    image_cases::delete(&s.app, reference(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn profiles(s: S, page: Query<PageQuery>) -> Answer {
+    ok(profile_cases::list(&s.app, page.cursor.as_deref(), page.limit).await?)
+}
+
+pub async fn create_profile(s: S, new: Json<NewProfile>) -> Answer {
+    created(profile_cases::create(&s.app, new.into_inner()).await?)
+}
+
+pub async fn profile(s: S, name: Path<String>) -> Answer {
+    ok(profile_cases::show(&s.app, name.parse::<Name>()?).await?)
+}
+
+pub async fn update_profile(s: S, name: Path<String>, new: Json<NewProfile>) -> Answer {
+    ok(profile_cases::update(&s.app, name.parse::<Name>()?, new.into_inner()).await?)
+}
+
+pub async fn delete_profile(s: S, name: Path<String>) -> Answer {
+    profile_cases::delete(&s.app, name.parse::<Name>()?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Which first stage.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StageQuery {
+    arch: Option<String>,
+}
+
+pub async fn first_stage(s: S, query: Query<StageQuery>) -> Answer {
+    let arch = some::<Arch>(query.into_inner().arch)?.unwrap_or(Arch::X86_64);
+    ok(stage_cases::show(&s.app, arch).await?)
+}
+
+pub async fn put_first_stage(s: S, new: Json<NewFirstStage>) -> Answer {
+    ok(stage_cases::put(&s.app, new.into_inner()).await?)
+}

@@ -1,0 +1,107 @@
+//! The one place where every HTTP request passes: is there such a route, and may this caller use it? A request comes to
+//! a handler only after the table says so. Loopback and forwarded headers grant nothing.
+
+use super::failure::{Failure, wrong_method};
+use super::identity::{bearer, session_cookie};
+use super::routes::{Access, Listener, Table, nothing};
+use super::{State, host};
+use crate::domain::NodeUuid;
+use crate::domain::boot::Boot;
+use crate::error::{Error, Result};
+use crate::service::auth::{self, Person};
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+
+/// The middleware.
+pub async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> std::result::Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    match check(&request).await {
+        Ok(None) => Ok(next.call(request).await?.map_into_left_body()),
+        Ok(Some(answer)) => Ok(request.into_response(answer).map_into_right_body()),
+        Err(failure) => Ok(request.into_response(failure.error_response()).map_into_right_body()),
+    }
+}
+
+/// None: let it pass.
+async fn check(request: &ServiceRequest) -> std::result::Result<Option<HttpResponse>, Failure> {
+    let (Some(table), Some(state)) = (request.app_data::<web::Data<Table>>(), request.app_data::<web::Data<State>>())
+    else {
+        return Err(Failure(Error::internal("the guard has no table")));
+    };
+    let Some(pattern) = request.match_pattern() else { return Err(nothing()) };
+    let Some(route) = table.at(&pattern).find(|route| route.method == request.method()) else {
+        let allowed: Vec<String> = table.at(&pattern).map(|r| r.method.to_string()).collect();
+        return if allowed.is_empty() { Err(nothing()) } else { Ok(Some(wrong_method(&allowed))) };
+    };
+    match route.access {
+        Access::Public => {}
+        Access::Node => {
+            let boot = node(state, request.request(), &pattern).await?;
+            request.extensions_mut().insert(boot);
+        }
+        Access::Admin => match admin(state, request.request()).await {
+            Ok(person) => {
+                request.extensions_mut().insert(person);
+            }
+            Err(Error::Unauthorized(_)) if wants_page(request, table.listener) => {
+                return Ok(Some(HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).finish()));
+            }
+            Err(error) => return Err(Failure(error)),
+        },
+    }
+    Ok(None)
+}
+
+/// A browser that asks for a page is sent to log in.
+fn wants_page(request: &ServiceRequest, listener: Listener) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|a| a.to_str().ok()).unwrap_or_default();
+    listener == Listener::Https
+        && request.method() == Method::GET
+        && !request.path().starts_with("/api/")
+        && accepts.contains("text/html")
+}
+
+/// The boot of the credential; only for its own node.
+async fn node(state: &State, request: &HttpRequest, pattern: &str) -> Result<Boot> {
+    let credential = bearer(request)
+        .ok_or_else(|| Error::Unauthorized("expected `Authorization: Bearer CREDENTIAL` of this boot".to_owned()))?;
+    let boot = auth::session(&state.app, credential).await?;
+    let names = pattern.split('/').zip(request.path().split('/'));
+    let named = names.filter(|(part, _)| *part == "{uuid}").map(|(_, text)| text).next().unwrap_or_default();
+    if named.parse::<NodeUuid>()? != boot.node {
+        return Err(Error::Forbidden("this credential is of another node".to_owned()));
+    }
+    Ok(boot)
+}
+
+async fn admin(state: &State, request: &HttpRequest) -> Result<Person> {
+    if let Some(token) = bearer(request) {
+        return auth::person(&state.app, token).await;
+    }
+    let Some(cookie) = session_cookie(request) else {
+        return Err(Error::Unauthorized(
+            "expected `Authorization: Bearer TOKEN` (the file admin.token in the server's data folder), or a login"
+                .to_owned(),
+        ));
+    };
+    let person = auth::browser(&state.app, &cookie).await?;
+    if !matches!(*request.method(), Method::GET | Method::HEAD) && !same_origin(request) {
+        return Err(Error::Forbidden("a browser may change things only from Higuma's own pages".to_owned()));
+    }
+    Ok(person)
+}
+
+/// Did a page of ours send this? A browser sets these headers itself; a page elsewhere cannot.
+pub fn same_origin(request: &HttpRequest) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
+    match (text("sec-fetch-site"), text("origin"), host(request)) {
+        (Some(site), _, _) => site == "same-origin",
+        (None, Some(origin), Ok(host)) => origin == format!("https://{host}"),
+        _ => false,
+    }
+}

@@ -1,0 +1,100 @@
+//! The two HTTP listeners: plain (scripts and public boot artefacts only) and HTTPS (people, JSON agents, pages).
+//! Handlers parse, call the service and render; they decide nothing. What exists is in [`routes`].
+
+mod agent;
+mod api;
+mod blobs;
+pub mod failure;
+mod guard;
+mod health;
+pub mod identity;
+mod observe;
+mod range;
+pub mod routes;
+mod scripts;
+
+pub use health::publish_gauges;
+
+use crate::blob::Blobs;
+use crate::domain::Sha256;
+use crate::error::{Error, Result};
+use crate::service::App;
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use actix_web::{App as Actix, HttpRequest, HttpServer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use routes::{Listener, Table};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    /// The use cases.
+    pub app: App,
+    /// Bytes of blobs.
+    pub blobs: Blobs,
+    /// Blob of the first stage's site part.
+    pub site: Sha256,
+    /// Port of the plain listener, for previews asked over HTTPS.
+    pub http_port: u16,
+    /// Largest blob, bytes.
+    pub upload_limit: u64,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+}
+
+/// A client that has not sent its request's head after this long is slow on purpose.
+const REQUEST_HEAD: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// Open connections of one worker thread.
+const CONNECTIONS: usize = 12_000;
+/// Seconds for requests under way when the server stops.
+const STOP_SECONDS: u64 = 8;
+
+/// The listener as a future that serves until it is stopped through its handle.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub fn serve(
+    listener: Listener,
+    socket: TcpListener,
+    state: State,
+    tls: Option<rustls::ServerConfig>,
+) -> Result<Server> {
+    let table = Arc::new(Table { listener, routes: routes::of(listener) });
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16);
+    let server = HttpServer::new(move || {
+        let table = table.clone();
+        Actix::new()
+            .app_data(web::Data::new(state.clone()))
+            .app_data(web::Data::from(table.clone()))
+            .configure(|config| routes::mount(&table, config))
+            .wrap(from_fn(guard::guard))
+            .wrap(from_fn(observe::observe))
+            .wrap(tracing_actix_web::TracingLogger::<observe::Spans>::new())
+    })
+    .workers(workers)
+    .max_connections(CONNECTIONS)
+    .client_request_timeout(REQUEST_HEAD)
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .tls_handshake_timeout(TLS_HANDSHAKE)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(STOP_SECONDS)
+    .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(socket, tls),
+        None => server.listen(socket),
+    };
+    Ok(server.map_err(Error::internal)?.run())
+}
+
+/// The authority that the client asked: of the request itself, never of a forwarded header.
+pub(crate) fn host(request: &HttpRequest) -> Result<&str> {
+    let header = request.headers().get(actix_web::http::header::HOST).and_then(|h| h.to_str().ok());
+    let host = request.uri().authority().map(|a| a.as_str()).or(header);
+    host.ok_or_else(|| Error::BadRequest("expected a Host header".to_owned()))
+}

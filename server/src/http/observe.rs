@@ -1,0 +1,49 @@
+//! A span, a line and a measurement for each request. Never the query, a header or a body: they could hold secrets.
+
+use super::routes::Table;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use std::time::Instant;
+use tracing::Span;
+use tracing_actix_web::{RequestId, RootSpanBuilder};
+
+/// Spans of requests.
+pub struct Spans;
+
+impl RootSpanBuilder for Spans {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+        tracing::info_span!("http", method = %request.method(), path = request.path(), request_id = id)
+    }
+
+    fn on_request_end<B: MessageBody>(_span: Span, _outcome: &Result<ServiceResponse<B>, Error>) {}
+}
+
+/// The middleware that counts and logs.
+pub async fn observe<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let begun = Instant::now();
+    let listener = request.app_data::<web::Data<Table>>().map_or("", |t| t.listener.as_str());
+    // The pattern, not the path: few values.
+    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
+    let outcome = next.call(request).await;
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    let labels = [("listener", listener.to_owned()), ("route", route.clone()), ("status", status.as_u16().to_string())];
+    metrics::counter!("higuma_http_requests_total", &labels).increment(1);
+    metrics::histogram!("higuma_http_request_seconds", "listener" => listener, "route" => route).record(seconds);
+    let ms = (seconds * 1000.0).round();
+    if status.is_server_error() {
+        tracing::warn!(status = status.as_u16(), ms, "answered {status} in {ms} ms");
+    } else {
+        tracing::debug!(status = status.as_u16(), ms, "answered {status} in {ms} ms");
+    }
+    outcome
+}

@@ -1,0 +1,249 @@
+//! Every address of both listeners, with who may use it. What is not in a table does not exist; [`super::guard`] checks
+//! each request against the table before any handler runs.
+
+use super::failure::{Answer, Failure};
+use super::{agent, api, blobs, health, scripts};
+use crate::error::Error;
+use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// The node that the path's `{uuid}` names, by the credential of its present boot.
+    Node,
+    /// A person: API token, or browser session.
+    Admin,
+}
+use Access::{Admin, Node, Public};
+
+/// Which listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// Plain HTTP.
+    Plain,
+    /// HTTPS.
+    Https,
+}
+
+impl Listener {
+    /// For metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// One line of a table.
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Pattern.
+    pub path: &'static str,
+    /// Who.
+    pub access: Access,
+    /// Largest JSON or form body, bytes.
+    pub limit: usize,
+    /// Makes the handler.
+    pub handler: fn() -> actix_web::Route,
+}
+
+/// JSON bodies.
+pub const JSON_LIMIT: usize = 1 << 20;
+/// Register carries an inventory.
+pub const REGISTER_LIMIT: usize = 6 << 20;
+
+/// A line with the usual limit. The web pages use it too.
+pub fn route(method: Method, path: &'static str, access: Access, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access, limit: JSON_LIMIT, handler }
+}
+
+/// A listener's table.
+pub struct Table {
+    /// Which.
+    pub listener: Listener,
+    /// Its lines.
+    pub routes: Vec<Route>,
+}
+
+/// The table of a listener.
+pub fn of(listener: Listener) -> Vec<Route> {
+    match listener {
+        Listener::Plain => plain(),
+        Listener::Https => https(),
+    }
+}
+
+#[rustfmt::skip]
+fn plain() -> Vec<Route> {
+    const GET: Method = Method::GET;
+    const HEAD: Method = Method::HEAD;
+    vec![
+        route(GET,  "/boot.ipxe",      Public, || web::to(scripts::boot)),
+        route(GET,  "/ipxe/{uuid}",    Public, || web::to(scripts::script)),
+        route(GET,  "/blobs/{sha256}", Public, || web::to(blobs::get)),
+        route(HEAD, "/blobs/{sha256}", Public, || web::to(blobs::get)),
+        route(GET,  "/healthz",        Public, || web::to(health::live)),
+        route(GET,  "/readyz",         Public, || web::to(health::ready)),
+    ]
+}
+
+#[rustfmt::skip]
+fn https() -> Vec<Route> {
+    const GET: Method = Method::GET;
+    const HEAD: Method = Method::HEAD;
+    const POST: Method = Method::POST;
+    const PUT: Method = Method::PUT;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    let mut table = vec![
+        route(GET,    "/api/v1/nodes",                   Admin,  || web::to(api::nodes)),
+        route(GET,    "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::node)),
+        route(PATCH,  "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::patch_node)),
+        route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
+        route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
+        route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
+        route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
+        route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),
+        route(GET,    "/api/v1/images/{name}/{version}", Admin,  || web::to(api::image)),
+        route(DELETE, "/api/v1/images/{name}/{version}", Admin,  || web::to(api::delete_image)),
+        route(GET,    "/api/v1/profiles",                Admin,  || web::to(api::profiles)),
+        route(POST,   "/api/v1/profiles",                Admin,  || web::to(api::create_profile)),
+        route(GET,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::profile)),
+        route(PUT,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::update_profile)),
+        route(DELETE, "/api/v1/profiles/{name}",         Admin,  || web::to(api::delete_profile)),
+        route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
+        route(PUT,    "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::put)),
+        route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),
+        route(PUT,    "/api/v1/first-stage",             Admin,  || web::to(api::put_first_stage)),
+        route(GET,    "/api/v1/status",                  Admin,  || web::to(health::status)),
+        // By the boot nonce, single-use, in the body.
+        Route { limit: REGISTER_LIMIT, ..route(POST, "/ipxe/{uuid}/register", Public, || web::to(agent::register)) },
+        route(GET,    "/ipxe/{uuid}/profile",            Node,   || web::to(agent::profile)),
+        route(GET,    "/ipxe/{uuid}/detail",             Node,   || web::to(agent::detail)),
+        route(POST,   "/ipxe/{uuid}/installed",          Node,   || web::to(agent::installed)),
+        route(GET,    "/metrics",                        Admin,  || web::to(health::metrics)),
+        route(GET,    "/healthz",                        Public, || web::to(health::live)),
+        route(GET,    "/readyz",                         Public, || web::to(health::ready)),
+    ];
+    table.extend(crate::web::routes());
+    table
+}
+
+impl Table {
+    /// Lines of one pattern.
+    pub fn at<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Route> {
+        self.routes.iter().filter(move |route| route.path == path)
+    }
+}
+
+/// Give actix the table; nothing else is ever mounted.
+pub fn mount(table: &Table, config: &mut ServiceConfig) {
+    config.default_service(web::to(nothing_here));
+    config.app_data(web::QueryConfig::default().error_handler(|error, _| query_error(&error).into()));
+    config.app_data(web::PathConfig::default().error_handler(|error, _| path_error(&error).into()));
+    let mut done: Vec<&str> = Vec::new();
+    for route in &table.routes {
+        if done.contains(&route.path) {
+            continue;
+        }
+        done.push(route.path);
+        let limit = table.at(route.path).map(|r| r.limit).max().unwrap_or(JSON_LIMIT);
+        let json = web::JsonConfig::default().limit(limit).error_handler(move |e, _| json_error(&e, limit).into());
+        let mut resource = web::resource(route.path).app_data(json).app_data(web::FormConfig::default().limit(limit));
+        for line in table.at(route.path) {
+            resource = resource.route((line.handler)().method(line.method.clone()));
+        }
+        config.service(resource.default_service(web::to(nothing_here)));
+    }
+}
+
+async fn nothing_here() -> Answer {
+    Err(nothing())
+}
+
+/// 404.
+pub(super) fn nothing() -> Failure {
+    Failure(Error::NotFound("there is nothing at this address".to_owned()))
+}
+
+fn json_error(error: &JsonPayloadError, limit: usize) -> Failure {
+    Failure(match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            Error::TooLarge(format!("expected a body of at most {limit} bytes"))
+        }
+        JsonPayloadError::ContentType => {
+            Error::BadRequest("expected a JSON body with the header content-type: application/json".to_owned())
+        }
+        JsonPayloadError::Deserialize(error) => Error::BadRequest(format!("the body does not fit: {error}")),
+        other => Error::BadRequest(format!("the body cannot be read: {other}")),
+    })
+}
+
+fn query_error(error: &QueryPayloadError) -> Failure {
+    Failure(Error::BadRequest(format!("the query does not fit: {error}")))
+}
+
+fn path_error(error: &PathError) -> Failure {
+    Failure(Error::BadRequest(format!("the path does not fit: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_public_is_on_this_list() {
+        let public = |listener| -> Vec<String> {
+            of(listener).iter().filter(|r| r.access == Public).map(|r| format!("{} {}", r.method, r.path)).collect()
+        };
+        assert_eq!(
+            public(Listener::Plain),
+            [
+                "GET /boot.ipxe",
+                "GET /ipxe/{uuid}",
+                "GET /blobs/{sha256}",
+                "HEAD /blobs/{sha256}",
+                "GET /healthz",
+                "GET /readyz"
+            ]
+        );
+        let of_api: Vec<String> = public(Listener::Https);
+        let expected = ["POST /ipxe/{uuid}/register", "GET /healthz", "GET /readyz"];
+        // The pages that log in are the web's own; everything else of theirs is for people who did.
+        let pages = ["GET /login", "POST /login", "GET /static/{file}"];
+        let unexpected: Vec<_> =
+            of_api.iter().filter(|r| !expected.contains(&r.as_str()) && !pages.contains(&r.as_str())).collect();
+        assert!(unexpected.is_empty() && expected.iter().all(|e| of_api.iter().any(|r| r == e)), "{unexpected:?}");
+    }
+
+    #[test]
+    fn the_plain_listener_has_nothing_for_people_or_nodes() {
+        assert!(of(Listener::Plain).iter().all(|r| r.access == Public));
+    }
+
+    #[test]
+    fn every_line_of_the_api_s_documentation_is_in_the_table() {
+        let table = of(Listener::Https);
+        let lines = include_str!("../../proto/src/api.rs").lines();
+        let mut seen = 0;
+        for line in lines.filter_map(|l| l.strip_prefix("//! | ")).filter(|l| l.contains("/api/v1/")) {
+            let cell = line.split('|').next().unwrap_or_default().trim();
+            let (methods, path) = cell.split_once(" /").unwrap_or_default();
+            let path = format!("/{}", path.split('?').next().unwrap_or_default());
+            for method in methods.split(", ") {
+                seen += 1;
+                assert!(
+                    table.iter().any(|r| r.path == path && r.method == method && r.access == Admin),
+                    "{method} {path}"
+                );
+            }
+        }
+        assert_eq!(seen, table.iter().filter(|r| r.path.starts_with("/api/v1/")).count());
+    }
+}

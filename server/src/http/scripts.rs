@@ -1,0 +1,177 @@
+//! iPXE's scripts: rendered only from validated types, so that no line can be injected.
+
+use super::failure::{Answer, Failure};
+use super::{State, host};
+use crate::domain::image::Arch;
+use crate::domain::script::{Machine, Script, arch_from_ipxe, check_authority};
+use crate::domain::{NodeUuid, Sha256};
+use crate::error::{Error, Result};
+use crate::service::scripts::{self, ScriptAnswer};
+use crate::tls::host_of;
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use higuma_proto::api::ScriptPreview;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "boot.ipxe")]
+struct Boot;
+
+#[derive(Template)]
+#[template(path = "first-stage.ipxe")]
+struct FirstStage<'a> {
+    base: &'a str,
+    kernel: &'a Sha256,
+    initramfs: &'a Sha256,
+    site: &'a Sha256,
+    cmdline: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "no-first-stage.ipxe")]
+struct NoFirstStage<'a> {
+    base: &'a str,
+    arch: Arch,
+}
+
+#[derive(Template)]
+#[template(path = "rejected.ipxe")]
+struct Rejected<'a> {
+    base: &'a str,
+    node: String,
+}
+
+#[derive(Template)]
+#[template(path = "unsupported.ipxe")]
+struct Unsupported<'a> {
+    base: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "nameless.ipxe")]
+struct Nameless<'a> {
+    base: &'a str,
+}
+
+/// The script of an answer; `site`: blob of the site part; `node`: whom it is for.
+fn render(answer: &ScriptAnswer, site: &Sha256, node: Option<&NodeUuid>) -> Result<String> {
+    let base = answer.http_base.as_str();
+    check_authority(base.strip_prefix("http://").unwrap_or(base))?;
+    check_authority(&answer.grpc)?;
+    let text = match &answer.script {
+        Script::FirstStage(stage) => {
+            let cmdline = cmdline(answer);
+            let (kernel, initramfs) = (&stage.kernel, &stage.initramfs);
+            FirstStage { base, kernel, initramfs, site, cmdline: &cmdline }.render()
+        }
+        Script::NoFirstStage(arch) => NoFirstStage { base, arch: *arch }.render(),
+        Script::Rejected => {
+            Rejected { base, node: node.map_or_else(|| "UUID".to_owned(), ToString::to_string) }.render()
+        }
+        Script::Unsupported => Unsupported { base }.render(),
+        Script::Nameless => Nameless { base }.render(),
+    };
+    finished(text)
+}
+
+/// askama leaves the last line open.
+fn finished(text: askama::Result<String>) -> Result<String> {
+    Ok(text.map_err(Error::internal)? + "\n")
+}
+
+/// The first stage's command line; `initrd=` names the parts for UEFI, `panic=60` restarts a machine that stopped.
+fn cmdline(answer: &ScriptAnswer) -> String {
+    let nonce = answer.nonce.as_ref().map_or("<nonce>", |n| n.reveal());
+    let bootif = answer.mac.as_ref().map(|mac| format!(" BOOTIF={}", mac.bootif())).unwrap_or_default();
+    let ScriptAnswer { http_base, grpc, cmdline, .. } = answer;
+    let text = format!(
+        "initrd=first-stage.img initrd=site.img{bootif} higuma.http={http_base} higuma.grpc={grpc} \
+         higuma.nonce={nonce} panic=60 {cmdline}"
+    );
+    text.trim_end().to_owned()
+}
+
+fn text(script: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header(("cache-control", "no-store"))
+        .body(script)
+}
+
+/// GET /boot.ipxe.
+pub async fn boot() -> Answer {
+    Ok(text(finished(Boot.render())?))
+}
+
+/// What iPXE says of the machine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    mac: String,
+    serial: String,
+    asset: String,
+    manufacturer: String,
+    product: String,
+    arch: String,
+    platform: String,
+}
+
+/// GET /ipxe/{uuid}: the word `unknown` where the firmware tells none.
+pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, request: HttpRequest) -> Answer {
+    let uuid: Option<NodeUuid> = match path.as_str() {
+        "unknown" => None,
+        text => Some(text.parse()?),
+    };
+    // A MAC that is none (an interface that is not Ethernet) is no reason to leave a machine without a script.
+    let mac = said.mac.parse().ok();
+    let machine = Machine { uuid: uuid.clone(), mac, arch: arch_from_ipxe(&said.arch) };
+    let answer = scripts::script(&state.app, machine, host(&request)?).await?;
+    let Said { serial, asset, manufacturer, product, arch, platform, mac } = said.into_inner();
+    tracing::info!(
+        uuid = uuid.as_ref().map(|u| u.as_str()),
+        mac,
+        serial,
+        asset,
+        manufacturer,
+        product,
+        arch,
+        platform,
+        decision = answer.script.name(),
+        "script for {}: {}, {}",
+        path,
+        answer.script.name(),
+        answer.why
+    );
+    metrics::counter!("higuma_scripts_total", "decision" => answer.script.name()).increment(1);
+    Ok(text(render(&answer, &state.site, uuid.as_ref())?))
+}
+
+/// For a preview.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct For {
+    arch: Option<String>,
+}
+
+/// GET /api/v1/nodes/{uuid}/script: what it would get, and why; nothing is minted.
+pub async fn preview(state: Data<State>, path: Path<String>, query: Query<For>, request: HttpRequest) -> Answer {
+    let uuid: NodeUuid = path.parse()?;
+    let arch: Arch = query.arch.as_deref().filter(|a| !a.is_empty()).unwrap_or("x86_64").parse()?;
+    // We were asked by HTTPS; nodes ask the plain listener on the same host.
+    let asked = host(&request)?;
+    let name = match host_of(asked) {
+        v6 if v6.contains(':') => format!("[{v6}]"),
+        name => name.to_owned(),
+    };
+    let asked = format!("{name}:{}", state.http_port);
+    let answer = scripts::preview_node(&state.app, uuid.clone(), arch, &asked).await.map_err(Failure)?;
+    Ok(HttpResponse::Ok().json(ScriptPreview {
+        decision: answer.script.name().to_owned(),
+        why: answer.why.clone(),
+        script: render(&answer, &state.site, Some(&uuid))?,
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! `higuma serve`: puts the parts together, says where they are, and stops them in order. It touches no network service
+//! but its own ports.
+
+mod data;
+mod listen;
+mod tasks;
+
+use crate::blob::Blobs;
+use crate::config::{Config, Flags};
+use crate::error::{Error, Result};
+use crate::http::routes::Listener;
+use crate::http::{self, State};
+use crate::service::App;
+use crate::store::Store;
+use crate::tls::{self, Authority, Current};
+use crate::{grpc, telemetry};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A stop takes no longer.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A server that runs.
+pub struct Running {
+    /// Plain HTTP, with the port that was chosen.
+    pub http: SocketAddr,
+    /// HTTPS.
+    pub https: SocketAddr,
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Fixed TLS name.
+    pub server_name: String,
+    /// Where the admin token is; none: another server of this database made it.
+    pub token_file: Option<PathBuf>,
+    parts: JoinSet<Result<()>>,
+    stop: CancellationToken,
+    _lock: std::fs::File,
+}
+
+/// The process: logs, signals, until the end. The exit code says how it ended.
+pub fn main(flags: &Flags) -> std::process::ExitCode {
+    let config = match Config::from_process(flags) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("higuma serve: {}", explain(&error));
+            return std::process::ExitCode::from(2);
+        }
+    };
+    telemetry::start_logs(config.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("higuma serve: cannot start threads: {error}");
+            return std::process::ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(config));
+    // Threads that wait for a slow disk do not hold the process up.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match ended {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("higuma serve: {}", explain(&error));
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes, for whoever runs the server.
+fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = match error.downcast_ref::<Error>() {
+        Some(Error::Internal(source)) => source.to_string(),
+        _ => error.to_string(),
+    };
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let why = cause.to_string();
+        if !text.contains(&why) {
+            text = format!("{text}: {why}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+async fn run(config: Config) -> Result<()> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate()).map_err(Error::internal)?,
+        signal(SignalKind::interrupt()).map_err(Error::internal)?,
+    );
+    let running = start(config.clone(), stop.clone()).await?;
+    print_for_people(&config, &running);
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+        asked.cancel();
+    });
+    running.wait().await
+}
+
+fn print_for_people(config: &Config, running: &Running) {
+    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_else(|| "localhost".into());
+    let shown = |address: SocketAddr| match address.ip().is_unspecified() {
+        true => format!("{host}:{}", address.port()),
+        false => address.to_string(),
+    };
+    let http = config.settings.advertise_http.clone().unwrap_or_else(|| format!("http://{}", shown(running.http)));
+    println!("Higuma {} serves from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
+    println!("  open           https://{}/", shown(running.https));
+    match &running.token_file {
+        Some(file) => println!("  admin token    in the file {}", file.display()),
+        None => println!("  admin token    with the server that made this database"),
+    }
+    println!("  authority      {}", tls::ca_file(&config.data_dir).display());
+    println!("  point iPXE to  {http}/boot.ipxe");
+    println!("  agents use     {} (gRPC, TLS name {})", shown(running.grpc), running.server_name);
+}
+
+/// Start everything; returns when all listeners accept.
+///
+/// # Errors
+/// What cannot be opened, with what to do.
+pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
+    // The first call of the process installs it; all TLS of ours is by ring.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = telemetry::metrics()?;
+    let lock = data::lock(&config.data_dir)?;
+    let authority = Arc::new(Authority::load_or_create(&config.data_dir)?);
+    let blobs = Blobs::open(&config.data_dir.join("blobs"))?;
+    let url = config.database_url.clone();
+    let store = tokio::task::spawn_blocking(move || Store::open(&url)).await.map_err(Error::internal)??;
+
+    let http_socket = listen::bind(config.http_listen, "http-listen")?;
+    let https_socket = listen::bind(config.https_listen, "https-listen")?;
+    let grpc_socket = listen::bind(config.grpc_listen, "grpc-listen")?;
+    let address = |socket: &tokio::net::TcpListener| socket.local_addr().map_err(Error::internal);
+    let (http_at, https_at, grpc_at) = (address(&http_socket)?, address(&https_socket)?, address(&grpc_socket)?);
+
+    let mut settings = config.settings.clone();
+    settings.grpc_port = grpc_at.port();
+    let app = App { store, settings: Arc::new(settings) };
+    let token_file = data::admin_token(&app, &config.data_dir).await?;
+
+    let not_before = i64::try_from(authority.not_before).unwrap_or_default();
+    let site = higuma_initramfs::site::build(&authority.ca_pem, &authority.server_name, not_before);
+    let (site, _) = blobs.put_bytes(site.map_err(Error::internal)?).await?;
+    let state = State {
+        app: app.clone(),
+        blobs: blobs.clone(),
+        site,
+        http_port: http_at.port(),
+        upload_limit: config.upload_limit,
+        metrics: metrics.clone(),
+    };
+
+    let advertised = [&config.settings.advertise_http, &config.settings.advertise_grpc];
+    let advertised: Vec<String> =
+        advertised.into_iter().flatten().map(|a| a.trim_start_matches("http://").to_owned()).collect();
+    let current = Current::new(&authority, &tls::local_names(&advertised))?;
+
+    let std_socket = |socket: tokio::net::TcpListener| socket.into_std().map_err(Error::internal);
+    let plain = http::serve(Listener::Plain, std_socket(http_socket)?, state.clone(), None)?;
+    let https_tls = tls::server_config(current.clone(), &[])?;
+    let https = http::serve(Listener::Https, std_socket(https_socket)?, state, Some(https_tls))?;
+    let grpc_tls = tls::server_config(current.clone(), &["h2"])?;
+
+    data::write_url(&config.data_dir, https_at)?;
+    let mut parts = JoinSet::new();
+    for server in [plain, https] {
+        let (handle, stop) = (server.handle(), stop.clone());
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            handle.stop(true).await;
+        });
+        parts.spawn(async move { server.await.map_err(Error::internal) });
+    }
+    parts.spawn(grpc::serve(app.clone(), grpc_socket, grpc_tls, stop.clone()));
+    parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
+    parts.spawn(tasks::collect_blobs(app, blobs, stop.clone()));
+    parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));
+    tracing::info!(http = %http_at, https = %https_at, grpc = %grpc_at, "serving HTTP {http_at}, HTTPS {https_at}, gRPC {grpc_at}");
+    Ok(Running {
+        http: http_at,
+        https: https_at,
+        grpc: grpc_at,
+        server_name: authority.server_name.clone(),
+        token_file,
+        parts,
+        stop,
+        _lock: lock,
+    })
+}
+
+impl Running {
+    /// Until it is stopped by its token, or a part fails (then the others are stopped).
+    ///
+    /// # Errors
+    /// The part that failed.
+    pub async fn wait(mut self) -> Result<()> {
+        let mut outcome = Ok(());
+        let first = self.parts.join_next().await;
+        keep(&mut outcome, first);
+        self.stop.cancel();
+        let rest = async {
+            while let Some(ended) = self.parts.join_next().await {
+                keep(&mut outcome, Some(ended));
+            }
+        };
+        if tokio::time::timeout(STOP, rest).await.is_err() {
+            tracing::warn!("requests were cut off: they took longer than {} s", STOP.as_secs());
+        }
+        tracing::info!("stopped");
+        outcome
+    }
+}
+
+type Ended = std::result::Result<Result<()>, tokio::task::JoinError>;
+
+fn keep(outcome: &mut Result<()>, ended: Option<Ended>) {
+    let error = match ended {
+        Some(Ok(Err(error))) => error,
+        Some(Err(error)) => Error::internal(error),
+        _ => return,
+    };
+    tracing::error!(cause = explain(&error), "a part of the server failed: {}", explain(&error));
+    if outcome.is_ok() {
+        *outcome = Err(error);
+    }
+}
