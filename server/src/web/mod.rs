@@ -1,8 +1,174 @@
-//! Pages for people, on the HTTPS listener. They call the same use cases as the API; templates have no logic.
+//! Pages for people, rendered on the server: they read and their forms work without JavaScript and on a phone. A page is
+//! a struct of ready text, its handler and its tests in one file; templates only loop over what is prepared. Nothing here
+//! decides or writes but through `service`, and nothing here checks who is calling: the HTTPS listener does that for
+//! every route before it comes here (see [`configure`]).
 
-use crate::http::routes::Route;
+mod assets;
+mod change;
+mod fleet;
+mod human;
+mod inventory;
+mod login;
+mod node;
+mod timeline;
 
-/// The pages: appended to the HTTPS listener's table, and guarded like everything in it.
-pub fn routes() -> Vec<Route> {
-    Vec::new()
+use crate::error::Error;
+use crate::service::auth::Person;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use askama::Template;
+
+pub use login::{login_location, session_cookie};
+
+/// Name of the session cookie. The `__Host-` prefix makes browsers insist on Secure, Path=/ and no Domain.
+pub const SESSION_COOKIE: &str = "__Host-higuma";
+
+/// Mounts the pages. Handlers expect `web::Data<App>`. Open to everybody: `GET, POST /login`, `POST /logout`,
+/// `GET /static/{file}`; the rest is for a person: `GET /`, `GET /nodes/{uuid}`, `POST /nodes/{uuid}`. The caller
+/// checks that, and that a request that changes something comes from our own pages, before a handler runs; it may put a
+/// [`Person`] into the request's extensions.
+pub fn configure(cfg: &mut web::ServiceConfig) {
+    cfg.route("/login", web::get().to(login::page))
+        .route("/login", web::post().to(login::submit))
+        .route("/logout", web::post().to(login::logout))
+        .route("/static/{file}", web::get().to(assets::get))
+        .route("/", web::get().to(fleet::page))
+        .route("/nodes/{uuid}", web::get().to(node::page))
+        .route("/nodes/{uuid}", web::post().to(change::submit));
+}
+
+/// What stands around each page.
+struct Shell {
+    title: String,
+    css: &'static str,
+    js: &'static str,
+    bear: &'static str,
+    person: Option<String>,
+    done: Option<&'static str>,
+}
+
+impl Shell {
+    fn bare(title: impl Into<String>) -> Self {
+        let [css, js, bear] = assets::urls();
+        Self { title: title.into(), css, js, bear, person: None, done: None }
+    }
+
+    /// With the person's name, and the message of the form that led here (`?done=`: a word, never text from the URL).
+    fn new(title: impl Into<String>, req: &HttpRequest, done: Option<&str>) -> Self {
+        let person = req.extensions().get::<Person>().map(|p| p.name.clone());
+        Self { person, done: done.and_then(change::done_text), ..Self::bare(title) }
+    }
+}
+
+/// No inline script or style, nothing from elsewhere, no frames.
+const CSP: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+
+fn with_headers(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_SECURITY_POLICY, CSP))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
+        .insert_header((header::X_FRAME_OPTIONS, "DENY"))
+        .insert_header((header::CACHE_CONTROL, "no-store"));
+    response
+}
+
+fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
+    match page.render() {
+        Ok(body) => with_headers(status).content_type("text/html; charset=utf-8").body(body),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered: {error}");
+            with_headers(StatusCode::INTERNAL_SERVER_ERROR).content_type("text/plain").body("internal error")
+        }
+    }
+}
+
+/// After a form: the browser gets the page anew, so that a reload does not send the form again.
+fn see_other(location: &str) -> HttpResponse {
+    with_headers(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
+}
+
+/// An error as a page.
+#[derive(Debug)]
+struct PageError(Error);
+
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<crate::domain::Invalid> for PageError {
+    fn from(invalid: crate::domain::Invalid) -> Self {
+        Self(invalid.into())
+    }
+}
+
+impl std::fmt::Display for PageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    shell: Shell,
+    message: String,
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        status_of(&self.0)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Error::Internal(source) = &self.0 {
+            tracing::error!(error = %source, "a page failed: {source}");
+        }
+        let status = self.status_code();
+        let title = status.canonical_reason().unwrap_or("Error");
+        html(status, &ErrorPage { shell: Shell::bare(title), message: self.0.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use actix_web::body::to_bytes;
+
+    #[actix_web::test]
+    async fn an_error_page_says_what_to_do_and_escapes_what_came() {
+        let error = PageError(Error::NotFound("there is no node <b>x</b>: see `higuma node list`".into()));
+        let response = error.error_response();
+        assert_eq!(response.status(), 404);
+        let headers = response.headers();
+        assert!(headers.get("content-security-policy").unwrap().to_str().unwrap().contains("frame-ancestors 'none'"));
+        assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
+        let body = to_bytes(response.into_body()).await.unwrap();
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(body.contains("higuma node list") && !body.contains("<b>x"), "{body}");
+    }
+
+    #[actix_web::test]
+    async fn an_internal_error_tells_the_page_nothing() {
+        let response = PageError(Error::internal("password is hunter2")).error_response();
+        let body = to_bytes(response.into_body()).await.unwrap();
+        assert!(!std::str::from_utf8(&body).unwrap().contains("hunter2"));
+    }
 }

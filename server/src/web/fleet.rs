@@ -1,0 +1,212 @@
+//! `/`: the fleet. How many nodes are in which state, why the server is not ready, and the nodes with what they do now;
+//! a node that waits for a person has its form in its row. `?fragment=1` gives the live part alone.
+
+use super::{PageError, Shell, html, human};
+use crate::domain::Micros;
+use crate::error::Result;
+use crate::service::nodes::NodeQuery;
+use crate::service::{App, nodes, profiles, status};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use higuma_proto::api::{NodeSummary, Page, Status};
+use serde::Deserialize;
+
+/// What the address says. Unknown keys mean nothing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FleetQuery {
+    lifecycle: String,
+    q: String,
+    cursor: String,
+    done: Option<String>,
+    fragment: Option<String>,
+}
+
+impl FleetQuery {
+    /// Query string of this view with another lifecycle and cursor.
+    fn with(&self, lifecycle: &str, cursor: &str) -> String {
+        [("lifecycle", lifecycle), ("q", self.q.as_str()), ("cursor", cursor)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(key, value)| format!("{key}={}", human::url_value(value)))
+            .collect::<Vec<_>>()
+            .join("&")
+    }
+
+    fn parsed(&self) -> Result<NodeQuery> {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Ok(NodeQuery {
+            lifecycle: some(&self.lifecycle).map(|word| word.parse()).transpose()?,
+            text: some(self.q.trim()),
+            profile: None,
+            cursor: some(&self.cursor).map(|uuid| uuid.parse()).transpose()?,
+            limit: None,
+        })
+    }
+}
+
+/// Where a form of the fleet page leads back to. `back` is read and written anew, so it can only be a view of ours.
+pub(super) fn location(back: &str, done: &str) -> String {
+    let query = web::Query::<FleetQuery>::from_query(back).map(web::Query::into_inner).unwrap_or_default();
+    match query.with(&query.lifecycle, &query.cursor) {
+        same if same.is_empty() => format!("/?done={done}"),
+        same => format!("/?{same}&done={done}"),
+    }
+}
+
+/// The handler.
+pub(super) async fn page(
+    app: web::Data<App>,
+    query: web::Query<FleetQuery>,
+    req: HttpRequest,
+) -> std::result::Result<HttpResponse, PageError> {
+    let query = query.into_inner();
+    let page = nodes::list(&app, query.parsed()?).await?;
+    let status = status::status(&app, Vec::new()).await?;
+    let profiles = profile_names(&app).await?;
+    let shell = Shell::new("Fleet", &req, query.done.as_deref());
+    let view = FleetPage::new(shell, &query, status, page, profiles, app.now());
+    Ok(match query.fragment {
+        Some(_) => html(StatusCode::OK, &view.as_live()),
+        None => html(StatusCode::OK, &view),
+    })
+}
+
+/// Names for the select boxes: the first 500.
+pub(super) async fn profile_names(app: &App) -> Result<Vec<String>> {
+    let page = profiles::list(app, None, Some(nodes::PAGE_MAX)).await?;
+    Ok(page.items.into_iter().map(|p| p.spec.name).collect())
+}
+
+#[derive(Template)]
+#[template(path = "fleet.html", blocks = ["live"])]
+struct FleetPage {
+    shell: Shell,
+    reasons: Vec<String>,
+    tiles: Vec<Tile>,
+    lifecycle: String,
+    q: String,
+    back: String,
+    rows: Vec<Row>,
+    profiles: Vec<String>,
+    found: String,
+    empty: bool,
+    /// Nodes exist, but none that matches.
+    no_match: bool,
+    first: Option<String>,
+    next: Option<String>,
+}
+
+struct Tile {
+    word: String,
+    count: u64,
+    href: String,
+    active: bool,
+}
+
+struct Row {
+    uuid: String,
+    short: String,
+    hostname: String,
+    state: String,
+    hardware: String,
+    serial: String,
+    profile: String,
+    doing: String,
+    trouble: bool,
+    ago: String,
+    seen: String,
+    form: RowForm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowForm {
+    None,
+    Approve,
+    Assign,
+}
+
+impl FleetPage {
+    fn new(
+        shell: Shell,
+        query: &FleetQuery,
+        status: Status,
+        page: Page<NodeSummary>,
+        profiles: Vec<String>,
+        now: Micros,
+    ) -> Self {
+        let total: u64 = status.nodes.values().sum();
+        let tile = |word: &str, count| Tile {
+            word: if word.is_empty() { "all".to_owned() } else { word.to_owned() },
+            count,
+            href: format!("/?{}", query.with(word, "")),
+            active: word == query.lifecycle,
+        };
+        let words = crate::domain::lifecycle::Lifecycle::ALL.map(|l| l.as_str());
+        let tiles = std::iter::once(tile("", total))
+            .chain(words.map(|word| tile(word, status.nodes.get(word).copied().unwrap_or(0))))
+            .collect();
+        let shown = page.items.len();
+        let more = page.next.is_some() || !query.cursor.is_empty();
+        Self {
+            shell,
+            reasons: status.reasons,
+            tiles,
+            lifecycle: query.lifecycle.clone(),
+            q: query.q.clone(),
+            back: query.with(&query.lifecycle, &query.cursor),
+            rows: page.items.iter().map(|node| Row::new(node, now)).collect(),
+            profiles,
+            found: match (shown, more) {
+                (1, false) => "1 node".to_owned(),
+                (n, false) => format!("{n} nodes"),
+                (n, true) => format!("{n} nodes on this page"),
+            },
+            empty: total == 0,
+            no_match: total > 0 && shown == 0,
+            first: (!query.cursor.is_empty()).then(|| format!("/?{}", query.with(&query.lifecycle, ""))),
+            next: page.next.map(|cursor| format!("/?{}", query.with(&query.lifecycle, &cursor))),
+        }
+    }
+}
+
+impl Row {
+    fn new(node: &NodeSummary, now: Micros) -> Self {
+        let form = match (node.admission.as_str(), node.lifecycle.as_str()) {
+            ("pending", "discovered") => RowForm::Approve,
+            (_, "ready") => RowForm::Assign,
+            _ => RowForm::None,
+        };
+        Self {
+            short: format!("…{}", node.uuid.rsplit('-').next().unwrap_or(&node.uuid)),
+            uuid: node.uuid.clone(),
+            hostname: node.hostname.clone(),
+            state: node.lifecycle.clone(),
+            hardware: format!("{} {}", node.manufacturer, node.product).trim().to_owned(),
+            serial: node.serial.clone(),
+            profile: node.profile.clone().unwrap_or_default(),
+            doing: match (&node.reason, &node.step) {
+                (Some(reason), _) => reason.clone(),
+                (None, Some(step)) if node.lifecycle == "booting" => format!("step {step}"),
+                _ => String::new(),
+            },
+            trouble: node.lifecycle == "failed",
+            ago: human::ago(node.last_seen_us, now),
+            seen: human::absolute(node.last_seen_us),
+            form,
+        }
+    }
+
+    fn approves(&self) -> bool {
+        self.form == RowForm::Approve
+    }
+
+    fn assigns(&self) -> bool {
+        self.form == RowForm::Assign
+    }
+}
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+pub(super) mod tests;

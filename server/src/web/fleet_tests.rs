@@ -1,0 +1,106 @@
+//! The fleet page with made data, hostile text included.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+const NOW: Micros = 1_790_000_000_000_000;
+const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
+
+pub(super) fn node(state: &str, admission: &str) -> NodeSummary {
+    NodeSummary {
+        uuid: UUID.to_owned(),
+        hostname: "hv-12".to_owned(),
+        lifecycle: state.to_owned(),
+        reason: None,
+        admission: admission.to_owned(),
+        profile: None,
+        manufacturer: "QEMU".to_owned(),
+        product: "Standard PC".to_owned(),
+        serial: "SN-1".to_owned(),
+        boot_mac: Some("52:54:00:12:34:56".to_owned()),
+        step: Some("download".to_owned()),
+        first_seen_us: NOW - 60_000_000,
+        last_seen_us: NOW - 12_000_000,
+    }
+}
+
+fn status(reasons: &[&str], nodes: &[(&str, u64)]) -> Status {
+    Status {
+        version: "0".into(),
+        ready: reasons.is_empty(),
+        reasons: reasons.iter().map(|r| (*r).to_owned()).collect(),
+        database: "sqlite".into(),
+        nodes: nodes.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
+    }
+}
+
+fn view(query: &FleetQuery, status: Status, items: Vec<NodeSummary>, profiles: &[&str]) -> FleetPage {
+    let profiles = profiles.iter().map(|p| (*p).to_owned()).collect();
+    FleetPage::new(Shell::bare("Fleet"), query, status, Page { items, next: None }, profiles, NOW)
+}
+
+#[test]
+fn text_from_machines_and_from_the_address_is_escaped() {
+    let mut hostile = node("failed", "admitted");
+    hostile.serial = "<script>alert(1)</script>".to_owned();
+    hostile.product = "\"><img src=x onerror=alert(2)>".to_owned();
+    hostile.reason = Some("download: '\" onmouseover='alert(3)".to_owned());
+    let query = FleetQuery { q: "\"><script>alert(4)</script>".to_owned(), ..FleetQuery::default() };
+    let body = view(&query, status(&[], &[("failed", 1)]), vec![hostile], &["<b>p</b>"]).render().unwrap();
+    assert!(!body.contains("<script>") && !body.contains("<img src=x") && !body.contains("<b>p"), "{body}");
+    assert!(!body.contains("\" onmouseover"), "{body}");
+    assert!(body.contains("&#60;script&#62;alert(1)"), "{body}");
+}
+
+#[test]
+fn a_pending_node_has_its_form_and_others_have_none() {
+    let fleet = || status(&[], &[("discovered", 1)]);
+    let query = FleetQuery { lifecycle: "discovered".into(), q: "a&b".into(), ..FleetQuery::default() };
+    let body = view(&query, fleet(), vec![node("discovered", "pending")], &["web", "db"]).render().unwrap();
+    assert!(body.contains(&format!("action=\"/nodes/{UUID}\"")), "{body}");
+    assert!(body.contains("value=\"approve\"") && body.contains("<option>db</option>"), "{body}");
+    assert!(body.contains("value=\"lifecycle=discovered&#38;q=a%26b\""), "{body}");
+    let body = view(&query, fleet(), vec![node("discovered", "rejected")], &["web"]).render().unwrap();
+    assert!(!body.contains("value=\"approve\""), "{body}");
+    let body = view(&query, fleet(), vec![node("ready", "admitted")], &["web"]).render().unwrap();
+    assert!(body.contains("value=\"assign\""), "{body}");
+    let body = view(&query, fleet(), vec![node("discovered", "pending")], &[]).render().unwrap();
+    assert!(body.contains("higuma profile create") && body.contains("value=\"approve\""), "{body}");
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_to_run() {
+    let reason = "there is no first stage: run `higuma first-stage build`";
+    let body = view(&FleetQuery::default(), status(&[reason], &[]), vec![], &[]).render().unwrap();
+    assert!(body.contains("higuma first-stage build") && body.contains("No node has come yet"), "{body}");
+    let body = view(&FleetQuery::default(), status(&[], &[("running", 3)]), vec![], &[]).render().unwrap();
+    assert!(body.contains("No node matches") && !body.contains("Not ready"), "{body}");
+}
+
+#[test]
+fn states_are_words_and_tiles_are_filters() {
+    let mut booting = node("booting", "admitted");
+    booting.profile = Some("web".into());
+    let query = FleetQuery { lifecycle: "booting".into(), q: "hv".into(), ..FleetQuery::default() };
+    let view = view(&query, status(&[], &[("booting", 1), ("running", 7)]), vec![booting], &["web"]);
+    let body = view.render().unwrap();
+    assert!(body.contains("<span class=\"state s-booting\">booting</span>"), "{body}");
+    assert!(body.contains("href=\"/?lifecycle=running&#38;q=hv\""), "{body}");
+    assert!(body.contains("step download") && body.contains("10 s ago") && body.contains("2026-09-21"), "{body}");
+    let fragment = view.as_live().render().unwrap();
+    assert!(fragment.contains("s-booting") && !fragment.contains("<html") && !fragment.contains("role=\"search\""));
+}
+
+#[test]
+fn the_way_back_is_always_a_view_of_ours() {
+    assert_eq!(location("lifecycle=discovered&q=a%26b", "approved"), "/?lifecycle=discovered&q=a%26b&done=approved");
+    assert_eq!(location("", "approved"), "/?done=approved");
+    assert_eq!(location("//evil.example/\r\nx: y", "approved"), "/?done=approved");
+    assert_eq!(location("q=%0d%0aSet-Cookie", "rejected"), "/?q=%0D%0ASet-Cookie&done=rejected");
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    let query = FleetQuery { lifecycle: "sleeping".into(), ..FleetQuery::default() };
+    assert_eq!(query.parsed().unwrap_err().code(), "bad_request");
+}

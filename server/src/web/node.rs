@@ -1,0 +1,241 @@
+//! `/nodes/{uuid}`: one node. Its state and why, what it should be (with the forms), the present boot as a picture, what
+//! it is made of, where it is cabled to, and its earlier boots. `?boot=` shows an earlier one; `?fragment=1` the live part.
+
+use super::inventory::{self, Fact, Table};
+use super::timeline::Timeline;
+use super::{PageError, Shell, fleet, html, human, status_of};
+use crate::domain::{Micros, NodeUuid};
+use crate::error::{Error, Result};
+use crate::service::{App, boots, nodes};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use higuma_proto::api::{BootDetail, BootSummary, NodeDetail};
+use serde::Deserialize;
+
+/// Earlier boots on the page.
+const EARLIER: usize = 20;
+
+/// What the address says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodePageQuery {
+    boot: String,
+    done: Option<String>,
+    fragment: Option<String>,
+}
+
+/// The handler.
+pub(super) async fn page(
+    app: web::Data<App>,
+    path: web::Path<String>,
+    query: web::Query<NodePageQuery>,
+    req: HttpRequest,
+) -> std::result::Result<HttpResponse, PageError> {
+    let uuid: NodeUuid = path.parse()?;
+    let mut data = load(&app, uuid.clone()).await?;
+    if !query.boot.is_empty() {
+        let boot = boots::show(&app, &query.boot).await?;
+        if boot.summary.node != uuid.as_str() {
+            return Err(Error::NotFound(format!("node {uuid} has no boot {}", boot.summary.id)).into());
+        }
+        data.node.boot = Some(boot);
+    }
+    let shell = Shell::new(data.node.summary.hostname.clone(), &req, query.done.as_deref());
+    let view = NodePage::new(shell, data, app.now(), None);
+    Ok(match query.fragment {
+        Some(_) => html(StatusCode::OK, &view.as_live()),
+        None => html(StatusCode::OK, &view),
+    })
+}
+
+/// The page with the error of a form, and its status.
+pub(super) async fn with_error(
+    app: &App,
+    uuid: NodeUuid,
+    req: &HttpRequest,
+    error: Error,
+) -> std::result::Result<HttpResponse, PageError> {
+    let data = load(app, uuid).await?;
+    let shell = Shell::new(data.node.summary.hostname.clone(), req, None);
+    let view = NodePage::new(shell, data, app.now(), Some(error.to_string()));
+    Ok(html(status_of(&error), &view))
+}
+
+/// What the page shows.
+pub(super) struct NodeData {
+    pub node: NodeDetail,
+    pub profiles: Vec<String>,
+    pub earlier: Vec<BootSummary>,
+}
+
+async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
+    let node = nodes::show(app, uuid.clone()).await?;
+    let profiles = fleet::profile_names(app).await?;
+    let earlier = boots::list(app, uuid, None, Some(EARLIER)).await?.items;
+    Ok(NodeData { node, profiles, earlier })
+}
+
+#[derive(Template)]
+#[template(path = "node.html", blocks = ["live"])]
+struct NodePage {
+    shell: Shell,
+    error: Option<String>,
+    uuid: String,
+    hostname: String,
+    state: String,
+    reason: String,
+    trouble: bool,
+    ago: String,
+    seen: String,
+    first_seen: String,
+    boot_mac: String,
+    admission: String,
+    profiles: Vec<Choice>,
+    maintenance: bool,
+    retired: bool,
+    facts: Vec<Fact>,
+    tables: Vec<Table>,
+    neighbours: Table,
+    inventory: bool,
+    boot: Option<BootView>,
+    boots: Vec<BootRow>,
+}
+
+struct Choice {
+    name: String,
+    selected: bool,
+}
+
+struct BootView {
+    id: String,
+    phase: String,
+    what: String,
+    os: String,
+    started: String,
+    took: String,
+    failure: String,
+    timeline: Option<Timeline>,
+    events: Vec<EventRow>,
+}
+
+struct EventRow {
+    at: String,
+    step: String,
+    state: String,
+    message: String,
+}
+
+struct BootRow {
+    id: String,
+    shown: bool,
+    started: String,
+    phase: String,
+    what: String,
+    took: String,
+    reason: String,
+}
+
+impl NodePage {
+    fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
+        let NodeData { node, profiles, earlier } = data;
+        let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
+        let profile = summary.profile.clone().unwrap_or_default();
+        let boot = node.boot.map(|b| BootView::new(&b, now));
+        let shown = boot.as_ref().map(|b| b.id.clone()).unwrap_or_default();
+        Self {
+            shell,
+            error,
+            uuid: summary.uuid,
+            hostname: summary.hostname,
+            trouble: summary.lifecycle == "failed",
+            state: summary.lifecycle,
+            reason: summary.reason.unwrap_or_default(),
+            ago: human::ago(summary.last_seen_us, now),
+            seen: human::absolute(summary.last_seen_us),
+            first_seen: human::absolute(summary.first_seen_us),
+            boot_mac: summary.boot_mac.unwrap_or_default(),
+            admission: summary.admission,
+            profiles: profiles.into_iter().map(|name| Choice { selected: name == profile, name }).collect(),
+            maintenance: node.maintenance,
+            retired: node.retired,
+            facts: inventory::facts(&stored),
+            tables: inventory::tables(&stored),
+            neighbours: inventory::neighbours(&node.neighbours),
+            inventory: node.inventory_hash.is_some(),
+            boot,
+            boots: earlier.iter().map(|b| BootRow::new(b, b.id == shown)).collect(),
+        }
+    }
+
+    fn may_approve(&self) -> bool {
+        self.admission != "admitted" && !self.retired
+    }
+
+    fn may_reject(&self) -> bool {
+        self.admission != "rejected" && !self.retired
+    }
+}
+
+fn what(boot: &BootSummary) -> String {
+    match (&boot.profile, boot.revision, &boot.image) {
+        (Some(profile), Some(revision), Some(image)) => format!("{profile} revision {revision}, image {image}"),
+        (Some(profile), ..) => profile.clone(),
+        _ => String::new(),
+    }
+}
+
+fn took(boot: &BootSummary) -> String {
+    boot.up_us.map(|up| human::duration(up.saturating_sub(boot.started_us))).unwrap_or_default()
+}
+
+fn failure(boot: &BootSummary) -> String {
+    match (&boot.failed_step, &boot.failed_reason) {
+        (Some(step), Some(reason)) => format!("{step}: {reason}"),
+        (Some(step), None) => step.clone(),
+        _ => String::new(),
+    }
+}
+
+impl BootView {
+    fn new(boot: &BootDetail, now: Micros) -> Self {
+        Self {
+            id: boot.summary.id.clone(),
+            phase: boot.summary.phase.clone(),
+            what: what(&boot.summary),
+            os: boot.summary.os.clone().unwrap_or_default(),
+            started: human::absolute(boot.summary.started_us),
+            took: took(&boot.summary),
+            failure: failure(&boot.summary),
+            timeline: Timeline::of(boot, now),
+            events: boot
+                .events
+                .iter()
+                .map(|e| EventRow {
+                    at: human::clock(e.at_us),
+                    step: e.step.clone(),
+                    state: e.state.clone(),
+                    message: e.message.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl BootRow {
+    fn new(boot: &BootSummary, shown: bool) -> Self {
+        Self {
+            id: boot.id.clone(),
+            shown,
+            started: human::absolute(boot.started_us),
+            phase: boot.phase.clone(),
+            what: what(boot),
+            took: took(boot),
+            reason: failure(boot),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,146 @@
+//! The node page with made data, hostile text included; the makers are used by the timeline's tests too.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+use higuma_proto::agent::{Bios, Cpu, Dimm, Disk, Event, Inventory, Memory, Neighbour, Nic, SourceError, System};
+use higuma_proto::api::NodeSummary;
+
+const NOW: Micros = 1_790_000_000_000_000;
+const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
+
+pub(in super::super) fn event(seq: u32, at_us: i64, step: &str, state: &str, message: &str) -> Event {
+    Event { seq, at_us, step: step.into(), state: state.into(), message: message.into() }
+}
+
+pub(in super::super) fn boot(phase: &str, events: Vec<Event>) -> BootDetail {
+    BootDetail {
+        summary: BootSummary {
+            id: "0b5a6c1e-5f0e-4a57-9a9a-0d3c6f5c2b11".into(),
+            node: UUID.into(),
+            phase: phase.into(),
+            profile: Some("web".into()),
+            revision: Some(3),
+            image: Some("debian:12.7".into()),
+            plan_hash: None,
+            started_us: NOW - 90_000_000,
+            deadline_us: None,
+            up_us: (phase == "running").then_some(NOW - 30_000_000),
+            heartbeat_us: None,
+            failed_step: (phase == "failed").then(|| "download".into()),
+            failed_reason: (phase == "failed").then(|| "sha256 of rootfs: <i>wrong</i>".into()),
+            os: None,
+        },
+        events,
+    }
+}
+
+fn inventory() -> Inventory {
+    Inventory {
+        system: Some(System {
+            manufacturer: "Dell Inc.".into(),
+            product: "PowerEdge R650".into(),
+            serial: "<script>alert(1)</script>".into(),
+            ..System::default()
+        }),
+        bios: Some(Bios { vendor: "Dell".into(), version: "1.9.2".into(), date: "11/17/2023".into() }),
+        cpus: vec![Cpu { socket: "CPU1".into(), model: "Xeon".into(), cores: 32, threads: 64, ..Cpu::default() }],
+        memory: Some(Memory {
+            total_bytes: 64 << 30,
+            dimms: vec![
+                Dimm { locator: "A1".into(), size_bytes: 64 << 30, speed_mts: 3200, ..Dimm::default() },
+                Dimm { locator: "A2".into(), ..Dimm::default() },
+            ],
+        }),
+        disks: vec![Disk { name: "nvme0n1".into(), size_bytes: 1_920_383_410_176, ..Disk::default() }],
+        nics: vec![Nic { name: "eth0".into(), speed_mbps: 25_000, link: true, ..Nic::default() }],
+        errors: vec![SourceError { source: "ipmi".into(), error: "no device".into() }],
+        ..Inventory::default()
+    }
+}
+
+fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
+    NodeData {
+        node: NodeDetail {
+            summary: NodeSummary {
+                uuid: UUID.into(),
+                hostname: "hv-12".into(),
+                lifecycle: state.into(),
+                reason: None,
+                admission: admission.into(),
+                profile: Some("web".into()),
+                manufacturer: "Dell Inc.".into(),
+                product: "PowerEdge R650".into(),
+                serial: "S1".into(),
+                boot_mac: None,
+                step: None,
+                first_seen_us: NOW,
+                last_seen_us: NOW,
+            },
+            inventory: Some(inventory()),
+            inventory_hash: Some("0".repeat(64)),
+            neighbours: vec![Neighbour {
+                interface: "eth0".into(),
+                system_name: "leaf-<b>1</b>".into(),
+                port_id: "Ethernet12".into(),
+                pvid: 42,
+                ..Neighbour::default()
+            }],
+            boot,
+            maintenance: false,
+            retired: false,
+        },
+        profiles: vec!["db".into(), "web".into()],
+        earlier: vec![],
+    }
+}
+
+fn render(data: NodeData) -> String {
+    NodePage::new(Shell::bare("hv-12"), data, NOW, None).render().unwrap()
+}
+
+#[test]
+fn text_from_the_machine_and_its_switch_is_escaped() {
+    let body = render(data("failed", "admitted", Some(boot("failed", vec![event(0, NOW, "x", "failed", "<u>")]))));
+    for bad in ["<script>", "<b>1", "<i>wrong", "<u>"] {
+        assert!(!body.contains(bad), "{bad}: {body}");
+    }
+    assert!(body.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{body}");
+}
+
+#[test]
+fn the_inventory_reads_as_tables() {
+    let body = render(data("running", "admitted", None));
+    let wanted = ["64 GiB, 1 of 2 slots used", "1.92 TB", "25 Gbit/s", "32 cores", "3200 MT/s", ">empty<"];
+    for text in wanted.into_iter().chain(["Could not be read", "no device", "Ethernet12", "Dell 1.9.2 11/17/2023"]) {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    assert!(!body.contains("WWN"), "a column without values is left out: {body}");
+}
+
+#[test]
+fn forms_fit_the_state() {
+    let body = render(data("running", "admitted", None));
+    assert!(body.contains("<option selected>web</option>") && body.contains("value=\"reject\""), "{body}");
+    assert!(!body.contains("value=\"approve\""), "{body}");
+    let body = render(data("discovered", "pending", None));
+    assert!(body.contains("value=\"approve\""), "{body}");
+    let mut retired = data("retired", "admitted", None);
+    retired.node.retired = true;
+    let body = render(retired);
+    assert!(body.contains("value=\"restore\"") && !body.contains("value=\"assign\""), "{body}");
+    let mut none = data("ready", "admitted", None);
+    none.profiles.clear();
+    assert!(render(none).contains("higuma profile create"));
+}
+
+#[test]
+fn the_boot_is_a_picture_without_inline_style() {
+    let events = vec![event(0, NOW, "mounts", "started", ""), event(1, NOW + 2_000_000, "mounts", "ok", "4 mounts")];
+    let view = NodePage::new(Shell::bare("x"), data("running", "admitted", Some(boot("running", events))), NOW, None);
+    let body = view.render().unwrap();
+    assert!(body.contains("<rect class=\"bar b-ok\"") && body.contains("2 events"), "{body}");
+    assert!(body.contains("Up after <strong>1 min") || body.contains("Up after <strong>60.0 s"), "{body}");
+    assert!(!body.contains("style=") && !body.contains("<style") && !body.contains("onclick"), "the CSP forbids these");
+    let fragment = view.as_live().render().unwrap();
+    assert!(fragment.contains("id=\"timeline\"") && !fragment.contains("<html"));
+}
