@@ -49,7 +49,9 @@ async fn check(request: &ServiceRequest) -> std::result::Result<Option<HttpRespo
                 request.extensions_mut().insert(person);
             }
             Err(Error::Unauthorized(_)) if wants_page(request, table.listener) => {
-                return Ok(Some(HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).finish()));
+                let asked = request.uri().path_and_query().map_or("/", |p| p.as_str());
+                let login = crate::web::login_location(asked);
+                return Ok(Some(HttpResponse::SeeOther().insert_header((header::LOCATION, login)).finish()));
             }
             Err(error) => return Err(Failure(error)),
         },

@@ -13,7 +13,7 @@ pub async fn live() -> HttpResponse {
 }
 
 /// What only this process can see of why it is not ready.
-async fn own_reasons(state: &State) -> Vec<String> {
+pub async fn own_reasons(state: &State) -> Vec<String> {
     let mut reasons = Vec::new();
     if let Err(error) = state.blobs.check_writable().await {
         super::failure::log_internal(&error);

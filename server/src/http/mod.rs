@@ -13,6 +13,8 @@ mod range;
 pub mod routes;
 mod scripts;
 
+pub(crate) use guard::same_origin;
+pub(crate) use health::own_reasons;
 pub use health::publish_gauges;
 
 use crate::blob::Blobs;

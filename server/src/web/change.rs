@@ -4,7 +4,8 @@
 use super::{PageError, fleet, node, see_other};
 use crate::domain::NodeUuid;
 use crate::error::Error;
-use crate::service::{App, nodes};
+use crate::http::State;
+use crate::service::nodes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use higuma_proto::api::NodePatch;
 use serde::Deserialize;
@@ -68,21 +69,21 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
 
 /// The handler.
 pub(super) async fn submit(
-    app: web::Data<App>,
+    state: web::Data<State>,
     path: web::Path<String>,
     form: web::Form<ChangeForm>,
     req: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let uuid: NodeUuid = path.parse()?;
     let outcome = match form.patch() {
-        Ok((patch, done)) => nodes::patch(&app, uuid.clone(), patch).await.map(|_| done),
+        Ok((patch, done)) => nodes::patch(&state.app, uuid.clone(), patch).await.map(|_| done),
         Err(error) => Err(error),
     };
     match (outcome, &form.back) {
         (Ok(done), Some(back)) => Ok(see_other(&fleet::location(back, done))),
         (Ok(done), None) => Ok(see_other(&format!("/nodes/{uuid}?done={done}"))),
         (Err(error @ Error::Internal(_)), _) => Err(error.into()),
-        (Err(error), _) => node::with_error(&app, uuid, &req, error).await,
+        (Err(error), _) => node::with_error(&state.app, uuid, &req, error).await,
     }
 }
 

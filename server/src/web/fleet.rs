@@ -4,6 +4,7 @@
 use super::{PageError, Shell, html, human};
 use crate::domain::Micros;
 use crate::error::Result;
+use crate::http::{State, own_reasons};
 use crate::service::nodes::NodeQuery;
 use crate::service::{App, nodes, profiles, status};
 use actix_web::http::StatusCode;
@@ -57,14 +58,15 @@ pub(super) fn location(back: &str, done: &str) -> String {
 
 /// The handler.
 pub(super) async fn page(
-    app: web::Data<App>,
+    state: web::Data<State>,
     query: web::Query<FleetQuery>,
     req: HttpRequest,
 ) -> std::result::Result<HttpResponse, PageError> {
     let query = query.into_inner();
-    let page = nodes::list(&app, query.parsed()?).await?;
-    let status = status::status(&app, Vec::new()).await?;
-    let profiles = profile_names(&app).await?;
+    let app = &state.app;
+    let page = nodes::list(app, query.parsed()?).await?;
+    let status = status::status(app, own_reasons(&state).await).await?;
+    let profiles = profile_names(app).await?;
     let shell = Shell::new("Fleet", &req, query.done.as_deref());
     let view = FleetPage::new(shell, &query, status, page, profiles, app.now());
     Ok(match query.fragment {

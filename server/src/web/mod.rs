@@ -1,7 +1,7 @@
 //! Pages for people, rendered on the server: they read and their forms work without JavaScript and on a phone. A page is
 //! a struct of ready text, its handler and its tests in one file; templates only loop over what is prepared. Nothing here
-//! decides or writes but through `service`, and nothing here checks who is calling: the HTTPS listener does that for
-//! every route before it comes here (see [`configure`]).
+//! decides or writes but through `service`, and nothing here checks who is calling: the HTTPS listener's guard does that
+//! for every line of [`routes`] before a handler runs.
 
 mod assets;
 mod change;
@@ -13,29 +13,38 @@ mod node;
 mod timeline;
 
 use crate::error::Error;
+use crate::http::failure::{Failure, log_internal};
+use crate::http::routes::{Access, Route, route};
 use crate::service::auth::Person;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use askama::Template;
 
-pub use login::{login_location, session_cookie};
+pub use login::login_location;
 
-/// Name of the session cookie. The `__Host-` prefix makes browsers insist on Secure, Path=/ and no Domain.
-pub const SESSION_COOKIE: &str = "__Host-higuma";
-
-/// Mounts the pages. Handlers expect `web::Data<App>`. Open to everybody: `GET, POST /login`, `POST /logout`,
-/// `GET /static/{file}`; the rest is for a person: `GET /`, `GET /nodes/{uuid}`, `POST /nodes/{uuid}`. The caller
-/// checks that, and that a request that changes something comes from our own pages, before a handler runs; it may put a
-/// [`Person`] into the request's extensions.
-pub fn configure(cfg: &mut web::ServiceConfig) {
-    cfg.route("/login", web::get().to(login::page))
-        .route("/login", web::post().to(login::submit))
-        .route("/logout", web::post().to(login::logout))
-        .route("/static/{file}", web::get().to(assets::get))
-        .route("/", web::get().to(fleet::page))
-        .route("/nodes/{uuid}", web::get().to(node::page))
-        .route("/nodes/{uuid}", web::post().to(change::submit));
+/// The pages: appended to the HTTPS listener's table, and guarded like everything in it.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    use Access::{Admin, Public};
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    let mut table = vec![
+        route(GET,  "/login",         Public, || web::to(login::page)),
+        route(POST, "/login",         Public, || web::to(login::submit)),
+        route(POST, "/logout",        Admin,  || web::to(login::logout)),
+        route(GET,  "/static/{file}", Public, || web::to(assets::get)),
+        route(GET,  "/",              Admin,  || web::to(fleet::page)),
+        route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
+        route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
+    ];
+    for line in &mut table {
+        line.limit = FORM_LIMIT;
+    }
+    table
 }
+
+/// Largest form, bytes.
+const FORM_LIMIT: usize = 16 * 1024;
 
 /// What stands around each page.
 struct Shell {
@@ -91,17 +100,17 @@ fn see_other(location: &str) -> HttpResponse {
 
 /// An error as a page.
 #[derive(Debug)]
-struct PageError(Error);
+struct PageError(Failure);
 
 impl From<Error> for PageError {
     fn from(error: Error) -> Self {
-        Self(error)
+        Self(Failure(error))
     }
 }
 
 impl From<crate::domain::Invalid> for PageError {
     fn from(invalid: crate::domain::Invalid) -> Self {
-        Self(invalid.into())
+        Self(Failure(invalid.into()))
     }
 }
 
@@ -118,28 +127,13 @@ struct ErrorPage {
     message: String,
 }
 
-fn status_of(error: &Error) -> StatusCode {
-    match error {
-        Error::BadRequest(_) => StatusCode::BAD_REQUEST,
-        Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-        Error::Forbidden(_) => StatusCode::FORBIDDEN,
-        Error::NotFound(_) => StatusCode::NOT_FOUND,
-        Error::Conflict(_) => StatusCode::CONFLICT,
-        Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
-        status_of(&self.0)
+        self.0.status_code()
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Error::Internal(source) = &self.0 {
-            tracing::error!(error = %source, "a page failed: {source}");
-        }
+        log_internal(&self.0.0);
         let status = self.status_code();
         let title = status.canonical_reason().unwrap_or("Error");
         html(status, &ErrorPage { shell: Shell::bare(title), message: self.0.to_string() })
@@ -154,7 +148,7 @@ mod tests {
 
     #[actix_web::test]
     async fn an_error_page_says_what_to_do_and_escapes_what_came() {
-        let error = PageError(Error::NotFound("there is no node <b>x</b>: see `higuma node list`".into()));
+        let error = PageError::from(Error::NotFound("there is no node <b>x</b>: see `higuma node list`".into()));
         let response = error.error_response();
         assert_eq!(response.status(), 404);
         let headers = response.headers();
@@ -167,7 +161,7 @@ mod tests {
 
     #[actix_web::test]
     async fn an_internal_error_tells_the_page_nothing() {
-        let response = PageError(Error::internal("password is hunter2")).error_response();
+        let response = PageError::from(Error::internal("password is hunter2")).error_response();
         let body = to_bytes(response.into_body()).await.unwrap();
         assert!(!std::str::from_utf8(&body).unwrap().contains("hunter2"));
     }

@@ -3,12 +3,14 @@
 
 use super::inventory::{self, Fact, Table};
 use super::timeline::Timeline;
-use super::{PageError, Shell, fleet, html, human, status_of};
+use super::{PageError, Shell, fleet, html, human};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
+use crate::http::State;
+use crate::http::failure::Failure;
 use crate::service::{App, boots, nodes};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 use higuma_proto::api::{BootDetail, BootSummary, NodeDetail};
 use serde::Deserialize;
@@ -27,15 +29,15 @@ pub(super) struct NodePageQuery {
 
 /// The handler.
 pub(super) async fn page(
-    app: web::Data<App>,
+    state: web::Data<State>,
     path: web::Path<String>,
     query: web::Query<NodePageQuery>,
     req: HttpRequest,
 ) -> std::result::Result<HttpResponse, PageError> {
-    let uuid: NodeUuid = path.parse()?;
-    let mut data = load(&app, uuid.clone()).await?;
+    let (app, uuid): (_, NodeUuid) = (&state.app, path.parse()?);
+    let mut data = load(app, uuid.clone()).await?;
     if !query.boot.is_empty() {
-        let boot = boots::show(&app, &query.boot).await?;
+        let boot = boots::show(app, &query.boot).await?;
         if boot.summary.node != uuid.as_str() {
             return Err(Error::NotFound(format!("node {uuid} has no boot {}", boot.summary.id)).into());
         }
@@ -59,7 +61,7 @@ pub(super) async fn with_error(
     let data = load(app, uuid).await?;
     let shell = Shell::new(data.node.summary.hostname.clone(), req, None);
     let view = NodePage::new(shell, data, app.now(), Some(error.to_string()));
-    Ok(html(status_of(&error), &view))
+    Ok(html(Failure(error).status_code(), &view))
 }
 
 /// What the page shows.
