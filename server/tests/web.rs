@@ -1,0 +1,264 @@
+//! The pages over a server that runs: the guard before every one of them, the login, the forms and what they change.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use higuma::config::{Config, Flags};
+use higuma::domain::boot::{Boot, Event, EventState, Phase};
+use higuma::domain::image::{Arch, Image, Part, Role};
+use higuma::domain::node::{Admission, Node};
+use higuma::domain::profile::{Profile, Spec};
+use higuma::domain::{NodeUuid, Sha256};
+use higuma::serve;
+use higuma::store::Store;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
+
+/// A browser without JavaScript.
+struct Browser {
+    agent: ureq::Agent,
+    base: String,
+    cookie: Option<String>,
+}
+
+/// What came.
+struct Seen {
+    status: u16,
+    location: String,
+    cookie: Option<String>,
+    headers: ureq::http::HeaderMap,
+    body: String,
+}
+
+impl Browser {
+    fn new(data: &Path, https: SocketAddr) -> Self {
+        let pem = std::fs::read(data.join("ca.pem")).unwrap();
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::new_with_certs(&[Certificate::from_pem(&pem).unwrap()]))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).tls_config(tls).build();
+        Self { agent: config.into(), base: format!("https://127.0.0.1:{}", https.port()), cookie: None }
+    }
+
+    fn get(&self, path: &str) -> Seen {
+        let mut request = self.agent.get(format!("{}{path}", self.base)).header("accept", "text/html");
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        Seen::of(request.call().unwrap())
+    }
+
+    fn post(&self, path: &str, site: &str, form: &[(&str, &str)]) -> Seen {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let mut request = request.header("accept", "text/html").header("sec-fetch-site", site);
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        Seen::of(request.send_form(form.iter().copied()).unwrap())
+    }
+}
+
+impl Seen {
+    fn of(mut response: Response<ureq::Body>) -> Self {
+        let text = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+        Self {
+            status: response.status().as_u16(),
+            location: text("location").unwrap_or_default(),
+            cookie: text("set-cookie"),
+            headers: response.headers().clone(),
+            body: response.body_mut().read_to_string().unwrap(),
+        }
+    }
+}
+
+/// A pending node, a failed one and a profile.
+async fn seed(url: &str) {
+    let store = Store::open(url).unwrap();
+    let uuid: NodeUuid = UUID.parse().unwrap();
+    let now = jiff::Timestamp::now().as_microsecond();
+    store
+        .write(move |tx| {
+            let blob = Sha256::of("kernel");
+            tx.put_blob(&blob, 6, now)?;
+            tx.insert_image(&Image {
+                reference: "debian:12".parse()?,
+                arch: Arch::X86_64,
+                cmdline: "".parse()?,
+                kernel_release: "6.1".into(),
+                parts: vec![Part { role: Role::Kernel, sha256: blob, size: 6 }],
+                created: now,
+            })?;
+            tx.insert_profile_revision(&Profile {
+                name: "web".parse()?,
+                revision: 1,
+                spec: Spec {
+                    image: "debian:12".parse()?,
+                    cmdline: "".parse()?,
+                    files: vec![],
+                    ssh_authorized_keys: vec![],
+                },
+                created: now,
+            })?;
+            let mut node = Node::new(uuid.clone(), Admission::Pending, now);
+            node.serial = "<script>alert(1)</script>".to_owned();
+            let session = Sha256::of("session");
+            let mut boot = Boot::new(uuid::Uuid::from_u128(7), uuid.clone(), session, "http://h:1".into(), now);
+            boot.phase = Phase::Registered;
+            node.boot = Some(boot.id);
+            // The boot refers to the node, and the node to its boot.
+            tx.put_node(&Node { boot: None, ..node.clone() })?;
+            tx.put_boot(&boot)?;
+            tx.put_node(&node)?;
+            let event =
+                |seq, step: &str, state| Event { seq, at: now, step: step.into(), state, message: "<u>".into() };
+            let events = [event(0, "mounts", EventState::Started), event(1, "mounts", EventState::Ok)];
+            tx.add_events(boot.id, &events, now, 10)?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_log_in_look_and_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_owned();
+    let values = [
+        ("data-dir", data.display().to_string()),
+        ("http-listen", "127.0.0.1:0".to_owned()),
+        ("https-listen", "127.0.0.1:0".to_owned()),
+        ("grpc-listen", "127.0.0.1:0".to_owned()),
+    ];
+    let flags = Flags { values: values.into_iter().map(|(k, v)| (k.to_owned(), v)).collect() };
+    let config = Config::load(&flags, &|_| None, false).unwrap();
+    seed(&config.database_url).await;
+    let stop = CancellationToken::new();
+    let running = serve::start(config, stop.clone()).await.unwrap();
+    let https = running.https;
+    let pages = tokio::task::spawn_blocking(move || {
+        let mut browser = Browser::new(&data, https);
+        nothing_without_a_session(&browser);
+        log_in(&mut browser, &data);
+        look(&browser);
+        change(&browser);
+        log_out(&mut browser);
+    });
+    pages.await.unwrap();
+    stop.cancel();
+    running.wait().await.unwrap();
+}
+
+fn nothing_without_a_session(browser: &Browser) {
+    let node = format!("/nodes/{UUID}");
+    let seen = browser.get(&format!("{node}?boot=x"));
+    assert_eq!(
+        (seen.status, seen.location.as_str()),
+        (303, format!("/login?next=%2Fnodes%2F{UUID}%3Fboot%3Dx").as_str())
+    );
+    assert_eq!(browser.get("/").location, "/login");
+    let seen = browser.post(&node, "same-origin", &[("action", "approve")]);
+    assert_eq!(seen.status, 401, "{}", seen.body);
+    assert_eq!(browser.post("/logout", "same-origin", &[]).status, 401);
+    let seen = browser.get("/login");
+    assert_eq!(seen.status, 200);
+    let header = |name: &str| seen.headers.get(name).map(|v| v.to_str().unwrap()).unwrap_or_default();
+    let csp = header("content-security-policy");
+    assert!(csp.contains("default-src 'self'") && !csp.contains("unsafe") && csp.contains("frame-ancestors 'none'"));
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("referrer-policy"), "same-origin");
+    // Its style sheet, script and picture are there without a session.
+    for part in seen.body.split('"').filter(|part| part.starts_with("/static/")) {
+        let asset = browser.get(part);
+        assert_eq!(asset.status, 200, "{part}");
+        assert!(asset.headers.get("cache-control").unwrap().to_str().unwrap().contains("immutable"));
+    }
+}
+
+fn log_in(browser: &mut Browser, data: &Path) {
+    let token = std::fs::read_to_string(data.join("admin.token")).unwrap();
+    for wrong in ["", "hunter2", &"0".repeat(64)] {
+        let seen = browser.post("/login", "same-origin", &[("token", wrong)]);
+        assert_eq!(seen.status, 401);
+        assert!(seen.cookie.is_none() && seen.body.contains("role=\"alert\"") && seen.body.contains("name=\"token\""));
+        assert!(!seen.body.contains("hunter2"));
+    }
+    let seen = browser.post("/login", "cross-site", &[("token", token.as_str())]);
+    assert_eq!((seen.status, seen.cookie), (403, None));
+    let seen = browser.post("/login", "same-origin", &[("token", token.as_str()), ("next", "//evil.example")]);
+    assert_eq!((seen.status, seen.location.as_str()), (303, "/"));
+    let cookie = seen.cookie.unwrap();
+    for part in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert!(!cookie.contains(token.trim()), "the token itself is no cookie");
+    browser.cookie = cookie.split(';').next().map(str::to_owned);
+}
+
+fn look(browser: &Browser) {
+    let fleet = browser.get("/");
+    assert_eq!(fleet.status, 200, "{}", fleet.body);
+    assert!(fleet.body.contains("higuma first-stage build"), "why it is not ready: {}", fleet.body);
+    assert!(fleet.body.contains("value=\"approve\"") && fleet.body.contains("<option>web</option>"), "{}", fleet.body);
+    assert!(!fleet.body.contains("<script>") && fleet.body.contains("&#60;script&#62;"), "{}", fleet.body);
+    assert!(fleet.body.contains("admin") && fleet.body.contains("/logout"));
+    let fragment = browser.get("/?fragment=1");
+    assert!(!fragment.body.contains("<html") && fragment.body.contains(UUID));
+    assert!(!browser.get("/?lifecycle=running").body.contains(UUID));
+    assert!(browser.get("/?q=b4c04f4a4d32").body.contains(UUID));
+    assert_eq!(browser.get("/?lifecycle=sleeping").status, 400);
+    let node = browser.get(&format!("/nodes/{UUID}"));
+    assert!(node.body.contains("class=\"bar b-ok\"") && !node.body.contains("<u>"), "{}", node.body);
+    let other = browser.get("/nodes/00000000-0000-4000-8000-000000000000");
+    assert_eq!(other.status, 404);
+    assert!(other.body.contains("higuma node list"), "{}", other.body);
+    let bad = browser.get("/nodes/xyz");
+    assert!(bad.status == 400 && bad.body.contains("8-4-4-4-12"), "{}", bad.body);
+}
+
+fn change(browser: &Browser) {
+    let node = format!("/nodes/{UUID}");
+    let post = |form: &[(&str, &str)]| browser.post(&node, "same-origin", form);
+    let seen = browser.post(&node, "cross-site", &[("action", "approve")]);
+    assert_eq!(seen.status, 403, "a form of another site: {}", seen.body);
+
+    let seen = post(&[("action", "approve"), ("profile", "web"), ("back", "lifecycle=discovered")]);
+    assert_eq!((seen.status, seen.location.as_str()), (303, "/?lifecycle=discovered&done=assigned"));
+    let page = browser.get(&format!("{node}?done=assigned"));
+    assert!(page.body.contains("Profile assigned") && page.body.contains("s-assigned"), "{}", page.body);
+
+    let seen = post(&[("action", "rename"), ("hostname", "hv-12")]);
+    assert_eq!((seen.status, seen.location), (303, format!("{node}?done=renamed")));
+    let seen = post(&[("action", "rename"), ("hostname", "-bad-")]);
+    assert!(seen.status == 400 && seen.body.contains("RFC 1123") && seen.body.contains("hv-12"), "{}", seen.body);
+    let seen = post(&[("action", "assign"), ("profile", "nothing")]);
+    assert!(seen.status == 404 && seen.body.contains("higuma profile list"), "{}", seen.body);
+
+    for (action, state) in [
+        ("maintenance-on", "maintenance"),
+        ("maintenance-off", "assigned"),
+        ("reject", "discovered"),
+        ("approve", "assigned"),
+        ("assign", "ready"),
+        ("retire", "retired"),
+        ("restore", "ready"),
+    ] {
+        assert_eq!(post(&[("action", action)]).status, 303, "{action}");
+        let page = browser.get(&node);
+        assert!(page.body.contains(&format!("<span class=\"state s-{state}\">")), "{action}: {}", page.body);
+    }
+    assert_eq!(post(&[("action", "explode")]).status, 400);
+}
+
+fn log_out(browser: &mut Browser) {
+    let seen = browser.post("/logout", "same-origin", &[]);
+    assert_eq!((seen.status, seen.location.as_str()), (303, "/login"));
+    // The session is gone on the server, not only in the browser.
+    assert_eq!(browser.get("/").location, "/login");
+}
