@@ -202,7 +202,7 @@ impl Client {
         let text = chain(error);
         let hint = if text.contains("UnknownIssuer") || text.contains("BadSignature") {
             "the certificate is not of this certificate authority: give the ca.pem of that server with --ca"
-        } else if text.contains("NotValidForName") {
+        } else if text.contains("not valid for name") || text.contains("NotValidForName") {
             "the certificate does not carry that name: give the content of the server's `server-name` file with --tls-name"
         } else {
             "is `higuma serve` running there? Give another address with --server or HIGUMA_SERVER"
