@@ -202,6 +202,7 @@ fn configure(options: &DebianOptions, root: &Path) -> Result<()> {
         "var/lib/dbus/machine-id",
         "etc/hostname",
         "etc/resolv.conf",
+        "etc/.resolv.conf.systemd-resolved.bak",
         "var/lib/systemd/random-seed",
         "root/.bash_history",
     ] {
