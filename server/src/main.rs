@@ -23,13 +23,13 @@ enum Command {
     /// flags are stronger than the environment, and that is stronger than the file.
     Serve(Flags),
     #[command(flatten)]
-    Client(cli::Command),
+    Client(Box<cli::Command>),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     match args.command {
         Command::Serve(flags) => serve::main(&flags),
-        Command::Client(command) => cli::run(args.global, command),
+        Command::Client(command) => cli::run(args.global, *command),
     }
 }
