@@ -1,7 +1,7 @@
 //! Group commit, durability and files: what only SQLite's half of the store does.
 
 use crate::fixture::*;
-use diesel::connection::SimpleConnection;
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use higuma::error::Error;
 use higuma::store::Store;
 use std::io::{BufRead, BufReader};
@@ -45,7 +45,7 @@ pub async fn a_failing_job_takes_nobody_along() {
                     tx.put_node(&node(n))?;
                     match n % 5 {
                         1 => Err(Error::Forbidden(n.to_string())),
-                        2 => panic!("job {n}"),
+                        2 => panic!("on purpose, job {n}"),
                         3 => tx.put_boot(&boot(n, 999, 1)), // There is no node 999.
                         _ => Ok(()),
                     }
@@ -198,7 +198,12 @@ pub fn acknowledged_writes_survive_kill_9() {
         assert_eq!(missing.await, [0u32; 0]);
     });
     println!("sqlite: {count} acknowledged writes survived three kill -9");
-    let mut conn =
-        <diesel::SqliteConnection as diesel::Connection>::establish(db.url.trim_start_matches("sqlite:")).unwrap();
-    conn.batch_execute("PRAGMA integrity_check; PRAGMA foreign_key_check").unwrap();
+    #[derive(diesel::QueryableByName)]
+    struct Check {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        integrity_check: String,
+    }
+    let mut conn = SqliteConnection::establish(db.url.trim_start_matches("sqlite:")).unwrap();
+    let check: Check = diesel::sql_query("PRAGMA integrity_check").get_result(&mut conn).unwrap();
+    assert_eq!(check.integrity_check, "ok");
 }

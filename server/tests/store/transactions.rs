@@ -107,6 +107,35 @@ pub async fn concurrent_increments_are_all_counted(db: Empty) {
     println!("    200 increments in {} runs", runs.load(SeqCst));
 }
 
+/// A rack that is powered on: transactions about different nodes must not fail each other, from the first one on.
+pub async fn many_nodes_at_once(db: Empty) {
+    let db = db.open();
+    let (runs, mut tasks) = (Arc::new(AtomicU32::new(0)), vec![]);
+    let started = std::time::Instant::now();
+    for n in 0..200 {
+        let (store, runs) = (db.store.clone(), runs.clone());
+        tasks.push(tokio::spawn(async move {
+            let register = move |tx: &mut Tx<'_>| {
+                runs.fetch_add(1, SeqCst);
+                assert_eq!(tx.node(&uuid(n))?, None);
+                tx.put_node(&node(n))?;
+                tx.set_macs(&uuid(n), &[mac((n % 250) as u8)])?;
+                tx.put_boot(&boot(n, n, 1))
+            };
+            store.write(register).await?;
+            store.write(move |tx| tx.put_boot(&boot(n, n, 2))).await
+        }));
+    }
+    let mut failed = vec![];
+    for task in tasks {
+        failed.extend(task.await.unwrap().err().map(|e| e.to_string()));
+    }
+    let rate = 400.0 / started.elapsed().as_secs_f64();
+    println!("    200 registrations in {} runs, {rate:.0} transactions/s", runs.load(SeqCst));
+    assert!(failed.is_empty(), "{} failed: {}", failed.len(), failed[0]);
+    assert_eq!(db.get(|tx| tx.node_counts(0)).await.iter().map(|group| group.count).sum::<u64>(), 200);
+}
+
 pub async fn concurrent_inserts_have_one_winner(db: Empty) {
     let db = db.open();
     let mut tasks = vec![];
