@@ -8,16 +8,22 @@ use super::{blocking, connection_of};
 use crate::error::{Error, Result};
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::Pool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often a transaction that clashed is run again.
 const RETRIES: u32 = 5;
 const CONNECTIONS: u32 = 16;
+/// A sequential scan, which the planner likes for small tables, clashes with every writer of the table; an index scan
+/// only with those nearby.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL enable_seqscan = off";
 
 /// A PostgreSQL database.
 #[derive(Clone)]
 pub(super) struct Postgres {
     pool: Pool<Manager>,
+    /// Held by transactions of this process that clashed more than once, so that they do not clash with each other.
+    queue: Arc<Mutex<()>>,
 }
 
 impl Postgres {
@@ -26,7 +32,8 @@ impl Postgres {
         // A connection of its own, which is closed afterwards: so its lock cannot outlive the migrations.
         let mut conn = connection::postgres(url).map_err(Error::internal)?;
         connection::migrate_postgres(&mut conn)?;
-        Ok(Self { pool: connection::pool(Target::Postgres(url.clone()), CONNECTIONS)? })
+        let pool = connection::pool(Target::Postgres(url.clone()), CONNECTIONS)?;
+        Ok(Self { pool, queue: Arc::default() })
     }
 
     pub(super) fn pool(&self) -> &Pool<Manager> {
@@ -38,11 +45,14 @@ impl Postgres {
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        let pool = self.pool.clone();
+        let (pool, queue) = (self.pool.clone(), self.queue.clone());
         blocking(move || {
             let mut again = 0;
             loop {
+                // A panic within cannot poison it (`attempt` catches it), and there is nothing in it to be broken.
+                let turn = (again > 1).then(|| queue.lock().unwrap_or_else(PoisonError::into_inner));
                 let (result, failure) = once(&pool, &f);
+                drop(turn);
                 if failure != Some(Failure::Clash) || again == RETRIES {
                     return result;
                 }
@@ -62,7 +72,7 @@ fn once<T>(pool: &Pool<Manager>, f: &impl Fn(&mut Tx<'_>) -> Result<T>) -> (Resu
         Ok(conn) => conn,
         Err(e) => return (Err(e), None),
     };
-    if let Err(e) = conn.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE") {
+    if let Err(e) = conn.batch_execute(BEGIN) {
         return (Err(tx::statement_error(&"begin of a write", e).0), None);
     }
     let (result, failure) = tx::attempt(&mut conn, f);
