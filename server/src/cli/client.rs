@@ -186,6 +186,8 @@ impl Client {
         Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
+            // The address as people and nodes use it; the URI carries the name that TLS checks.
+            .header("host", self.shown.trim_start_matches("https://"))
             .header("authorization", &self.authorization)
             .header("accept", "application/json")
     }

@@ -11,7 +11,7 @@ use super::scratch::Scratch;
 use super::upload;
 use higuma_initramfs::drivers::DriverSet;
 use higuma_initramfs::first_stage::{self, FirstStageOptions, KernelSource};
-use higuma_initramfs::kernel_package::{self, KernelTree};
+use higuma_initramfs::kernel_package::{self, KernelLock, KernelTree};
 use higuma_proto::api::{FirstStage as Stored, NewFirstStage};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -89,11 +89,12 @@ fn run_build(global: &Global, args: Build) -> Result<()> {
     };
     let scratch = Scratch::new()?;
     let agent = args.agent.map_or_else(agent_beside, Ok)?;
+    let lock_file = args.lock.unwrap_or_else(|| global.data_dir().join("first-stage.lock"));
     let kernel = match &args.kernel_deb {
         Some(deb) => KernelSource::Tree(unpack(deb, scratch.path(), &progress)?),
         None => KernelSource::Debian {
             meta: kernel_package::META.into(),
-            lock_file: args.lock.unwrap_or_else(|| global.data_dir().join("first-stage.lock")),
+            lock_file: lock_file.clone(),
             update: args.update,
         },
     };
@@ -120,7 +121,10 @@ fn run_build(global: &Global, args: Build) -> Result<()> {
         arch: "x86_64".into(),
         kernel,
         initramfs,
-        kernel_package: stage.manifest.info.kernel_package.clone(),
+        kernel_package: match args.kernel_deb.as_ref().map_or_else(|| KernelLock::load(&lock_file), |_| Ok(None)) {
+            Ok(Some(lock)) => format!("{} {} sha256:{}", lock.package, lock.version, lock.sha256),
+            _ => stage.manifest.info.kernel_package.clone(),
+        },
         agent_version: stage.manifest.info.agent_version.clone(),
         drivers: stage.manifest.info.drivers.clone(),
     };

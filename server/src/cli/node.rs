@@ -211,9 +211,10 @@ fn show(node: &NodeDetail, now: i64) -> String {
         for cpu in &i.cpus {
             lines.push(("CPU", format!("{}, {} cores, {} threads", cpu.model.trim(), cpu.cores, cpu.threads)));
         }
-        let memory = i.memory.as_ref();
-        let dimms = memory.map_or(0, |m| m.dimms.iter().filter(|d| d.size_bytes > 0).count());
-        lines.push(("Memory", format!("{}, {dimms} modules", output::size(memory.map_or(0, |m| m.total_bytes)))));
+        if let Some(memory) = i.memory.as_ref().filter(|m| m.total_bytes > 0) {
+            let dimms = memory.dimms.iter().filter(|d| d.size_bytes > 0).count();
+            lines.push(("Memory", format!("{}, {dimms} modules", output::size(memory.total_bytes))));
+        }
         for d in &i.disks {
             lines.push((
                 "Disk",

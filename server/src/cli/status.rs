@@ -64,7 +64,8 @@ fn show(status: &Answer) -> String {
         ("Database", status.database.clone()),
     ];
     lines.extend(status.reasons.iter().map(|r| ("Reason", r.clone())));
-    let nodes: Vec<String> = status.nodes.iter().map(|(state, n)| format!("{n} {state}")).collect();
+    let nodes: Vec<String> =
+        status.nodes.iter().filter(|(_, n)| **n > 0).map(|(state, n)| format!("{n} {state}")).collect();
     lines.push(("Nodes", if nodes.is_empty() { "none".into() } else { nodes.join(", ") }));
     output::fields(&lines)
 }
@@ -80,7 +81,7 @@ mod tests {
             ready: false,
             reasons: vec!["no first stage: run `higuma first-stage build`".into()],
             database: "sqlite".into(),
-            nodes: [("running".to_owned(), 2)].into(),
+            nodes: [("running".to_owned(), 2), ("failed".to_owned(), 0)].into(),
         };
         assert_eq!(
             show(&status),

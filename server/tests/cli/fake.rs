@@ -17,6 +17,7 @@ pub struct Request {
     pub method: String,
     pub path: String,
     pub authorization: String,
+    pub host: String,
     pub body: Vec<u8>,
 }
 
@@ -101,7 +102,7 @@ fn serve(
         }
         let mut words = first.split(' ');
         let (method, path) = (words.next().unwrap_or("").to_owned(), words.next().unwrap_or("").to_owned());
-        let (mut length, mut expects, mut authorization) = (0usize, false, String::new());
+        let (mut length, mut expects, mut authorization, mut host) = (0usize, false, String::new(), String::new());
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -109,6 +110,7 @@ fn serve(
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.parse().unwrap(),
                 "expect" => expects = value == "100-continue",
+                "host" => host = value.to_owned(),
                 "authorization" => authorization = value.to_owned(),
                 _ => {}
             }
@@ -120,7 +122,7 @@ fn serve(
         let stalls = *stall.lock().unwrap() && method == "PUT";
         let mut body = vec![0; if stalls { length / 2 } else { length }];
         reader.read_exact(&mut body)?;
-        let request = Request { method, path, authorization, body };
+        let request = Request { method, path, authorization, host, body };
         log.lock().unwrap().push(request.clone());
         if stalls {
             std::thread::sleep(Duration::from_secs(60));

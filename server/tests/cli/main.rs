@@ -135,6 +135,7 @@ fn lists_are_whole_and_names_are_resolved() {
     let last = home.fake.requests().pop().unwrap();
     assert_eq!((last.path.as_str(), text(&last.body)), (&*format!("/api/v1/nodes/{UUID}"), r#"{"profile":"hv"}"#));
     assert_eq!(last.authorization, format!("Bearer {TOKEN}"));
+    assert_eq!(last.host, format!("127.0.0.1:{}", home.fake.port), "the address, not the name that TLS checks");
     assert_eq!(home.run(&["node", "approve", "nobody"]).status.code(), Some(3));
 }
 
