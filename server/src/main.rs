@@ -15,6 +15,8 @@ struct Args {
     command: Command,
 }
 
+// Parsed once: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Run the server

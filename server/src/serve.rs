@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A stop takes no longer.
-const STOP: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(9);
 
 /// A server that runs.
 pub struct Running {

@@ -3,6 +3,7 @@
 use crate::config::LogFormat;
 use crate::error::{Error, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
@@ -12,7 +13,7 @@ pub fn start_logs(format: LogFormat) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // The error: somebody (a test) has set a subscriber already; theirs stays.
     let _ = match format {
-        LogFormat::Text => logs.with_target(false).try_init(),
+        LogFormat::Text => logs.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
 }

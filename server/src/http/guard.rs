@@ -107,3 +107,25 @@ pub fn same_origin(request: &HttpRequest) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn only_our_own_pages_change_things_by_cookie() {
+        let with = |headers: &[(&'static str, &'static str)]| {
+            let request = headers.iter().fold(TestRequest::post(), |r, (name, value)| r.insert_header((*name, *value)));
+            same_origin(&request.insert_header(("host", "h.example:8443")).to_http_request())
+        };
+        assert!(with(&[("sec-fetch-site", "same-origin")]));
+        assert!(with(&[("origin", "https://h.example:8443")]));
+        assert!(!with(&[]));
+        assert!(!with(&[("sec-fetch-site", "cross-site"), ("origin", "https://h.example:8443")]));
+        assert!(!with(&[("sec-fetch-site", "same-site")]));
+        assert!(!with(&[("origin", "http://h.example:8443")]));
+        assert!(!with(&[("origin", "https://evil.example")]));
+        assert!(!with(&[("origin", "https://h.example:8443.evil"), ("x-forwarded-host", "h.example:8443.evil")]));
+    }
+}

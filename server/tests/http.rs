@@ -1,0 +1,16 @@
+//! The listeners over real sockets: a server in this process (or the built program) on SQLite, and clients that know
+//! only its ca.pem.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "http/blobs.rs"]
+mod blobs;
+#[path = "http/boot_grpc.rs"]
+mod boot_grpc;
+#[path = "http/boot_json.rs"]
+mod boot_json;
+#[path = "http/fixture.rs"]
+mod fixture;
+#[path = "http/process.rs"]
+mod process;
+#[path = "http/refused.rs"]
+mod refused;
