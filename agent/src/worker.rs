@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::console::{self, say};
-use crate::{first, second};
+use crate::{first, second, sys};
 
 /// How often the supervisor started a worker before this one, as a number.
 pub const RUN_ENV: &str = "HIGUMA_WORKER_RUN";
@@ -22,6 +22,10 @@ pub fn run() -> ExitCode {
         std::process::exit(101);
     }));
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+    // Everything after this draws random numbers (DHCP, TLS, credentials) and must not wait for a seed that never comes.
+    if let Err(e) = sys::wait_for_random() {
+        say("init", &format!("the kernel's random generator is not ready: {e}"));
+    }
     // The provider of TLS is chosen once; a second call only says that it was there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
