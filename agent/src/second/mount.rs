@@ -24,7 +24,8 @@ pub fn room_for_image(size: u64) -> Result<String, String> {
 
 /// Mounts the squashfs in `image` and an overlay over it at [`NEW_ROOT`].
 pub fn new_root(image: &Path, overlay_percent: u32) -> Result<(), String> {
-    let device = loop_device(image)?;
+    // The device lets its file go when the last user is gone: it stays open until it is mounted.
+    let (device, _open) = loop_device(image)?;
     let lower = format!("{WORK}/lower");
     new_mount(&device, &lower, "squashfs", MsFlags::MS_RDONLY | MsFlags::MS_NODEV, "")?;
     let upper = format!("{WORK}/overlay");
@@ -45,7 +46,7 @@ pub fn share_run() -> Result<(), String> {
         .map_err(|e| format!("cannot bind /run to {target}: {e}"))
 }
 
-fn loop_device(image: &Path) -> Result<String, String> {
+fn loop_device(image: &Path) -> Result<(String, File), String> {
     let backing = File::open(image).map_err(|e| format!("cannot open {}: {e}", image.display()))?;
     let control = OpenOptions::new()
         .read(true)
@@ -57,9 +58,9 @@ fn loop_device(image: &Path) -> Result<String, String> {
     for _ in 0..8 {
         let number = sys::loop_free(&control).map_err(|e| format!("no loop device is free: {e}"))?;
         let path = format!("/dev/loop{number}");
-        let bound = OpenOptions::new().read(true).open(&path).and_then(|device| sys::loop_bind(&device, &backing));
+        let bound = File::open(&path).and_then(|device| sys::loop_bind(&device, &backing).map(|()| device));
         match bound {
-            Ok(()) => return Ok(path),
+            Ok(device) => return Ok((path, device)),
             Err(e) => last = format!("cannot bind {} to {path}: {e}", image.display()),
         }
         std::thread::sleep(Duration::from_millis(50));
