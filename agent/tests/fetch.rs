@@ -84,7 +84,7 @@ fn answer(mut stream: TcpStream, content: &[u8], start: Option<u64>, act: &Act) 
 }
 
 fn content() -> Vec<u8> {
-    (0..500_000u32).map(|n| (n * 2_654_435_761u32 >> 24) as u8).collect()
+    (0..500_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 fn part(content: &[u8], urls: &[&str]) -> Part {

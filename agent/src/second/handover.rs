@@ -19,6 +19,7 @@ pub struct Handover {
     /// Where the root file system is.
     pub way: Way,
     /// The plan, of its parts only the root file system.
+    #[serde(with = "wire")]
     pub plan: BootPlan,
     /// Callback credential, 64 hex digits.
     pub callback: String,
@@ -81,6 +82,23 @@ impl Handover {
     }
 }
 
+/// The plan as on the wire, in hex: its JSON form is for people and does not keep every byte of a file.
+mod wire {
+    use higuma_proto::agent::BootPlan;
+    use prost::Message;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(plan: &BootPlan, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex::encode(plan.encode_to_vec()))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BootPlan, D::Error> {
+        let bytes = hex::decode(String::deserialize(from)?).map_err(|_| D::Error::custom("the plan is not hex"))?;
+        BootPlan::decode(bytes.as_slice()).map_err(|_| D::Error::custom("the plan is damaged"))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -98,7 +116,7 @@ mod tests {
         BootPlan {
             version: 1,
             boot_id: "6a3f".to_owned(),
-            parts: ["kernel", "modules", "rootfs"].map(|r| part(r)).to_vec(),
+            parts: ["kernel", "modules", "rootfs"].map(part).to_vec(),
             hostname: "node-1".to_owned(),
             files: vec![File { path: "/etc/motd".to_owned(), mode: 0o644, content: b"\x00hello\xff".to_vec() }],
             ..BootPlan::default()
