@@ -44,8 +44,16 @@ impl Listening {
     /// Who was heard; waits for what is left of the budget at most.
     pub async fn within_budget(&self, journal: &Journal) -> (Vec<Neighbour>, Told) {
         let Some(listener) = self.listener.clone() else { return (Vec::new(), Told(0)) };
-        let left = BUDGET.saturating_sub(self.began.elapsed());
-        let waited = tokio::task::spawn_blocking(move || listener.wait_first(left)).await;
+        let end = self.began + BUDGET;
+        let wait = move || loop {
+            let snapshot = listener.wait_first(end.saturating_duration_since(Instant::now()));
+            // The listener may not have seen yet that a link came up: without ports there is nobody it waits for.
+            if snapshot.ports.iter().any(|port| port.link) || Instant::now() >= end {
+                return snapshot;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        let waited = tokio::task::spawn_blocking(wait).await;
         let snapshot = waited.unwrap_or_default();
         journal.record(
             LLDP,
