@@ -24,12 +24,12 @@ const TINY_INIT: &str = r#"#!/bin/sh
 # Takes over from the second stage: address by DHCP where there is none yet, then says that it is up.
 export PATH=/bin
 for place in proc sys dev run tmp; do mkdir -p /$place; done
-mountpoint -q /proc || mount -t proc proc /proc
-mountpoint -q /sys || mount -t sysfs sysfs /sys
-mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
+[ -e /proc/self ] || mount -t proc proc /proc
+[ -e /sys/class ] || mount -t sysfs sysfs /sys
+[ -e /dev/null ] || mount -t devtmpfs devtmpfs /dev
 [ -s /etc/hostname ] && hostname -F /etc/hostname
 ip link set lo up
-modprobe virtio_net 2>/dev/null
+modprobe -a virtio_pci virtio_net
 for card in /sys/class/net/*; do
     name=${card##*/}
     [ "$name" = lo ] && continue

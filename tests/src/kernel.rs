@@ -20,7 +20,8 @@ pub struct Kernel {
 pub fn debian() -> LabResult<Kernel> {
     let lock = cache().join("lab/kernel.lock");
     let mut progress = |line: &str| println!("kernel: {line}");
-    let (_, tree) = kernel_package::obtain(kernel_package::META, &lock, false, &cache().join("first-stage"), &mut progress)
-        .context("getting Debian's kernel")?;
+    let (_, tree) =
+        kernel_package::obtain(kernel_package::META, &lock, false, &cache().join("first-stage"), &mut progress)
+            .context("getting Debian's kernel")?;
     Ok(Kernel { image: tree.kernel, modules: tree.root.join("lib/modules").join(&tree.release), release: tree.release })
 }
