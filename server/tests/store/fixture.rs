@@ -87,7 +87,12 @@ impl Db {
 /// Behind the store's back.
 pub fn sql(url: &str, sql: &str) {
     match url.strip_prefix("sqlite:") {
-        Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(sql).unwrap(),
+        Some(path) => {
+            let mut conn = SqliteConnection::establish(path).unwrap();
+            // A store that was dropped just now closes its connections in its own time.
+            conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+            conn.batch_execute(sql).unwrap()
+        }
         None => PgConnection::establish(url).unwrap().batch_execute(sql).unwrap(),
     }
 }
