@@ -8,6 +8,8 @@ mod blobs;
 mod boot_grpc;
 #[path = "http/boot_json.rs"]
 mod boot_json;
+#[path = "http/curl_agent.rs"]
+mod curl_agent;
 #[path = "http/fixture.rs"]
 mod fixture;
 #[path = "http/process.rs"]
