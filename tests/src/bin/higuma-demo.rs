@@ -88,11 +88,12 @@ fn demo(arguments: &Arguments) -> LabResult {
     if !node.disk_is_blank()? {
         return Err(LabError::new("something was written to the node's disk"));
     }
-    summary(&running, &server, &node);
+    summary(&running, &server);
     if arguments.exit {
         node.power_off();
         server.terminate()?;
     } else {
+        println!("Console  {}", node.console_file().display());
         println!("\nServer and node stay up until Ctrl-C.");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(tokio::signal::ctrl_c())?;
@@ -124,6 +125,9 @@ fn boot(teller: &Teller, lab: &Lab, server: &Server, node: &Node) -> LabResult<N
         if let Some(boot) = &detail.boot {
             for event in boot.events.iter().skip(told).filter(|event| event.state != "started") {
                 teller.say(&format!("  {:<12} {:<6} {}", event.step, event.state, event.message));
+                if event.step == steps::KEXEC && event.state == "ok" {
+                    teller.say("  (the image's own kernel starts; it reports when its system is up)");
+                }
             }
             told = boot.events.len();
         }
@@ -159,7 +163,7 @@ fn timeline(boot: &BootDetail) -> Vec<(&'static str, f64, f64)> {
     rows
 }
 
-fn summary(detail: &NodeDetail, server: &Server, node: &Node) {
+fn summary(detail: &NodeDetail, server: &Server) {
     println!("\nTimeline of the boot (seconds since the agent's first event)");
     println!("  {:<14} {:>8} {:>8} {:>8}", "step", "from", "to", "took");
     for (step, from, to) in detail.boot.iter().flat_map(timeline) {
@@ -174,7 +178,6 @@ fn summary(detail: &NodeDetail, server: &Server, node: &Node) {
     }
     println!("Open     https://127.0.0.1:{}/   (its own CA: {data}/ca.pem)", server.spec().ports.https);
     println!("Sign in  with the token in {data}/admin.token");
-    println!("Console  {}", node.console_file().display());
 }
 
 /// VmRSS of a process, KiB.
