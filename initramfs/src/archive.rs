@@ -17,6 +17,32 @@ const HEADER: u64 = 110;
 const TRAILER: &str = "TRAILER!!!";
 const COPY_BUFFER: usize = 1 << 20;
 
+/// Path, mode, major and minor number of the devices that every `/init` of ours finds before it mounts `/dev`: the kernel
+/// opens the console for it, and Rust's standard library ends a process that has neither open streams nor `/dev/null`.
+pub const DEVICES: [(&str, u32, u32, u32); 2] = [("/dev/console", 0o600, 5, 1), ("/dev/null", 0o666, 1, 3)];
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Folder,
+    File,
+    Link,
+    Device { major: u32, minor: u32 },
+}
+
+impl Kind {
+    fn mark(self, header: Builder) -> Builder {
+        match self {
+            Kind::Folder => header.nlink(2).set_mode_file_type(ModeFileType::Directory),
+            Kind::File => header.nlink(1).set_mode_file_type(ModeFileType::Regular),
+            Kind::Link => header.nlink(1).set_mode_file_type(ModeFileType::Symlink),
+            Kind::Device { major, minor } => {
+                header.nlink(1).rdev_major(major).rdev_minor(minor).set_mode_file_type(ModeFileType::Char)
+            }
+        }
+    }
+}
+
 /// A cpio archive being written to any [`Write`]. Paths are absolute (`/init`); missing parent folders are added with
 /// mode 755 before an entry.
 #[derive(Debug)]
@@ -57,7 +83,7 @@ impl<W: Write> Archive<W> {
         let name = name_of(path)?.to_owned();
         self.parents(&name)?;
         if self.dirs.insert(name.clone()) {
-            self.entry(&name, ModeFileType::Directory, mode, 2, 0, &mut io::empty())?;
+            self.entry(&name, Kind::Folder, mode, 0, &mut io::empty())?;
         }
         Ok(())
     }
@@ -78,7 +104,7 @@ impl<W: Write> Archive<W> {
     pub fn file_from(&mut self, path: &str, mode: u32, size: u64, content: &mut dyn Read) -> Result<()> {
         let name = name_of(path)?.to_owned();
         self.parents(&name)?;
-        self.entry(&name, ModeFileType::Regular, mode, 1, size, content)
+        self.entry(&name, Kind::File, mode, size, content)
     }
 
     /// Adds a symbolic link.
@@ -88,7 +114,25 @@ impl<W: Write> Archive<W> {
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<()> {
         let name = name_of(path)?.to_owned();
         self.parents(&name)?;
-        self.entry(&name, ModeFileType::Symlink, 0o777, 1, target.len() as u64, &mut target.as_bytes())
+        self.entry(&name, Kind::Link, 0o777, target.len() as u64, &mut target.as_bytes())
+    }
+
+    /// Adds a character device.
+    ///
+    /// # Errors
+    /// [`Error::BadPath`], [`Error::Write`].
+    pub fn node(&mut self, path: &str, mode: u32, major: u32, minor: u32) -> Result<()> {
+        let name = name_of(path)?.to_owned();
+        self.parents(&name)?;
+        self.entry(&name, Kind::Device { major, minor }, mode, 0, &mut io::empty())
+    }
+
+    /// Adds [`DEVICES`].
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn devices(&mut self) -> Result<()> {
+        DEVICES.into_iter().try_for_each(|(path, mode, major, minor)| self.node(path, mode, major, minor))
     }
 
     /// Writes the trailer, pads to a multiple of 512 bytes, and hands the writer back.
@@ -113,24 +157,16 @@ impl<W: Write> Archive<W> {
             let parent = &name[..at];
             if !self.dirs.contains(parent) {
                 self.dirs.insert(parent.to_owned());
-                self.entry(parent, ModeFileType::Directory, 0o755, 2, 0, &mut io::empty())?;
+                self.entry(parent, Kind::Folder, 0o755, 0, &mut io::empty())?;
             }
         }
         Ok(())
     }
 
-    fn entry(
-        &mut self,
-        name: &str,
-        kind: ModeFileType,
-        mode: u32,
-        links: u32,
-        size: u64,
-        content: &mut dyn Read,
-    ) -> Result<()> {
+    fn entry(&mut self, name: &str, kind: Kind, mode: u32, size: u64, content: &mut dyn Read) -> Result<()> {
         let length = u32::try_from(size).map_err(|_| Error::TooLarge { path: name.to_owned(), size })?;
         self.inode += 1;
-        let header = Builder::new(name).ino(self.inode).nlink(links).mode(mode & 0o7777).set_mode_file_type(kind);
+        let header = kind.mark(Builder::new(name).ino(self.inode).mode(mode & 0o7777));
         let mut entry = header.write(&mut self.out, length);
         let mut buffer = vec![0; COPY_BUFFER.min(size as usize)];
         let mut left = size;
@@ -181,6 +217,11 @@ impl Sizing {
         let name = path.trim_matches('/');
         self.parents(name);
         self.bytes += entry_size(name, size);
+    }
+
+    /// Counts [`DEVICES`].
+    pub fn devices(&mut self) {
+        DEVICES.into_iter().for_each(|(path, ..)| self.file(path, 0));
     }
 
     /// The whole archive, with trailer and padding.

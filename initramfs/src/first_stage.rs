@@ -193,6 +193,7 @@ fn agent_part(agent: &[u8], info: &Info) -> Result<Vec<u8>> {
         archive.dir(dir, 0o755)?;
     }
     archive.dir("/tmp", 0o1777)?;
+    archive.devices()?;
     archive.file("/init", 0o755, agent)?;
     archive.file(INFO, 0o644, &json(info)?)?;
     archive.finish()

@@ -54,6 +54,7 @@ pub fn size_with(contents: &Contents<'_>, agent: u64, rootfs: Option<u64>) -> Re
     for dir in EMPTY_DIRS {
         sizing.dir(dir);
     }
+    sizing.devices();
     let name_length = contents.server_name.trim().len() as u64 + 1;
     let files = [
         (INIT, Some(agent)),
@@ -80,6 +81,7 @@ pub fn write<W: Write>(contents: &Contents<'_>, out: W) -> Result<W> {
     for dir in EMPTY_DIRS {
         archive.dir(dir, if dir == "/tmp" { 0o1777 } else { 0o755 })?;
     }
+    archive.devices()?;
     file(&mut archive, INIT, 0o755, contents.agent)?;
     archive.file(PLAN, 0o600, contents.plan_json)?;
     archive.file(site::CA, 0o644, contents.ca_pem)?;

@@ -59,11 +59,13 @@ fn gnu_cpio_lists_it() {
     archive.dir("/tmp", 0o1777).unwrap();
     archive.file("/etc/higuma/secret", 0o600, b"abc").unwrap();
     archive.symlink("/bin/sh", "../init").unwrap();
+    archive.devices().unwrap();
     let bytes = archive.finish().unwrap();
     assert_eq!(bytes.len() % 512, 0);
     let lines: Vec<String> = listing(&bytes)
         .lines()
         .map(|line| {
+            let line = line.replace(",   ", ",");
             let words: Vec<&str> = line.split_whitespace().collect();
             format!("{} {} {} {} {}", words[0], words[2], words[3], words[4], words[8..].join(" "))
         })
@@ -77,6 +79,9 @@ fn gnu_cpio_lists_it() {
             "-rw------- root root 3 etc/higuma/secret",
             "drwxr-xr-x root root 0 bin",
             "lrwxrwxrwx root root 7 bin/sh -> ../init",
+            "drwxr-xr-x root root 0 dev",
+            "crw------- root root 5,1 dev/console",
+            "crw-rw-rw- root root 1,3 dev/null",
         ]
     );
 }
@@ -145,6 +150,8 @@ fn the_second_stage_is_as_large_as_foretold() {
         assert_eq!(get("etc/higuma/second-stage.json").unwrap().1, 0o100_600);
         assert_eq!(get("etc/higuma/server-name").unwrap().2, b"x.higuma.internal\n");
         assert_eq!(get("rootfs.squashfs").map(|entry| entry.2.len()), rootfs.map(|_| 70_001));
+        assert_eq!(get("dev/console").map(|entry| entry.1), Some(0o020_600));
+        assert_eq!(get("dev/null").map(|entry| entry.1), Some(0o020_666));
         for dir in ["proc", "sys", "dev", "run", "tmp", "etc"] {
             assert_eq!(get(dir).unwrap().1 & 0o170_000, 0o040_000);
         }
