@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::client::{Address, Client};
 use crate::console::say;
 use crate::explain;
-use crate::journal::{State, now_us};
+use crate::journal::now_us;
 use crate::steps::{backoff, clock, jittered};
 
 /// What the second stage leaves for this helper (mode 600).
@@ -114,18 +114,11 @@ async fn talk(callback: CallbackFile) -> String {
 }
 
 /// Tries until the server has it; gives the interval of the heartbeats.
-async fn report(client: &Client, mut events: Vec<Event>) -> Duration {
+async fn report(client: &Client, events: Vec<Event>) -> Duration {
     let began = Instant::now();
     let os = os_name(Path::new("/"));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-    let seq = events.iter().map(|e| e.seq).max().unwrap_or(0).max(higuma_proto::SECOND_STAGE_SEQ).saturating_add(1);
-    events.push(Event {
-        seq,
-        at_us: now_us(),
-        step: UP.to_owned(),
-        state: State::Ok.word().to_owned(),
-        message: format!("{os}, kernel {kernel}, {} s after its start", uptime()),
-    });
+    // The server makes the event `up` itself when it gets the first report.
     let mut failures = 0u32;
     loop {
         let message = ReportUpRequest {

@@ -82,8 +82,9 @@ enum Attempt {
     Stopped,
 }
 
-/// Fetches `part` into `file` (which is emptied first); on success the file holds exactly the part, rewound. `progress`
-/// is told how it goes and answers whether to go on.
+/// Fetches `part` into `file`; on success the file holds exactly the part, rewound. What the file holds already is taken
+/// for the beginning of the part (of a download that stalled) and verified with the rest. `progress` is told how it goes
+/// and answers whether to go on.
 pub fn fetch(
     part: &Part,
     file: &mut File,
@@ -102,7 +103,7 @@ pub fn fetch(
         .timeout_per_read(Some(limits.read))
         .build()
         .into();
-    let mut sink = Sink::new(file).map_err(FetchError::Write)?;
+    let mut sink = Sink::resume(file, part.size).map_err(FetchError::Write)?;
     let mut last_byte = Instant::now();
     let mut wrong = 0;
     let mut failures = 0u32;
@@ -201,6 +202,23 @@ fn copy(
     }
 }
 
+/// SHA-256 and number of the bytes from here to the end of `file`.
+pub fn hash_of(file: &mut File) -> std::io::Result<(Sha256, u64)> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut buffer = vec![0u8; BUFFER];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((hash, size)),
+            Ok(n) => {
+                hash.update(buffer.get(..n).unwrap_or_default());
+                size += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// First byte of `content-range: bytes FIRST-LAST/SIZE`.
 fn range_start(headers: &ureq::http::HeaderMap) -> Option<u64> {
     let value = headers.get("content-range")?.to_str().ok()?;
@@ -215,9 +233,15 @@ struct Sink<'f> {
 }
 
 impl<'f> Sink<'f> {
-    fn new(file: &'f mut File) -> std::io::Result<Sink<'f>> {
-        let mut sink = Sink { file, hash: Sha256::new(), have: 0 };
-        sink.restart()?;
+    /// Behind what the file holds; a file larger than `limit` is emptied.
+    fn resume(file: &'f mut File, limit: u64) -> std::io::Result<Sink<'f>> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut sink = Sink { have: file.metadata()?.len(), hash: Sha256::new(), file };
+        if sink.have > limit {
+            sink.restart()?;
+        } else {
+            (sink.hash, sink.have) = hash_of(sink.file)?;
+        }
         Ok(sink)
     }
 

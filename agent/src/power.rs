@@ -21,8 +21,7 @@ fn end(why: &str, what: &str, pause: Duration, mode: RebootMode) -> ! {
     say("power", &format!("the machine {what} in {} s: {why}", pause.as_secs()));
     std::thread::sleep(pause);
     loop {
-        nix::unistd::sync();
-        // On success it does not come back.
+        // Nothing is mounted from a disk: there is nothing to sync, and a sync could hang. On success it does not come back.
         let Err(e) = reboot(mode);
         say("power", &format!("the kernel refused ({e}); trying again in 30 s"));
         std::thread::sleep(Duration::from_secs(30));

@@ -17,6 +17,10 @@ use crate::{mounts, power, second, worker};
 const MAX_DEATHS: u32 = 6;
 /// A worker that gave no sign of life for so long is killed.
 const SILENCE: Duration = Duration::from_secs(240);
+/// A killed worker that is not gone after so long is killed again.
+const REAP: Duration = Duration::from_secs(30);
+/// A worker that outlives so many kills hangs in the kernel: only a restart ends it.
+const MAX_KILLS: u32 = 2;
 const TICK: Duration = Duration::from_millis(100);
 
 /// Supervises until the machine is restarted or the second stage hands over to the image's init.
@@ -62,7 +66,7 @@ fn run_worker(run: u32) -> Ending {
         Err(e) => return Ending::Died(format!("cannot be started: {e}")),
     };
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let mut watch = Watch { last: None, since: Instant::now() };
+    let mut watch = Watch { last: None, since: Instant::now(), kills: 0 };
     loop {
         match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(who, code)) if who == pid => return ending(ExitStatus::from_raw(code << 8)),
@@ -74,10 +78,13 @@ fn run_worker(run: u32) -> Ending {
             Err(Errno::ECHILD) => return Ending::Died("vanished".to_owned()),
             _ => {}
         }
-        if watch.silent() {
-            say("init", &format!("the worker gave no sign of life for {} s: killed", SILENCE.as_secs()));
-            let _ = kill(pid, Signal::SIGKILL);
-            watch.since = Instant::now();
+        match watch.look() {
+            Verdict::Fine => {}
+            Verdict::Kill(why) => {
+                say("init", &format!("the worker {why}: killed"));
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            Verdict::Restart => power::restart("the worker hangs in the kernel", Duration::from_secs(10)),
         }
         std::thread::sleep(TICK);
     }
@@ -111,19 +118,66 @@ fn reap_for(pause: Duration) {
 struct Watch {
     last: Option<String>,
     since: Instant,
+    kills: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Fine,
+    /// To be killed; why.
+    Kill(String),
+    /// Killing does not help.
+    Restart,
 }
 
 impl Watch {
-    fn silent(&mut self) -> bool {
-        if self.since.elapsed() < Duration::from_secs(5) {
-            return false;
+    fn look(&mut self) -> Verdict {
+        let since = self.since.elapsed();
+        if since < Duration::from_secs(5) {
+            return Verdict::Fine;
         }
-        let now = std::fs::read_to_string(worker::ALIVE_FILE).ok();
-        if now != self.last {
-            self.last = now;
+        let verdict = self.judge(std::fs::read_to_string(worker::ALIVE_FILE).ok(), since);
+        if verdict != Verdict::Fine {
             self.since = Instant::now();
-            return false;
         }
-        self.since.elapsed() > SILENCE
+        verdict
+    }
+
+    /// `beat`: the counter now; `since`: how long ago it last grew, or the last kill was.
+    fn judge(&mut self, beat: Option<String>, since: Duration) -> Verdict {
+        if self.kills == 0 && beat != self.last {
+            self.last = beat;
+            self.since = Instant::now();
+            return Verdict::Fine;
+        }
+        if since <= if self.kills == 0 { SILENCE } else { REAP } {
+            return Verdict::Fine;
+        }
+        if self.kills >= MAX_KILLS {
+            return Verdict::Restart;
+        }
+        self.kills += 1;
+        Verdict::Kill(match self.kills {
+            1 => format!("gave no sign of life for {} s", since.as_secs()),
+            _ => format!("is not gone {} s after it was killed", since.as_secs()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_cannot_be_killed_ends_in_a_restart() {
+        let mut watch = Watch { last: None, since: Instant::now(), kills: 0 };
+        let beat = |n: u32| Some(n.to_string());
+        let long = SILENCE + TICK;
+        assert_eq!(watch.judge(beat(1), long), Verdict::Fine, "it beats");
+        assert_eq!(watch.judge(beat(1), SILENCE), Verdict::Fine);
+        assert!(matches!(watch.judge(beat(1), long), Verdict::Kill(why) if why.contains("no sign of life")));
+        assert_eq!(watch.judge(beat(2), REAP), Verdict::Fine);
+        assert!(matches!(watch.judge(beat(3), REAP + TICK), Verdict::Kill(why) if why.contains("not gone")));
+        assert_eq!(watch.judge(beat(3), REAP + TICK), Verdict::Restart);
     }
 }

@@ -1,5 +1,5 @@
-//! The re-executed child of the supervisor: runs the stage that this initramfs is for. A panic anywhere ends this
-//! process (and only it) with a line that says why.
+//! The re-executed child of the supervisor: runs the stage that this initramfs is for. A panic of the stage ends
+//! this process (and only it) with a line that says why; one of a helper is an error of its step.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +19,10 @@ pub fn run() -> ExitCode {
     console::use_machine_console();
     std::panic::set_hook(Box::new(|info| {
         say("init", &format!("panic in the worker: {info}"));
-        std::process::exit(101);
+        // A helper's panic is an error of the step that waits for it; only the stage itself ends the worker.
+        if on_main_thread() {
+            std::process::exit(101);
+        }
     }));
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
     // Everything after this draws random numbers (DHCP, TLS, credentials) and must not wait for a seed that never comes.
@@ -36,7 +39,7 @@ pub fn run() -> ExitCode {
         }
     };
     let run = std::env::var(RUN_ENV).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         tokio::spawn(beat());
         if second::is_here() {
             second::run().await;
@@ -44,7 +47,15 @@ pub fn run() -> ExitCode {
         } else {
             first::run(run).await
         }
-    })
+    });
+    // A blocking helper that hangs must not swallow a stage that is done: dropping the runtime would wait for it.
+    runtime.shutdown_background();
+    code
+}
+
+/// Whether this is the process's first thread, whose id is the process's.
+fn on_main_thread() -> bool {
+    nix::unistd::gettid() == nix::unistd::getpid()
 }
 
 async fn beat() {

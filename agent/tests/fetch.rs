@@ -127,6 +127,23 @@ fn a_broken_connection_is_resumed_where_it_broke() {
 }
 
 #[test]
+fn what_a_stalled_download_left_is_gone_on_from_and_verified() {
+    let resume = |left: &[u8]| {
+        let server = serve(content(), vec![Act::Good]);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(left).unwrap();
+        fetch(&part(&content(), &[&server.url]), &mut file, &quick(), |_| true).unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == content());
+        server.ranges.lock().unwrap().clone()
+    };
+    assert_eq!(resume(&content()[..200_000]), [Some(200_000)]);
+    assert_eq!(resume(&[7; 200_000]), [Some(200_000), None], "wrong bytes: all of it again");
+    assert_eq!(resume(&[7; 600_000]), [None], "larger than the part");
+}
+
+#[test]
 fn same_size_wrong_bytes_are_never_accepted() {
     let mut wrong = content();
     wrong[250_000] ^= 1;

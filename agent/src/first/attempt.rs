@@ -29,7 +29,14 @@ async fn try_boot(stage: &Stage, plan: &BootPlan, parts: &mut Parts) -> Result<s
     let agent = std::fs::metadata("/proc/self/exe").map(|m| m.len()).unwrap_or(0);
     // Parts of an earlier plan are in the way of this one.
     parts.retain(|sha256, _| plan.parts.iter().any(|p| &p.sha256 == sha256));
-    let way = steps::run(&mut memory::Check { plan, agent }, &stage.journal).await?;
+    let have = bytes(parts);
+    let way = steps::run(&mut memory::Check { plan, agent, have }, &stage.journal).await?;
+    if way == Some(Way::Streamed)
+        && let Some(rootfs) = part(plan, "rootfs")
+    {
+        // Of an attempt that would have embedded it: the memory is wanted for other things now.
+        parts.remove(&rootfs.sha256);
+    }
 
     let wanted = plan.parts.iter().filter(|p| p.role != "rootfs" || way == Some(Way::Embedded)).cloned().collect();
     let mut download = Download {
@@ -78,6 +85,10 @@ fn inputs(stage: &Stage, plan: &BootPlan, way: Option<Way>, parts: &mut Parts) -
     })
 }
 
+fn bytes(parts: &Parts) -> u64 {
+    parts.values().filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
 fn part<'p>(plan: &'p BootPlan, role: &str) -> Option<&'p Part> {
     plan.parts.iter().find(|p| p.role == role)
 }
@@ -109,6 +120,17 @@ fn cmdline(plan: &BootPlan, ours: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kept_parts_are_counted() -> std::io::Result<()> {
+        let file = || {
+            let file = tempfile::tempfile()?;
+            file.set_len(1_000).map(|()| file)
+        };
+        let parts = Parts::from([("a".to_owned(), file()?), ("b".to_owned(), file()?)]);
+        assert_eq!((bytes(&parts), bytes(&Parts::new())), (2_000, 0));
+        Ok(())
+    }
 
     #[test]
     fn the_command_line_gets_only_what_it_lacks() {

@@ -27,6 +27,10 @@ use reporter::Reporter;
 
 /// Before a restart: time for a person to read the console, and for the server to breathe.
 const BEFORE_RESTART: Duration = Duration::from_secs(60);
+/// For telling the server before it is asked again, or before a restart.
+const FLUSH: Duration = Duration::from_secs(8);
+/// After so many plans that this agent cannot carry out it restarts: the server may have a newer agent by then.
+const MAX_REFUSED: u32 = 6;
 
 /// All that the attempts share.
 struct Stage {
@@ -62,7 +66,7 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     let mut load =
         modules::LoadModules { name: names::MODULES, always: site.first_stage.load.clone(), by_devices: true };
     // Without a module the NIC's driver may still be built in: the network step will tell.
-    let _ = steps::run(&mut load, journal).await;
+    steps::run_optional(&mut load, journal).await;
 
     // Before the links come up: a switch that sees the link answers while DHCP is still under way.
     let neighbours = lldp::Listening::start(journal);
@@ -118,19 +122,25 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
 /// Asks for a plan and carries it out, again and again.
 async fn boot_until_it_works(stage: Stage) -> ! {
     let mut failures = 0u32;
+    let mut refused = plan::Refused::default();
     let mut parts = attempt::Parts::new();
     loop {
-        let decision = plan::wait_for(&stage.reporter.client, &stage.session.callback_sha256(), &stage.journal).await;
+        let callback = stage.session.callback_sha256();
+        let decision = plan::wait_for(&stage.reporter.client, &callback, &stage.journal, &mut refused).await;
         let plan = match decision {
             Ok(plan::Decision::Boot(plan)) => plan,
             Ok(plan::Decision::Off(reason)) => {
-                stage.reporter.flush(Duration::from_secs(8)).await;
+                stage.reporter.flush(FLUSH).await;
                 power::off(&format!("the server parks this node: {reason}"), Duration::from_secs(5));
             }
             Err(e) if e.is_final => power::restart(&e.message, jittered(BEFORE_RESTART)),
-            Err(_) => {
-                failures = failures.saturating_add(1);
-                tokio::time::sleep(jittered(backoff(Duration::from_secs(10), failures))).await;
+            Err(e) => {
+                stage.reporter.flush(FLUSH).await;
+                if refused.times >= MAX_REFUSED {
+                    let why = format!("{} plan(s) refused, last: {e}", refused.times);
+                    power::restart(&why, jittered(BEFORE_RESTART));
+                }
+                tokio::time::sleep(jittered(backoff(Duration::from_secs(10), refused.times))).await;
                 continue;
             }
         };
@@ -149,6 +159,8 @@ async fn boot_until_it_works(stage: Stage) -> ! {
             State::Retry,
             &format!("boot attempt {failures} of {limit} failed; again in {} s", pause.as_secs()),
         );
+        // The server must know of the failure before it is asked for the next plan.
+        stage.reporter.flush(FLUSH).await;
         tokio::time::sleep(pause).await;
     }
 }
@@ -165,6 +177,6 @@ async fn last_resort(stage: &Stage, plan: &BootPlan, why: &str) {
         return;
     }
     stage.journal.record(names::PLAN, State::Failed, &format!("restarting: {why}"));
-    stage.reporter.flush(Duration::from_secs(8)).await;
+    stage.reporter.flush(FLUSH).await;
     power::restart(why, jittered(BEFORE_RESTART));
 }

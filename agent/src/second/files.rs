@@ -18,14 +18,8 @@ pub fn runs_systemd(tree: &Tree, init: &str) -> bool {
     tree.final_name(init).as_deref() == Some("systemd")
 }
 
-/// Writes everything; gives what could not be written, in words. `events` travel with the callback.
-pub fn write_all(
-    tree: &Tree,
-    handover: &Handover,
-    site: (&str, &str),
-    systemd: bool,
-    events: Vec<Event>,
-) -> Vec<String> {
+/// Writes everything but the callback's file; gives what could not be written, in words.
+pub fn write_all(tree: &Tree, handover: &Handover, systemd: bool) -> Vec<String> {
     let mut problems = Vec::new();
     let mut note = |what: &str, outcome: io::Result<()>| {
         if let Err(e) = outcome {
@@ -42,7 +36,6 @@ pub fn write_all(
     for file in &handover.plan.files {
         note(&file.path, tree.write(&file.path, file.mode, &file.content));
     }
-    note("callback", callback(tree, handover, site, events));
     problems
 }
 
@@ -111,7 +104,8 @@ fn authorized_keys(tree: &Tree, keys: &[String]) -> io::Result<()> {
     tree.write("/root/.ssh/authorized_keys", 0o600, lines.as_bytes())
 }
 
-fn callback(
+/// Writes what the callback helper needs, and the helper. Comes last: `events` hold what happened before, problems too.
+pub fn callback(
     tree: &Tree,
     handover: &Handover,
     (ca_pem, server_name): (&str, &str),
@@ -161,8 +155,10 @@ mod tests {
         };
         let mut handover = Handover::of(&plan, Way::Embedded, &"d".repeat(64), "s:1", None, Vec::new());
         handover.macs = vec!["52:54:00:00:00:01".to_owned()];
-        let problems = write_all(&tree, &handover, ("PEM", "x.higuma.internal"), true, Vec::new());
+        let problems = write_all(&tree, &handover, true);
         assert_eq!(problems.len(), 1, "only the dishonest path: {problems:?}");
+        let event = Event { message: problems.concat(), ..Event::default() };
+        callback(&tree, &handover, ("PEM", "x.higuma.internal"), vec![event]).unwrap();
         let read = |path: &str| std::fs::read_to_string(root.path().join(path)).unwrap();
         assert_eq!(read("etc/hostname"), "mine\n");
         assert_eq!(read("etc/machine-id"), "0123456789abcdef0123456789abcdef\n");
@@ -171,7 +167,9 @@ mod tests {
         let wants = root.path().join("etc/systemd/system/multi-user.target.wants");
         assert!(wants.join("higuma-up.service").symlink_metadata().is_ok());
         assert!(wants.join("systemd-networkd.service").symlink_metadata().is_ok());
-        let callback = root.path().join("run/higuma/callback.json");
-        assert_eq!(std::fs::metadata(callback).unwrap().permissions().mode() & 0o777, 0o600);
+        let file = root.path().join("run/higuma/callback.json");
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        let file: CallbackFile = serde_json::from_str(&read("run/higuma/callback.json")).unwrap();
+        assert!(file.events.iter().any(|e| e.message.contains("/../etc/passwd")), "{:?}", file.events);
     }
 }

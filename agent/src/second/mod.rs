@@ -5,27 +5,24 @@
 mod files;
 pub mod handover;
 mod mount;
+mod rootfs;
 pub mod switch;
 pub mod systemd;
 pub mod tree;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use higuma_initramfs::second_stage::{PLAN, ROOTFS};
+use higuma_initramfs::second_stage::PLAN;
 use higuma_proto::SECOND_STAGE_SEQ;
 use higuma_proto::steps::SECOND_STAGE;
 
 use crate::bootargs::BootArgs;
 use crate::decide::Way;
-use crate::fetch::{self, Limits, Progress};
 use crate::journal::{Journal, State, now_us};
-use crate::memory::{self, mib};
-use crate::net::Wanted;
 use crate::power;
 use crate::site::Site;
-use crate::steps::{self, clock, modules, network};
+use crate::steps::{self, clock, modules};
 use handover::Handover;
 use tree::Tree;
 
@@ -50,104 +47,83 @@ pub async fn run() {
 async fn prepare(journal: &Journal) -> Result<(), String> {
     let handover = Handover::read(Path::new(PLAN))?;
     let site = Site::read(Path::new("/"));
+    mount::clear();
     if now_us() < handover.made_at_us {
         clock::set(handover.made_at_us / 1_000_000 + 1)?;
         journal.info(SECOND_STAGE, "the clock was behind the first stage's: stepped forward");
     }
-    let always = ["loop", "squashfs", "overlay"].map(str::to_owned).to_vec();
-    let mut load = modules::LoadModules { name: SECOND_STAGE, always, by_devices: handover.way == Way::Streamed };
+    let streams = handover.way == Way::Streamed;
+    // DHCP wants af_packet; no device asks for it or for ipv6. What the image's kernel has built in is not packed.
+    let network = ["af_packet", "ipv6"].into_iter().filter(|_| streams);
+    let always = ["loop", "squashfs", "overlay"].into_iter().chain(network).map(str::to_owned).collect();
+    let mut load = modules::LoadModules { name: SECOND_STAGE, always, by_devices: streams };
     // What is built in needs no module: the mounts will tell.
-    let _ = steps::run(&mut load, journal).await;
+    steps::run_optional(&mut load, journal).await;
 
     let image = match handover.way {
-        Way::Embedded => embedded(&handover)?,
-        Way::Streamed => streamed(&handover, journal).await?,
+        Way::Embedded => rootfs::embedded(&handover, journal).await?,
+        Way::Streamed => rootfs::streamed(&handover, journal).await?,
     };
     let percent = handover.plan.overlay_percent;
     blocking(move || mount::new_root(&image, percent).and_then(|()| mount::share_run())).await?;
     journal.info(SECOND_STAGE, &format!("root file system mounted, writable overlay of up to {percent} % of memory"));
 
     let tree = Tree::open(Path::new(mount::NEW_ROOT)).map_err(|e| format!("cannot open the new root: {e}"))?;
-    let asked = BootArgs::of_this_machine().init;
-    let init = asked
-        .into_iter()
-        .chain(INITS.iter().map(|init| (*init).to_owned()))
-        .find(|init| tree.exists(init))
-        .ok_or_else(|| format!("the image has no init: none of {}", INITS.join(", ")))?;
+    let init = init_of(&tree, BootArgs::of_this_machine().init)?;
     let systemd = files::runs_systemd(&tree, &init);
-    journal.record(
-        SECOND_STAGE,
-        State::Ok,
-        &format!("handing over to {init}{}", if systemd { " (systemd)" } else { "" }),
-    );
 
-    let mut events = handover.events.clone();
-    events.extend(journal.batch(500));
-    let pair = (site.ca_pem.clone().unwrap_or_default(), site.server_name.clone().unwrap_or_default());
-    let problems =
-        blocking(move || Ok(files::write_all(&tree, &handover, (&pair.0, &pair.1), systemd, events))).await?;
-    for problem in problems {
-        journal.info(SECOND_STAGE, &format!("not written: {problem}"));
-    }
+    let told = journal.clone();
+    let words = format!("handing over to {init}{}", if systemd { " (systemd)" } else { "" });
+    blocking(move || {
+        for problem in files::write_all(&tree, &handover, systemd) {
+            told.info(SECOND_STAGE, &format!("not written: {problem}"));
+        }
+        told.record(SECOND_STAGE, State::Ok, &words);
+        let mut events = handover.events.clone();
+        events.extend(told.batch(500));
+        let pair = (site.ca_pem.as_deref().unwrap_or_default(), site.server_name.as_deref().unwrap_or_default());
+        // Without it the system could come up and nobody would ever know.
+        files::callback(&tree, &handover, pair, events).map_err(|e| format!("cannot write the callback's file: {e}"))
+    })
+    .await?;
     let switch = switch::Switch { init, start_callback: !systemd };
     let text = serde_json::to_vec(&switch).map_err(|e| e.to_string())?;
     std::fs::write(switch::FILE, text).map_err(|e| format!("cannot write {}: {e}", switch::FILE))
+}
+
+/// The program to hand over to: what `init=` asks for and nothing else, or what images usually have.
+fn init_of(tree: &Tree, asked: Option<String>) -> Result<String, String> {
+    match asked {
+        Some(asked) if tree.exists(&asked) => Ok(asked),
+        Some(asked) => Err(format!(
+            "the image has no {asked}, which init= on the kernel command line asks for: correct the profile's command line"
+        )),
+        None => INITS
+            .iter()
+            .find(|init| tree.exists(init))
+            .map(|init| (*init).to_owned())
+            .ok_or_else(|| format!("the image has no init: none of {}", INITS.join(", "))),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
     tokio::task::spawn_blocking(work).await.map_err(|_| "the work broke off".to_owned())?
 }
 
-/// The first stage verified it; unpacking can only have cut it off.
-fn embedded(handover: &Handover) -> Result<PathBuf, String> {
-    let expected = handover.rootfs()?.size;
-    let got = std::fs::metadata(ROOTFS).map_err(|e| format!("{ROOTFS} is not in the initramfs: {e}"))?.len();
-    if got != expected {
-        return Err(format!(
-            "{ROOTFS} has {got} bytes, expected {expected}: was the initramfs cut off for want of memory?"
-        ));
-    }
-    Ok(PathBuf::from(ROOTFS))
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
 
-async fn streamed(handover: &Handover, journal: &Journal) -> Result<PathBuf, String> {
-    let part = handover.rootfs()?.clone();
-    let ipv6 = handover.grpc.starts_with('[') || part.urls.iter().any(|url| url.starts_with("http://["));
-    let mut up = network::BringUp {
-        wanted: Wanted { boot_mac: handover.boot_mac.clone(), ipv6 },
-        journal: journal.clone(),
-        name: SECOND_STAGE,
-    };
-    steps::run(&mut up, journal).await.map_err(|e| e.message)?;
-    let available = memory::now()?.available;
-    if part.size > available {
-        return Err(format!("the root file system has {}, {} of memory is available", mib(part.size), mib(available)));
+    #[test]
+    fn an_init_that_is_asked_for_is_never_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        assert!(init_of(&tree, None).unwrap_err().contains("no init"));
+        tree.write("/bin/init", 0o755, b"").unwrap();
+        assert_eq!(init_of(&tree, None).unwrap(), "/bin/init");
+        assert!(init_of(&tree, Some("/bin/mine".to_owned())).unwrap_err().contains("/bin/mine"));
+        tree.write("/bin/mine", 0o755, b"").unwrap();
+        assert_eq!(init_of(&tree, Some("/bin/mine".to_owned())).unwrap(), "/bin/mine");
     }
-    let path = mount::room_for_image(part.size)?;
-    journal.info(SECOND_STAGE, &format!("streaming the root file system of {}", mib(part.size)));
-    let told = journal.clone();
-    let work = move || {
-        let mut file = File::options()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(|e| format!("cannot make {path}: {e}"))?;
-        let mut tenths = 0;
-        let outcome = fetch::fetch(&part, &mut file, &Limits::default(), |progress| {
-            match progress {
-                Progress::Trouble(why) => told.record(SECOND_STAGE, State::Retry, &format!("rootfs: {why}")),
-                Progress::Bytes(bytes) if bytes * 10 / part.size.max(1) > tenths => {
-                    tenths = bytes * 10 / part.size.max(1);
-                    told.info(SECOND_STAGE, &format!("rootfs: {} %", tenths * 10));
-                }
-                Progress::Bytes(_) => {}
-            }
-            true
-        });
-        outcome.map_err(|e| format!("rootfs ({}): {e}", mib(part.size)))?;
-        told.info(SECOND_STAGE, "rootfs: sha256 verified");
-        Ok(PathBuf::from(path))
-    };
-    blocking(work).await
 }

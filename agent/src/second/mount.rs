@@ -5,14 +5,31 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::sys;
 
 /// Where all this happens, in the initramfs.
 const WORK: &str = "/.higuma";
+/// So many mounts of dead workers may lie on one place.
+const MAX_LEFT: usize = 8;
 /// The new root.
 pub const NEW_ROOT: &str = "/newroot";
+
+/// Takes away what a worker that died here had mounted already, the last mount first; its memory is free then.
+pub fn clear() {
+    let targets = [format!("{NEW_ROOT}/run"), NEW_ROOT.to_owned()]
+        .into_iter()
+        .chain(["overlay", "lower", "image"].map(|name| format!("{WORK}/{name}")));
+    for target in targets {
+        // Each worker that died may have left one; an error says that nothing is mounted there.
+        for _ in 0..MAX_LEFT {
+            if umount2(target.as_str(), MntFlags::MNT_DETACH).is_err() {
+                break;
+            }
+        }
+    }
+}
 
 /// A tmpfs that holds one file of `size` bytes; gives the file's path.
 pub fn room_for_image(size: u64) -> Result<String, String> {

@@ -83,6 +83,7 @@ fn try_hand_over() -> Result<Infallible, String> {
     for init in candidates(&switch.init) {
         say(STEP, &format!("handing over to {init}"));
         let e = clean(&mut Command::new(&init)).exec();
+        say(STEP, &format!("{init} cannot be started: {e}"));
         tried.push(format!("{init}: {e}"));
     }
     Err(format!("no init could be started: {}", tried.join("; ")))

@@ -15,6 +15,8 @@ pub struct Check<'p> {
     pub plan: &'p BootPlan,
     /// Size of this agent's binary, bytes.
     pub agent: u64,
+    /// Bytes of the plan's parts that an earlier attempt left in memory: counted as needed, so also as available.
+    pub have: u64,
 }
 
 impl Step for Check<'_> {
@@ -31,7 +33,8 @@ impl Step for Check<'_> {
     }
 
     async fn attempt(&mut self) -> Result<Done<Option<Way>>, StepError> {
-        let memory = memory::now().map_err(StepError::last)?;
+        let mut memory = memory::now().map_err(StepError::last)?;
+        memory.available = memory.available.saturating_add(self.have);
         let size = |role: &str| self.plan.parts.iter().filter(|p| p.role == role).map(|p| p.size).sum::<u64>();
         let (kernel, rootfs) = (size("kernel"), size("rootfs"));
         if rootfs == 0 {

@@ -74,6 +74,15 @@ pub trait Step {
 
 /// Runs a step by its policy; every attempt's outcome is in the journal afterwards.
 pub async fn run<S: Step>(step: &mut S, journal: &Journal) -> Result<S::Output, StepError> {
+    run_as(step, journal, State::Failed).await
+}
+
+/// The same for a step that the boot can do without: giving up is told as information, not as a failure of the boot.
+pub async fn run_optional<S: Step>(step: &mut S, journal: &Journal) -> Option<S::Output> {
+    run_as(step, journal, State::Info).await.ok()
+}
+
+async fn run_as<S: Step>(step: &mut S, journal: &Journal, given_up: State) -> Result<S::Output, StepError> {
     let policy = step.policy();
     let began = Instant::now();
     journal.record(policy.step, State::Started, "");
@@ -90,7 +99,8 @@ pub async fn run<S: Step>(step: &mut S, journal: &Journal) -> Result<S::Output, 
         };
         let seconds = began.elapsed().as_secs_f32();
         if error.is_final || attempt >= policy.attempts.max(1) {
-            journal.record(policy.step, State::Failed, &format!("{error} ({seconds:.1} s, attempt {attempt})"));
+            let goes_on = if given_up == State::Info { "going on without: " } else { "" };
+            journal.record(policy.step, given_up, &format!("{goes_on}{error} ({seconds:.1} s, attempt {attempt})"));
             return Err(error);
         }
         let pause = jittered(backoff(policy.pause, attempt));
@@ -169,6 +179,13 @@ mod tests {
         let journal = Journal::starting_at(0);
         assert!(run(&mut Flaky { fails: 5, is_final: true }, &journal).await.is_err());
         assert_eq!(states(&journal), ["started", "failed"]);
+    }
+
+    #[tokio::test]
+    async fn what_the_boot_can_do_without_is_no_failure() {
+        let journal = Journal::starting_at(0);
+        assert!(run_optional(&mut Flaky { fails: 5, is_final: true }, &journal).await.is_none());
+        assert_eq!(states(&journal), ["started", "info"]);
     }
 
     #[tokio::test]

@@ -21,10 +21,35 @@ pub enum Decision {
     Off(String),
 }
 
-/// Waits until the server decides; an error means that this session is over.
-pub async fn wait_for(client: &Client, callback_sha256: &str, journal: &Journal) -> Result<Decision, StepError> {
+/// Plans in a row that this agent could not carry out.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// How many.
+    pub times: u32,
+    last: String,
+}
+
+impl Refused {
+    /// Counts one; whether its reason is another than before, so that it is worth an event.
+    fn is_news(&mut self, why: &str) -> bool {
+        self.times = self.times.saturating_add(1);
+        let news = self.last != why;
+        why.clone_into(&mut self.last);
+        news
+    }
+}
+
+/// Waits until the server decides; a final error means that this session is over, another one that the plan was refused.
+pub async fn wait_for(
+    client: &Client,
+    callback_sha256: &str,
+    journal: &Journal,
+    refused: &mut Refused,
+) -> Result<Decision, StepError> {
     let began = Instant::now();
-    journal.record(PLAN, State::Started, "");
+    if refused.times == 0 {
+        journal.record(PLAN, State::Started, "");
+    }
     let mut told = String::new();
     let mut tell = |line: String| {
         if line != told {
@@ -37,9 +62,12 @@ pub async fn wait_for(client: &Client, callback_sha256: &str, journal: &Journal)
         let pause = match client.boot_plan(callback_sha256.to_owned()).await.map(|answer| answer.answer) {
             Ok(Some(Answer::Plan(plan))) => {
                 if let Err(why) = check(&plan) {
-                    journal.record(PLAN, State::Failed, &why);
+                    if refused.is_news(&why) {
+                        journal.record(PLAN, State::Failed, &why);
+                    }
                     return Err(StepError::again(why));
                 }
+                *refused = Refused::default();
                 let seconds = began.elapsed().as_secs_f32();
                 let what = format!(
                     "profile {} revision {}, image {}, {} part(s) ({seconds:.1} s)",
@@ -125,6 +153,15 @@ mod tests {
     fn plan(roles: &[&str]) -> BootPlan {
         let part = |role: &&str| Part { role: (*role).to_owned(), sha256: "a".repeat(64), size: 1, urls: Vec::new() };
         BootPlan { version: 1, parts: roles.iter().map(part).collect(), ..BootPlan::default() }
+    }
+
+    #[test]
+    fn the_same_refusal_is_told_once() {
+        let mut refused = Refused::default();
+        assert!(refused.is_news("version 2"));
+        assert!(!refused.is_news("version 2"));
+        assert!(refused.is_news("no kernel"));
+        assert_eq!(refused.times, 3);
     }
 
     #[test]
