@@ -75,7 +75,9 @@ pub async fn streamed(handover: &Handover, journal: &Journal) -> Result<PathBuf,
             .write(true)
             .open(&path)
             .map_err(|e| format!("cannot make {path}: {e}"))?;
-        download(&part, &mut file, &limits, Duration::from_secs(15), &told)?;
+        let overall = stall.saturating_mul(2);
+        let pace = Pace { limits, overall, pause: Duration::from_secs(15) };
+        download(&part, &mut file, &pace, &told)?;
         told.info(SECOND_STAGE, "rootfs: sha256 verified");
         Ok(PathBuf::from(path))
     })
@@ -87,13 +89,23 @@ fn stall_of(deadline_seconds: u32) -> Duration {
     Duration::from_secs(u64::from(deadline_seconds)).clamp(SHORTEST_STALL, LONGEST_STALL)
 }
 
-/// Takes a download that stalled up again, with what is in the file; all of it ends after twice the stall.
-fn download(part: &Part, file: &mut File, limits: &Limits, pause: Duration, journal: &Journal) -> Result<(), String> {
-    let overall = limits.stall.saturating_mul(2);
+/// How long and how often.
+struct Pace {
+    /// Of one round.
+    limits: Limits,
+    /// For all rounds.
+    overall: Duration,
+    /// Before the second round; it grows.
+    pause: Duration,
+}
+
+/// Takes a download that stalled up again, with what is in the file.
+fn download(part: &Part, file: &mut File, pace: &Pace, journal: &Journal) -> Result<(), String> {
+    let overall = pace.overall;
     let began = Instant::now();
     let mut tenths = 0;
     for round in 1.. {
-        let outcome = fetch::fetch(part, file, limits, |progress| {
+        let outcome = fetch::fetch(part, file, &pace.limits, |progress| {
             match progress {
                 Progress::Trouble(why) => journal.record(SECOND_STAGE, State::Retry, &format!("rootfs: {why}")),
                 Progress::Bytes(bytes) if bytes.saturating_mul(10) / part.size.max(1) > tenths => {
@@ -111,7 +123,7 @@ fn download(part: &Part, file: &mut File, limits: &Limits, pause: Duration, jour
                 if round < ROUNDS && began.elapsed() < overall =>
             {
                 journal.record(SECOND_STAGE, State::Retry, &format!("rootfs: {e}; taken up again"));
-                std::thread::sleep(jittered(backoff(pause, round)));
+                std::thread::sleep(jittered(backoff(pace.pause, round)));
                 continue;
             }
             Err(e) => e.to_string(),
@@ -158,12 +170,16 @@ mod tests {
         let mut dead = part(b"squashfs");
         dead.urls.push(url);
         let journal = Journal::starting_at(0);
-        let short = Duration::from_millis(50);
-        let limits = Limits { stall: short, pause: Duration::from_millis(5), read: short };
+        let short = Duration::from_millis(5);
+        let limits = Limits { stall: short, pause: short, read: Duration::from_secs(2) };
+        let pace = Pace { limits, overall: Duration::from_secs(600), pause: short };
         let mut file = tempfile::tempfile().unwrap();
-        let why = download(&dead, &mut file, &limits, Duration::from_millis(5), &journal).unwrap_err();
-        assert!(why.contains("no byte came") || why.contains("not done within"), "{why}");
-        assert!(journal.batch(100).iter().any(|e| e.message.contains("taken up again")));
+        let why = download(&dead, &mut file, &pace, &journal).unwrap_err();
+        assert!(why.contains("no byte came"), "{why}");
+        let again = journal.batch(100).iter().filter(|e| e.message.contains("taken up again")).count();
+        assert_eq!(again, 3);
+        let why = download(&dead, &mut file, &Pace { overall: Duration::ZERO, ..pace }, &journal).unwrap_err();
+        assert!(why.contains("not done within"), "{why}");
     }
 
     #[test]
