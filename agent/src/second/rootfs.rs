@@ -178,7 +178,9 @@ mod tests {
         assert!(why.contains("no byte came"), "{why}");
         let again = journal.batch(100).iter().filter(|e| e.message.contains("taken up again")).count();
         assert_eq!(again, 3);
-        let why = download(&dead, &mut file, &Pace { overall: Duration::ZERO, ..pace }, &journal).unwrap_err();
+        let limits = Limits { stall: pace.overall, ..limits };
+        let over = Pace { limits, overall: Duration::ZERO, ..pace };
+        let why = download(&dead, &mut file, &over, &journal).unwrap_err();
         assert!(why.contains("not done within"), "{why}");
     }
 
