@@ -139,6 +139,12 @@ impl Boot {
         legal
     }
 
+    /// Seq of an event that the server itself writes at `now`: milliseconds of the boot, behind the agent's.
+    pub fn server_seq(&self, now: Micros) -> u32 {
+        let millis = (now.saturating_sub(self.started) / 1_000).clamp(0, 2_000_000_000);
+        SERVER_SEQ.saturating_add(u32::try_from(millis).unwrap_or(u32::MAX))
+    }
+
     /// Its deadline has passed without ReportUp.
     pub fn overdue(&self, now: Micros) -> bool {
         self.phase == Phase::Booting && self.deadline.is_some_and(|deadline| deadline < now)
@@ -188,6 +194,8 @@ pub struct Event {
 
 /// Bytes kept of an event's message.
 pub const EVENT_MESSAGE_MAX: usize = 2_000;
+/// Events from here are the server's own; an agent's count below.
+pub const SERVER_SEQ: u32 = 2_000_000_000;
 /// Events kept of one boot; more are refused.
 pub const EVENTS_PER_BOOT: usize = 2_000;
 
@@ -195,6 +203,9 @@ impl Event {
     /// From the wire: unknown states are refused, text is cut and stripped of control characters.
     pub fn from_wire(seq: u32, at: Micros, step: &str, state: &str, message: &str) -> Result<Self, Invalid> {
         let step_ok = (1..=40).contains(&step.len()) && step.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        if seq >= SERVER_SEQ {
+            return Err(Invalid::new("event seq", "a number below 2,000,000,000", &seq.to_string()));
+        }
         if !step_ok {
             return Err(Invalid::new("event step", "1 to 40 of a-z and '-'", step));
         }
@@ -264,5 +275,6 @@ mod tests {
         assert!(event.message.len() <= EVENT_MESSAGE_MAX && !event.message.contains('\x1b'));
         assert!(Event::from_wire(1, 2, "a b", "ok", "").is_err());
         assert!(Event::from_wire(1, 2, "a", "fine", "").is_err());
+        assert!(Event::from_wire(SERVER_SEQ, 2, "a", "ok", "").is_err());
     }
 }

@@ -79,6 +79,15 @@ impl NodeUuid {
         Self(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("higuma mac {mac}").as_bytes()).to_string())
     }
 
+    /// Is it one of the values that firmware tells when it has none (DSP0134 7.2.1: all 00 "not present", all FF "not
+    /// settable"; and one that several vendors ship)? Such a value names nobody.
+    pub fn is_placeholder(&self) -> bool {
+        let digits = self.0.bytes().filter(|b| *b != b'-');
+        digits.clone().all(|b| b == b'0')
+            || digits.clone().all(|b| b == b'f')
+            || self.0 == "03000200-0400-0500-0006-000700080009"
+    }
+
     /// Last twelve hexadecimal digits: short, and unlike the first eight not the same for all machines of a vendor.
     pub fn tail(&self) -> &str {
         &self.0[24..]
@@ -202,6 +211,10 @@ mod tests {
         let uuid: NodeUuid = "4C4C4544-0046-3010-8052-B4C04F4A4D32".parse().unwrap();
         assert_eq!(uuid.as_str(), "4c4c4544-0046-3010-8052-b4c04f4a4d32");
         assert_eq!(Hostname::of_node(&uuid).as_str(), "node-b4c04f4a4d32");
+        assert!(!uuid.is_placeholder());
+        for none in ["00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"] {
+            assert!(none.parse::<NodeUuid>().unwrap().is_placeholder());
+        }
         for bad in [
             "",
             "4c4c4544",

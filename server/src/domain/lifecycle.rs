@@ -141,6 +141,11 @@ pub fn of_node(
             let last = boot.heartbeat.or(boot.up).unwrap_or(boot.started);
             Some(format!("no heartbeat for {} s", (now - last) / 1_000_000))
         }
+        (Lifecycle::Ready | Lifecycle::Assigned, Some(boot))
+            if boot.phase == Phase::Registered && now - node.last_seen > heartbeat_timeout =>
+        {
+            Some(format!("its agent was last heard {} s ago", (now - node.last_seen) / 1_000_000))
+        }
         (Lifecycle::Discovered, _) if node.admission == Admission::Rejected => Some("rejected".to_owned()),
         (Lifecycle::Discovered, _) => Some("waits for approval".to_owned()),
         _ => None,

@@ -60,11 +60,16 @@ pub async fn logout(app: &App, cookie: &str) -> Result<()> {
     app.store.write(move |tx| tx.delete_session(&hash, now)).await
 }
 
-/// Make the token in the data folder's file good. The caller writes the file first, so that a crash between the two
+/// Make the token in the data folder's file good, and one that it replaced no more. The caller writes the file first, so that a crash between the two
 /// locks nobody out.
 pub async fn adopt_admin_token(app: &App, token: &Secret) -> Result<()> {
     let (hash, now) = (token.hash(), app.now());
-    app.store.write(move |tx| tx.put_token(&hash, "admin", now)).await
+    app.store
+        .write(move |tx| {
+            tx.put_token(&hash, "admin", now)?;
+            tx.drop_other_tokens(&hash, "admin")
+        })
+        .await
 }
 
 /// Is there any token? A second server over the same database makes none of its own.

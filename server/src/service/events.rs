@@ -2,7 +2,8 @@
 
 use super::App;
 use super::register::PORTS_MAX;
-use crate::domain::boot::{Boot, EVENTS_PER_BOOT, Event, EventState};
+use crate::domain::Micros;
+use crate::domain::boot::{Boot, EVENTS_PER_BOOT, Event, EventState, clean};
 use crate::error::{Error, Result};
 use crate::store::Tx;
 use higuma_proto::agent::Neighbour;
@@ -28,7 +29,7 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
                 node.last_seen = now;
                 tx.put_node(&node)?;
                 if let Some(neighbours) = &neighbours {
-                    tx.put_neighbours(&node.uuid, &neighbours[..neighbours.len().min(PORTS_MAX)], now)?;
+                    tx.put_neighbours(&node.uuid, &clean_neighbours(neighbours), now)?;
                 }
             }
             let failed = (failed_before != boot.failed_step).then_some(boot);
@@ -41,6 +42,26 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
     Ok(stored)
 }
 
+/// Neighbours as they are stored: bounded in number, each text one line of at most 512 bytes.
+pub(super) fn clean_neighbours(neighbours: &[Neighbour]) -> Vec<Neighbour> {
+    let line = |text: &str| clean(text, 512);
+    let cleaned = neighbours.iter().take(PORTS_MAX).map(|n| Neighbour {
+        interface: line(&n.interface),
+        mac: line(&n.mac),
+        chassis_id: line(&n.chassis_id),
+        chassis_id_type: line(&n.chassis_id_type),
+        port_id: line(&n.port_id),
+        port_id_type: line(&n.port_id_type),
+        ttl: n.ttl,
+        port_description: line(&n.port_description),
+        system_name: line(&n.system_name),
+        system_description: line(&n.system_description),
+        management_addresses: n.management_addresses.iter().take(16).map(|a| line(a)).collect(),
+        pvid: n.pvid,
+    });
+    cleaned.collect()
+}
+
 /// Log and count a boot that has just failed.
 pub(super) fn count_failed(boot: &Boot) {
     let (step, reason) = (boot.failed_step.as_deref().unwrap_or(""), boot.failed_reason.as_deref().unwrap_or(""));
@@ -48,19 +69,35 @@ pub(super) fn count_failed(boot: &Boot) {
     metrics::counter!("higuma_boots_total", "outcome" => "failed").increment(1);
 }
 
-/// Store `events` and let the boot follow the new ones among them. The caller stores the boot.
-pub(super) fn apply(tx: &mut Tx<'_>, boot: &mut Boot, events: &[Event], now: i64) -> Result<u32> {
-    let known = tx.events(boot.id, EVENTS_PER_BOOT)?.last().map(|e| e.seq);
-    let stored = tx.add_events(boot.id, events, now, EVENTS_PER_BOOT)?;
-    let mut new: Vec<&Event> = events.iter().filter(|e| known.is_none_or(|k| e.seq > k)).collect();
-    new.sort_by_key(|e| e.seq);
-    for event in new {
+/// Room kept for the server's own events in a boot whose agent has filled its share.
+const SERVER_EVENTS: usize = 100;
+
+/// Store `events` of the agent and let the boot follow the new ones among them. The caller stores the boot.
+pub(super) fn apply(tx: &mut Tx<'_>, boot: &mut Boot, events: &[Event], now: Micros) -> Result<u32> {
+    let new = tx.add_events(boot.id, events, now, EVENTS_PER_BOOT)?;
+    let mut fresh: Vec<&Event> = events.iter().filter(|e| new.contains(&e.seq)).collect();
+    fresh.sort_by_key(|e| e.seq);
+    for event in fresh {
         boot.last_step = Some(event.step.clone());
-        // Half an inventory, or no neighbours, stops no boot.
-        let optional = [steps::CLOCK, steps::INVENTORY, steps::LLDP].contains(&event.step.as_str());
+        // No neighbours, or a driver that does not load, stop no boot by themselves.
+        let optional = [steps::MODULES, steps::CLOCK, steps::INVENTORY, steps::LLDP].contains(&event.step.as_str());
         if event.state == EventState::Failed && !optional {
             let _already_over = !boot.fail(&event.step, &event.message);
         }
     }
-    Ok(stored)
+    Ok(u32::try_from(new.len()).unwrap_or(u32::MAX))
+}
+
+/// Store an event of the server's own; the boot does not follow it.
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    boot: &Boot,
+    step: &str,
+    state: EventState,
+    message: String,
+    now: Micros,
+) -> Result<()> {
+    let event = Event { seq: boot.server_seq(now), at: now, step: step.to_owned(), state, message };
+    tx.add_events(boot.id, &[event], now, EVENTS_PER_BOOT + SERVER_EVENTS)?;
+    Ok(())
 }

@@ -28,6 +28,11 @@ pub async fn put(app: &App, new: NewFirstStage) -> Result<FirstStage> {
                 initramfs_size: need(tx, &initramfs, "initramfs")?,
                 created_us,
             };
+            // Nodes may be in the middle of downloading the one before: its grace counts from now.
+            if let Some(old) = tx.first_stage(arch)? {
+                tx.put_blob(&old.spec.kernel.parse()?, old.kernel_size, created_us)?;
+                tx.put_blob(&old.spec.initramfs.parse()?, old.initramfs_size, created_us)?;
+            }
             tx.put_first_stage(&stage)?;
             Ok(stage)
         })

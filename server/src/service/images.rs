@@ -57,6 +57,7 @@ pub async fn show(app: &App, reference: ImageRef) -> Result<api::Image> {
 
 /// Delete an image that no profile uses; its blobs go later, when nothing else refers to them.
 pub async fn delete(app: &App, reference: ImageRef) -> Result<()> {
+    let now = app.now();
     app.store
         .write(move |tx| {
             let users = tx.profiles_with_image(&reference)?;
@@ -64,7 +65,13 @@ pub async fn delete(app: &App, reference: ImageRef) -> Result<()> {
                 let names: Vec<_> = users.iter().map(|n| n.as_str()).collect();
                 return Err(Error::Conflict(format!("image {reference} is used by profiles: {}", names.join(", "))));
             }
-            if tx.delete_image(&reference)? { Ok(()) } else { Err(not_found(&reference)) }
+            let image = tx.image(&reference)?.ok_or_else(|| not_found(&reference))?;
+            tx.delete_image(&reference)?;
+            // A node may be in the middle of downloading them: the grace counts from now.
+            for part in &image.parts {
+                tx.put_blob(&part.sha256, part.size, now)?;
+            }
+            Ok(())
         })
         .await
 }

@@ -41,6 +41,9 @@ pub struct Planned {
 /// ended by a newer one; the database.
 pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanAnswer> {
     let (id, now, deadline) = (boot.id, app.now(), app.settings.boot_deadline);
+    if let Some(answer) = still_waiting(app, id, now).await? {
+        return Ok(answer);
+    }
     let answer = app
         .store
         .write(move |tx| {
@@ -59,12 +62,38 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
         .await?;
     Ok(match answer {
         Ok(planned) => PlanAnswer::Plan(planned),
-        Err(reason) if reason.parks && app.settings.park_poweroff => PlanAnswer::PowerOff { reason: reason.text },
-        Err(reason) => {
+        Err(reason) => no_plan(app, reason),
+    })
+}
+
+/// Thousands of parked nodes ask every few seconds: as long as nothing changes, that is a read, and a write only now and
+/// then to tell that the node is still there.
+async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<PlanAnswer>> {
+    let reason = app
+        .store
+        .read(move |tx| {
+            let Some(boot) = tx.boot(id)? else { return Ok(None) };
+            let node = owner(tx, &boot)?;
+            if now - node.last_seen > LAST_SEEN_EVERY {
+                return Ok(None);
+            }
+            Ok(find_plan(tx, &node)?.err())
+        })
+        .await?;
+    Ok(reason.map(|reason| no_plan(app, reason)))
+}
+
+/// A waiting node's last_seen is written at most this often, microseconds.
+const LAST_SEEN_EVERY: Micros = 30_000_000;
+
+fn no_plan(app: &App, reason: NoPlan) -> PlanAnswer {
+    match reason {
+        reason if reason.parks && app.settings.park_poweroff => PlanAnswer::PowerOff { reason: reason.text },
+        reason => {
             let retry_after = u32::try_from(app.settings.poll_interval / 1_000_000).unwrap_or(60).max(1);
             PlanAnswer::Wait { reason: reason.text, retry_after }
         }
-    })
+    }
 }
 
 /// The plan that a boot's node has now, changing nothing (for a node that asks `profile` or `detail` by JSON).

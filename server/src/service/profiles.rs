@@ -101,8 +101,14 @@ fn parse(new: NewProfile) -> Result<(Name, Spec)> {
     Ok((new.name.parse()?, spec))
 }
 
+/// Of the whole command line, with room for what the agent adds; Linux 6.1 loads 2,016 bytes at most.
+const CMDLINE_MAX: usize = 1_900;
+
 fn need_image(tx: &mut Tx<'_>, spec: &Spec) -> Result<()> {
     match tx.image(&spec.image)? {
+        Some(image) if image.cmdline.join(&spec.cmdline).as_str().len() > CMDLINE_MAX => Err(Error::BadRequest(
+            format!("the image's command line and the profile's are over {CMDLINE_MAX} bytes together: shorten one"),
+        )),
         Some(_) => Ok(()),
         None => Err(Error::BadRequest(format!("there is no image {}: see `higuma image list`", spec.image))),
     }

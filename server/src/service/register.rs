@@ -1,7 +1,7 @@
 //! Register: a machine says who it is and what it is made of, and a boot begins. All of it is one transaction, so an
 //! acknowledged registration survives a crash at any instant, and the same request again gives the same answer.
 
-use super::App;
+use super::{App, events};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::node::{Admission, Node, admit_unknown};
 use crate::domain::offer::{self, Offer, Refusal, Verdict};
@@ -40,6 +40,8 @@ pub struct Registered {
 
 /// JSON bytes kept of an inventory; a larger one is not stored, and the node boots all the same.
 pub const INVENTORY_MAX: usize = 4 * 1024 * 1024;
+/// Ended boots kept of one node, with their events.
+pub const BOOTS_KEPT: usize = 30;
 /// Neighbours and MAC addresses kept of one node.
 pub const PORTS_MAX: usize = 512;
 
@@ -49,12 +51,18 @@ enum Outcome {
     Refused(Refusal),
 }
 
-/// Register. Errors: `Forbidden` with what to do when it is refused; the database.
-pub async fn register(app: &App, request: Registration) -> Result<Registered> {
+/// Register. A UUID that is a placeholder names nobody: the MAC does. Errors: `Forbidden` with what to do when it is refused; the database.
+pub async fn register(app: &App, mut request: Registration) -> Result<Registered> {
+    request.uuid = request.uuid.filter(|uuid| !uuid.is_placeholder());
     let now = app.now();
     let policy = app.settings.admission;
     let new_boot = Uuid::new_v4();
     let inventory = stored_inventory(&request.inventory, now)?;
+    let claim = format!(
+        "{:?}, booted from {:?}",
+        request.uuid.as_ref().map(NodeUuid::as_str),
+        request.boot_mac.as_ref().map(Mac::as_str)
+    );
     let facts = Facts { request, inventory, new_boot, now };
     let outcome = app
         .store
@@ -93,7 +101,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
             }
         })
         .await?;
-    answer(outcome)
+    answer(outcome, &claim)
 }
 
 struct Facts {
@@ -147,13 +155,13 @@ fn begin(
     }
     let boot = Boot::new(facts.new_boot, node.uuid.clone(), credential.clone(), offer.http_base.clone(), facts.now);
     tx.put_boot(&boot)?;
+    tx.prune_boots(&node.uuid, BOOTS_KEPT)?;
     tx.bind_offer(&offer.nonce_hash, credential, boot.id)?;
     tx.set_macs(&node.uuid, macs)?;
     if let Some(inventory) = &facts.inventory {
         tx.put_inventory(&node.uuid, inventory)?;
     }
-    let neighbours = &facts.request.neighbours;
-    tx.put_neighbours(&node.uuid, &neighbours[..neighbours.len().min(PORTS_MAX)], facts.now)
+    tx.put_neighbours(&node.uuid, &events::clean_neighbours(&facts.request.neighbours), facts.now)
 }
 
 /// The name that counts: what the agent read; else what iPXE read; else one made of the MAC.
@@ -182,7 +190,7 @@ fn stored_inventory(inventory: &Inventory, now: Micros) -> Result<Option<StoredI
     Ok(Some(StoredInventory { hash: Sha256::of(&json), json, at: now }))
 }
 
-fn answer(outcome: Outcome) -> Result<Registered> {
+fn answer(outcome: Outcome, claim: &str) -> Result<Registered> {
     let (result, answer) = match outcome {
         Outcome::New(registered) => {
             tracing::info!(node = %registered.node, boot = %registered.boot, "node {} registered", registered.node);
@@ -190,7 +198,7 @@ fn answer(outcome: Outcome) -> Result<Registered> {
         }
         Outcome::Replay(registered) => ("replay", Ok(registered)),
         Outcome::Refused(refusal) => {
-            tracing::warn!(reason = refusal.as_str(), "Register refused: {}", refusal.explain());
+            tracing::warn!(reason = refusal.as_str(), claim, "Register refused ({claim}): {}", refusal.explain());
             (refusal.as_str(), Err(Error::Forbidden(refusal.explain().to_owned())))
         }
     };

@@ -31,7 +31,8 @@ pub struct ScriptAnswer {
 
 /// The script for `machine`, whose request came to `host` (`HOST:PORT`, the Host header). Offers a boot where the
 /// decision is the first stage. Errors: a host that is none, the database.
-pub async fn script(app: &App, machine: Machine, host: &str) -> Result<ScriptAnswer> {
+pub async fn script(app: &App, mut machine: Machine, host: &str) -> Result<ScriptAnswer> {
+    machine.uuid = machine.uuid.filter(|uuid| !uuid.is_placeholder());
     let mut answer = preview(app, machine.clone(), host).await?;
     if !matches!(answer.script, Script::FirstStage(_)) {
         return Ok(answer);

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 /// Why nodes cannot be booted now, each with what to run; empty: ready.
 pub async fn not_ready(app: &App) -> Vec<String> {
     // A write, so that a full disk or a read-only database shows.
-    let probe = app.store.write(|tx| {
-        tx.setting_or_insert("readiness-probe", "written at the first readiness check")?;
+    let now = app.now();
+    let probe = app.store.write(move |tx| {
+        tx.put_setting("readiness-probe", &now.to_string())?;
         tx.first_stage(Arch::X86_64)
     });
     match probe.await {

@@ -2,16 +2,19 @@
 //! twice at once is harmless.
 
 use super::{App, events};
-use crate::domain::boot::{Event, EventState};
+use crate::domain::Micros;
+use crate::domain::boot::EventState;
 use crate::error::Result;
-use higuma_proto::{SECOND_STAGE_SEQ, steps};
+use higuma_proto::steps;
 
-/// Boots and offers handled in one run at most.
+/// Boots handled in one run at most.
 const BATCH: usize = 200;
+/// Offers removed in one transaction, and transactions of one run, at most.
+const OFFER_BATCH: usize = 1_000;
+/// See [`OFFER_BATCH`].
+const OFFER_BATCHES: usize = 20;
 /// Offers are kept this long after they expired, microseconds, so that a late Register is told "expired".
-const OFFER_KEEP: i64 = 24 * 3600 * 1_000_000;
-/// Seq of the event that the server writes: behind those of both stages, before ReportUp's.
-const DEADLINE_SEQ: u32 = SECOND_STAGE_SEQ * 2 - 1;
+const OFFER_KEEP: i64 = 3600 * 1_000_000;
 
 /// What one run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,32 +31,44 @@ pub async fn run_once(app: &App) -> Result<Swept> {
     let overdue = app.store.read(move |tx| tx.overdue_boots(now, BATCH)).await?;
     let mut swept = Swept::default();
     for boot in overdue {
-        let id = boot.id;
-        let failed = app
-            .store
-            .write(move |tx| {
-                let Some(mut boot) = tx.boot(id)?.filter(|b| b.overdue(now)) else { return Ok(None) };
-                let step = boot.last_step.clone().unwrap_or_else(|| steps::REGISTER.to_owned());
-                let reason = "the deadline passed without a sign that the system is up";
-                let event = Event {
-                    seq: DEADLINE_SEQ,
-                    at: now,
-                    step: step.clone(),
-                    state: EventState::Failed,
-                    message: reason.to_owned(),
-                };
-                events::apply(tx, &mut boot, std::slice::from_ref(&event), now)?;
-                // A second try of the same boot has that event already: it fails all the same.
-                let _already_failed = !boot.fail(&step, reason);
-                tx.put_boot(&boot)?;
-                Ok(Some(boot))
-            })
-            .await?;
-        if let Some(boot) = failed {
-            events::count_failed(&boot);
-            swept.failed += 1;
+        // One row that cannot be handled must not keep the others from their deadline.
+        match give_up(app, boot.id, now).await {
+            Ok(true) => swept.failed += 1,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(boot = %boot.id, error = ?error, "boot {} is overdue and cannot be given up", boot.id)
+            }
         }
     }
-    swept.offers = app.store.write(move |tx| tx.expire_offers(now - OFFER_KEEP, BATCH)).await?;
+    for _ in 0..OFFER_BATCHES {
+        let gone = app.store.write(move |tx| tx.expire_offers(now - OFFER_KEEP, OFFER_BATCH)).await?;
+        swept.offers += gone;
+        if gone < OFFER_BATCH {
+            break;
+        }
+    }
+    app.store.write(move |tx| tx.expire_sessions(now)).await?;
     Ok(swept)
+}
+
+/// Fail one boot whose deadline has passed; false when it has moved on meanwhile.
+async fn give_up(app: &App, id: uuid::Uuid, now: Micros) -> Result<bool> {
+    let failed = app
+        .store
+        .write(move |tx| {
+            let Some(mut boot) = tx.boot(id)?.filter(|b| b.overdue(now)) else { return Ok(None) };
+            let step = boot.last_step.clone().unwrap_or_else(|| steps::REGISTER.to_owned());
+            let reason = "the deadline passed without a sign that the system is up";
+            events::note(tx, &boot, &step, EventState::Failed, reason.to_owned(), now)?;
+            if !boot.fail(&step, reason) {
+                return Ok(None);
+            }
+            tx.put_boot(&boot)?;
+            Ok(Some(boot))
+        })
+        .await?;
+    if let Some(boot) = &failed {
+        events::count_failed(boot);
+    }
+    Ok(failed.is_some())
 }

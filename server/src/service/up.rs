@@ -4,7 +4,7 @@ use super::{App, events, plan};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event, EventState, Phase, clean};
 use crate::error::{Error, Result};
-use higuma_proto::{SECOND_STAGE_SEQ, steps};
+use higuma_proto::steps;
 
 /// What the second stage says of itself.
 #[derive(Debug, Clone, Default)]
@@ -19,21 +19,12 @@ pub struct Up {
     pub events: Vec<Event>,
 }
 
-/// Seq of the event that the server itself writes for ReportUp: behind all of the second stage's own.
-const UP_SEQ: u32 = SECOND_STAGE_SEQ * 2;
-
 /// Up. Again is a heartbeat. From an agent that speaks JSON (session credential) or from a callback. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
 /// interval in seconds.
 pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
     let (id, now) = (boot.id, app.now());
     let (os, kernel) = (clean(&up.os, 200), clean(&up.kernel, 100));
-    let done = Event {
-        seq: UP_SEQ,
-        at: now,
-        step: steps::UP.to_owned(),
-        state: EventState::Ok,
-        message: format!("{os}, kernel {kernel}, {} s after its kernel started", up.uptime_seconds),
-    };
+    let message = format!("{os}, kernel {kernel}, {} s after its kernel started", up.uptime_seconds);
     let first = app
         .store
         .write(move |tx| {
@@ -48,7 +39,8 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
                 boot.up = Some(now);
                 boot.os = Some(os.clone());
                 (boot.failed_step, boot.failed_reason) = (None, None);
-                events::apply(tx, &mut boot, std::slice::from_ref(&done), now)?;
+                boot.last_step = Some(steps::UP.to_owned());
+                events::note(tx, &boot, steps::UP, EventState::Ok, message.clone(), now)?;
             }
             boot.heartbeat = Some(now);
             tx.put_boot(&boot)?;

@@ -13,7 +13,7 @@ use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 /// The plan as an agent gets it: whole URLs, settings, and the boot's deadline.
 pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
     let Planned { boot, plan } = planned;
-    let left = boot.deadline.unwrap_or(0).saturating_sub(app.now()).max(0) / 1_000_000;
+    let left = boot.deadline.map_or(app.settings.boot_deadline, |d| d.saturating_sub(app.now())).max(0) / 1_000_000;
     agent::BootPlan {
         version: BOOT_PLAN_VERSION,
         hash: plan.hash.to_string(),

@@ -141,6 +141,24 @@ impl Tx<'_> {
         })?)
     }
 
+    /// Forget ended boots of a node (with their events) but the newest `keep`.
+    pub fn prune_boots(&mut self, node: &NodeUuid, keep: usize) -> Result<()> {
+        self.run(format_args!("old boots of node {node}"), |c| {
+            let old: Vec<String> = boots::table
+                .filter(boots::node.eq(node.as_str()))
+                .filter(boots::phase.eq(Phase::Ended.as_str()))
+                .order((boots::started.desc(), boots::id.desc()))
+                .offset(limit_of(keep))
+                .limit(100)
+                .select(boots::id)
+                .load(c)?;
+            for id in &old {
+                diesel::delete(boots::table.find(id)).execute(c)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Booting, with a deadline before `now`, the longest overdue first; at most `limit`.
     pub fn overdue_boots(&mut self, now: Micros, limit: usize) -> Result<Vec<Boot>> {
         all(self.run("overdue boots", |c| {

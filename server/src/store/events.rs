@@ -35,11 +35,11 @@ impl EventRec {
 }
 
 impl Tx<'_> {
-    /// Store those with a new seq, as long as the boot has fewer than `max`; returns how many were new. What was stored
+    /// Store those with a new seq, as long as the boot has fewer than `max`; returns the new ones' seqs. What was stored
     /// under a seq first stays.
-    pub fn add_events(&mut self, boot: Uuid, events: &[Event], received: Micros, max: usize) -> Result<u32> {
+    pub fn add_events(&mut self, boot: Uuid, events: &[Event], received: Micros, max: usize) -> Result<BTreeSet<u32>> {
         let (Some(first), Some(last)) = (events.iter().map(|e| e.seq).min(), events.iter().map(|e| e.seq).max()) else {
-            return Ok(0);
+            return Ok(BTreeSet::new());
         };
         let id = boot.to_string();
         let of_boot = boot_events::table.filter(boot_events::boot.eq(&id));
@@ -51,9 +51,9 @@ impl Tx<'_> {
                 .load(c)?;
             let mut known: BTreeSet<i64> = known.into_iter().collect();
             let room = limit_of(max).saturating_sub(present);
-            let mut new = 0;
+            let mut new = BTreeSet::new();
             for event in events {
-                if i64::from(new) >= room || !known.insert(i64::from(event.seq)) {
+                if limit_of(new.len()) >= room || !known.insert(i64::from(event.seq)) {
                     continue;
                 }
                 let rec = EventRec {
@@ -66,7 +66,7 @@ impl Tx<'_> {
                     received,
                 };
                 diesel::insert_into(boot_events::table).values(&rec).execute(c)?;
-                new += 1;
+                new.insert(event.seq);
             }
             Ok(new)
         })

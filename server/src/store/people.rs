@@ -19,6 +19,23 @@ impl Tx<'_> {
         })
     }
 
+    /// Drop the other tokens of this name, and their browser sessions: a token that was replaced is good no more.
+    pub fn drop_other_tokens(&mut self, hash: &Sha256, name: &str) -> Result<()> {
+        self.run(format_args!("old tokens {name}"), |c| {
+            let others = tokens::table.filter(tokens::name.eq(name)).filter(tokens::hash.ne(hash.as_str()));
+            if diesel::delete(others).execute(c)? > 0 {
+                diesel::delete(sessions::table.filter(sessions::token_name.eq(name))).execute(c)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Drop browser sessions that expired before `now`.
+    pub fn expire_sessions(&mut self, now: Micros) -> Result<()> {
+        self.run("expired sessions", |c| diesel::delete(sessions::table.filter(sessions::expires.lt(now))).execute(c))?;
+        Ok(())
+    }
+
     /// Name of the token with this hash.
     pub fn token(&mut self, hash: &Sha256) -> Result<Option<String>> {
         self.run("token", |c| tokens::table.find(hash.as_str()).select(tokens::name).first(c).optional())

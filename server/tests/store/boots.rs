@@ -102,7 +102,7 @@ pub async fn events_are_idempotent_and_bounded(db: Empty) {
         tx.put_boot(&boot(2, 1, 1))
     })
     .await;
-    let add = async |events: Vec<Event>, max| db.put(move |tx| tx.add_events(id(1), &events, 7, max)).await;
+    let add = async |events: Vec<Event>, max| db.put(move |tx| Ok(tx.add_events(id(1), &events, 7, max)?.len())).await;
     assert_eq!(add(vec![], 9).await, 0);
     assert_eq!(add(vec![event(3, "c"), event(1, "a"), event(3, "again")], 9).await, 2);
     assert_eq!(add(vec![event(3, "other"), event(u32::MAX, "z"), event(2, "b")], 9).await, 2);
