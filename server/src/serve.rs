@@ -52,6 +52,7 @@ pub fn main(flags: &Flags) -> std::process::ExitCode {
         }
     };
     telemetry::start_logs(config.log_format);
+    listen::allow_many_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -156,9 +157,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
     let state = State {
         app: app.clone(),
         blobs: blobs.clone(),
-        site,
+        site: site.clone(),
         http_port: http_at.port(),
         upload_limit: config.upload_limit,
+        readiness: http::Readiness::default(),
         metrics: metrics.clone(),
     };
 
@@ -185,7 +187,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
     }
     parts.spawn(grpc::serve(app.clone(), grpc_socket, grpc_tls, stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
-    parts.spawn(tasks::collect_blobs(app, blobs, stop.clone()));
+    parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
     parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));
     tracing::info!(http = %http_at, https = %https_at, grpc = %grpc_at, "serving HTTP {http_at}, HTTPS {https_at}, gRPC {grpc_at}");
     Ok(Running {

@@ -12,6 +12,7 @@ use futures_util::{Stream, StreamExt};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A handle on the store; cheap to clone.
@@ -100,6 +101,33 @@ impl Blobs {
         blocking(move || match std::fs::remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Blobs that have been here for longer than `age`.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn older(&self, age: Duration) -> Result<Vec<Sha256>> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut found = Vec::new();
+            for folder in std::fs::read_dir(root.as_path())? {
+                let folder = folder?;
+                if !folder.file_type()?.is_dir() || folder.file_name() == "tmp" {
+                    continue;
+                }
+                for file in std::fs::read_dir(folder.path())? {
+                    let file = file?;
+                    let Some(sha256) = file.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                    // A time to come counts as fresh.
+                    if file.metadata()?.modified()?.elapsed().is_ok_and(|elapsed| elapsed > age) {
+                        found.push(sha256);
+                    }
+                }
+            }
+            Ok(found)
         })
         .await
     }

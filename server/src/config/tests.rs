@@ -83,3 +83,10 @@ fn each_setting_is_a_flag_and_a_bad_value_of_each_is_refused() {
     assert_eq!(parsed, flags(&[("park", "poweroff")]));
     assert!(markdown().contains("`HIGUMA_EMBED_LIMIT`"));
 }
+
+#[test]
+fn the_page_of_the_book_is_current() {
+    let page = include_str!("../../../docs/src/settings.md");
+    let table = markdown();
+    assert!(page.ends_with(&table), "docs/src/settings.md: expected it to end with\n{table}");
+}

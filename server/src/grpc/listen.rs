@@ -3,6 +3,7 @@
 
 use super::agent::Methods;
 use super::guard::Guarded;
+use super::preface::Prefaced;
 use crate::error::{Error, Result};
 use crate::service::App;
 use higuma_proto::MAX_MESSAGE_BYTES;
@@ -24,6 +25,8 @@ use tonic::transport::server::Connected;
 /// Open connections.
 const CONNECTIONS: usize = 20_000;
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From the handshake to the whole HTTP/2 preface.
+const PREFACE: Duration = Duration::from_secs(10);
 /// Of one call, from its head to its answer.
 const CALL: Duration = Duration::from_secs(30);
 /// Calls at once on one connection.
@@ -69,7 +72,9 @@ async fn accept(socket: TcpListener, tls: TlsAcceptor, accepted: Accepted, stop:
                 tokio::spawn(async move {
                     if let Some(stream) = handshake(tls, stream).await {
                         // The error: the server stops.
-                        let _ = accepted.send(Ok(Connection { stream, _place: place })).await;
+                        let _ = accepted
+                            .send(Ok(Connection { stream: Prefaced::new(stream, PREFACE), _place: place }))
+                            .await;
                     }
                 });
             }
@@ -96,7 +101,7 @@ async fn handshake(tls: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpS
 
 /// A connection with its place among those allowed.
 struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: Prefaced<TlsStream<TcpStream>>,
     _place: OwnedSemaphorePermit,
 }
 

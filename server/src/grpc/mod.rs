@@ -3,6 +3,7 @@
 mod agent;
 mod guard;
 mod listen;
+mod preface;
 
 pub use listen::serve;
 

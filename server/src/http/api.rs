@@ -133,5 +133,7 @@ pub async fn first_stage(s: S, query: Query<StageQuery>) -> Answer {
 }
 
 pub async fn put_first_stage(s: S, new: Json<NewFirstStage>) -> Answer {
-    ok(stage_cases::put(&s.app, new.into_inner()).await?)
+    let stage = stage_cases::put(&s.app, new.into_inner()).await?;
+    s.readiness.forget().await;
+    ok(stage)
 }

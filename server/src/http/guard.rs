@@ -1,6 +1,7 @@
 //! The one place where every HTTP request passes: is there such a route, and may this caller use it? A request comes to
 //! a handler only after the table says so. Loopback and forwarded headers grant nothing.
 
+use super::bounds::Bounds;
 use super::failure::{Failure, wrong_method};
 use super::identity::{bearer, session_cookie};
 use super::routes::{Access, Listener, Table, nothing};
@@ -21,14 +22,20 @@ pub async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> std::result::Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     match check(&request).await {
-        Ok(None) => Ok(next.call(request).await?.map_into_left_body()),
-        Ok(Some(answer)) => Ok(request.into_response(answer).map_into_right_body()),
+        Ok(Pass::Handler(bounds)) => Ok(bounds.hold(next.call(request)).await?.map_into_left_body()),
+        Ok(Pass::Answer(answer)) => Ok(request.into_response(answer).map_into_right_body()),
         Err(failure) => Ok(request.into_response(failure.error_response()).map_into_right_body()),
     }
 }
 
-/// None: let it pass.
-async fn check(request: &ServiceRequest) -> std::result::Result<Option<HttpResponse>, Failure> {
+enum Pass {
+    /// To its handler, within these bounds.
+    Handler(Bounds),
+    /// Answered already.
+    Answer(HttpResponse),
+}
+
+async fn check(request: &ServiceRequest) -> std::result::Result<Pass, Failure> {
     let (Some(table), Some(state)) = (request.app_data::<web::Data<Table>>(), request.app_data::<web::Data<State>>())
     else {
         return Err(Failure(Error::internal("the guard has no table")));
@@ -36,7 +43,7 @@ async fn check(request: &ServiceRequest) -> std::result::Result<Option<HttpRespo
     let Some(pattern) = request.match_pattern() else { return Err(nothing()) };
     let Some(route) = table.at(&pattern).find(|route| route.method == request.method()) else {
         let allowed: Vec<String> = table.at(&pattern).map(|r| r.method.to_string()).collect();
-        return if allowed.is_empty() { Err(nothing()) } else { Ok(Some(wrong_method(&allowed))) };
+        return if allowed.is_empty() { Err(nothing()) } else { Ok(Pass::Answer(wrong_method(&allowed))) };
     };
     match route.access {
         Access::Public => {}
@@ -51,12 +58,25 @@ async fn check(request: &ServiceRequest) -> std::result::Result<Option<HttpRespo
             Err(Error::Unauthorized(_)) if wants_page(request, table.listener) => {
                 let asked = request.uri().path_and_query().map_or("/", |p| p.as_str());
                 let login = crate::web::login_location(asked);
-                return Ok(Some(HttpResponse::SeeOther().insert_header((header::LOCATION, login)).finish()));
+                let answer = HttpResponse::SeeOther().insert_header((header::LOCATION, login)).finish();
+                return Ok(Pass::Answer(answer));
             }
             Err(error) => return Err(Failure(error)),
         },
     }
-    Ok(None)
+    // What firmware says to the plain listener may hold anything; the handlers there clean it.
+    if table.listener == Listener::Https && has_controls(request.uri().path_and_query().map_or("", |p| p.as_str())) {
+        return Err(Failure(Error::BadRequest("expected an address without control characters".to_owned())));
+    }
+    Ok(Pass::Handler(Bounds::new(route.streams, table.places(route))))
+}
+
+/// Percent-encoded control characters (no other form of them is an address). No name of ours has them, and PostgreSQL
+/// takes no NUL.
+fn has_controls(address: &str) -> bool {
+    let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes = address.as_bytes().windows(3).filter(|w| w[0] == b'%').filter_map(|w| digits(&w[1..]));
+    bytes.into_iter().any(|byte| byte.is_ascii_control())
 }
 
 /// A browser that asks for a page is sent to log in.
@@ -112,6 +132,16 @@ pub fn same_origin(request: &HttpRequest) -> bool {
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
+
+    #[test]
+    fn control_characters_are_seen() {
+        for bad in ["/a?q=%00", "/a?q=x%0a", "/a%7F", "/%1f"] {
+            assert!(has_controls(bad), "{bad}");
+        }
+        for good in ["/a?q=%20%C3%BC", "/a%", "/a?q=%0", "/a?q=%zz", "/"] {
+            assert!(!has_controls(good), "{good}");
+        }
+    }
 
     #[test]
     fn only_our_own_pages_change_things_by_cookie() {

@@ -6,6 +6,10 @@ use crate::error::Result;
 use crate::{service, telemetry};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// The process answers.
 pub async fn live() -> HttpResponse {
@@ -26,10 +30,45 @@ pub async fn own_reasons(state: &State) -> Vec<String> {
     reasons
 }
 
+/// The last answer of `/readyz`, which everybody may ask: at most one check a second, one at a time, for a check
+/// writes to the disk.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    last: Arc<Mutex<Option<Checked>>>,
+}
+
+/// When, and the reasons.
+type Checked = (Instant, Vec<String>);
+
+/// An answer is good for so long.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl Readiness {
+    /// The reasons, from `check` when there is no fresh answer.
+    async fn reasons(&self, check: impl Future<Output = Vec<String>>) -> Vec<String> {
+        let mut last = self.last.lock().await;
+        if let Some((_, reasons)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return reasons.clone();
+        }
+        let reasons = check.await;
+        *last = Some((Instant::now(), reasons.clone()));
+        reasons
+    }
+
+    /// Something changed: the next question is checked.
+    pub async fn forget(&self) {
+        *self.last.lock().await = None;
+    }
+}
+
 /// Ready to boot nodes: 200, or 503 with the reasons.
 pub async fn ready(state: Data<State>) -> HttpResponse {
-    let mut reasons = service::status::not_ready(&state.app).await;
-    reasons.extend(own_reasons(&state).await);
+    let check = async {
+        let mut reasons = service::status::not_ready(&state.app).await;
+        reasons.extend(own_reasons(&state).await);
+        reasons
+    };
+    let reasons = state.readiness.reasons(check).await;
     let mut answer = if reasons.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.json(serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }))
 }
@@ -58,4 +97,25 @@ pub async fn publish_gauges(app: &service::App) -> Result<()> {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn many_questions_are_one_check() {
+        let (readiness, checks) = (Readiness::default(), AtomicUsize::new(0));
+        let ask = || {
+            readiness.reasons(async {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                vec![checks.fetch_add(1, Ordering::Relaxed).to_string()]
+            })
+        };
+        let answers = futures_util::future::join_all((0..50).map(|_| ask())).await;
+        assert!(answers.iter().all(|a| a == &["0"]), "{answers:?}");
+        readiness.forget().await;
+        assert_eq!(ask().await, ["1"]);
+    }
 }

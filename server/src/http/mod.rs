@@ -4,6 +4,7 @@
 mod agent;
 mod api;
 mod blobs;
+mod bounds;
 pub mod failure;
 mod guard;
 mod health;
@@ -15,7 +16,7 @@ mod scripts;
 
 pub(crate) use guard::same_origin;
 pub(crate) use health::own_reasons;
-pub use health::publish_gauges;
+pub use health::{Readiness, publish_gauges};
 
 use crate::blob::Blobs;
 use crate::domain::Sha256;
@@ -44,6 +45,8 @@ pub struct State {
     pub http_port: u16,
     /// Largest blob, bytes.
     pub upload_limit: u64,
+    /// The last answer of `/readyz`.
+    pub readiness: Readiness,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
 }
@@ -67,7 +70,7 @@ pub fn serve(
     state: State,
     tls: Option<rustls::ServerConfig>,
 ) -> Result<Server> {
-    let table = Arc::new(Table { listener, routes: routes::of(listener) });
+    let table = Arc::new(Table::new(listener));
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16);
     let server = HttpServer::new(move || {
         let table = table.clone();

@@ -7,6 +7,9 @@ use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct Route {
     pub access: Access,
     /// Largest JSON or form body, bytes.
     pub limit: usize,
+    /// Its body may take as long as it moves: the handler has a deadline of its own.
+    pub streams: bool,
     /// Makes the handler.
     pub handler: fn() -> actix_web::Route,
 }
@@ -60,7 +65,7 @@ pub const REGISTER_LIMIT: usize = 6 << 20;
 
 /// A line with the usual limit. The web pages use it too.
 pub fn route(method: Method, path: &'static str, access: Access, handler: fn() -> actix_web::Route) -> Route {
-    Route { method, path, access, limit: JSON_LIMIT, handler }
+    Route { method, path, access, limit: JSON_LIMIT, streams: false, handler }
 }
 
 /// A listener's table.
@@ -69,7 +74,12 @@ pub struct Table {
     pub listener: Listener,
     /// Its lines.
     pub routes: Vec<Route>,
+    /// For each address where strangers send bodies: how many of these may be in memory at once.
+    places: BTreeMap<&'static str, Arc<Semaphore>>,
 }
+
+/// Bodies of strangers in memory at once, of one address.
+const STRANGERS: usize = 64;
 
 /// The table of a listener.
 pub fn of(listener: Listener) -> Vec<Route> {
@@ -118,7 +128,7 @@ fn https() -> Vec<Route> {
         route(PUT,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::update_profile)),
         route(DELETE, "/api/v1/profiles/{name}",         Admin,  || web::to(api::delete_profile)),
         route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
-        route(PUT,    "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::put)),
+        Route { streams: true, ..route(PUT, "/api/v1/blobs/{sha256}", Admin, || web::to(blobs::put)) },
         route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),
         route(PUT,    "/api/v1/first-stage",             Admin,  || web::to(api::put_first_stage)),
         route(GET,    "/api/v1/status",                  Admin,  || web::to(health::status)),
@@ -136,6 +146,19 @@ fn https() -> Vec<Route> {
 }
 
 impl Table {
+    /// The table of a listener.
+    pub fn new(listener: Listener) -> Self {
+        let routes = of(listener);
+        let bodies = routes.iter().filter(|r| r.access == Public && !matches!(r.method, Method::GET | Method::HEAD));
+        let places = bodies.map(|route| (route.path, Arc::new(Semaphore::new(STRANGERS)))).collect();
+        Self { listener, routes, places }
+    }
+
+    /// Where a stranger's body for this line waits for its turn; none: no need.
+    pub fn places(&self, route: &Route) -> Option<Arc<Semaphore>> {
+        if route.access == Public { self.places.get(route.path).cloned() } else { None }
+    }
+
     /// Lines of one pattern.
     pub fn at<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Route> {
         self.routes.iter().filter(move |route| route.path == path)
@@ -220,6 +243,19 @@ mod tests {
         let unexpected: Vec<_> =
             of_api.iter().filter(|r| !expected.contains(&r.as_str()) && !pages.contains(&r.as_str())).collect();
         assert!(unexpected.is_empty() && expected.iter().all(|e| of_api.iter().any(|r| r == e)), "{unexpected:?}");
+    }
+
+    #[test]
+    fn bodies_of_strangers_are_counted_and_only_uploads_have_no_deadline() {
+        let table = Table::new(Listener::Https);
+        let counted: Vec<_> = table.routes.iter().filter(|r| table.places(r).is_some()).map(|r| r.path).collect();
+        for route in table.routes.iter().filter(|r| r.access == Public && r.method == Method::POST) {
+            assert!(counted.contains(&route.path), "{}", route.path);
+        }
+        assert!(counted.contains(&"/ipxe/{uuid}/register"));
+        let streams: Vec<_> = table.routes.iter().filter(|r| r.streams).map(|r| (r.method.as_str(), r.path)).collect();
+        assert_eq!(streams, [("PUT", "/api/v1/blobs/{sha256}")]);
+        assert!(Table::new(Listener::Plain).places.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What happens without being asked for: deadlines, expired offers, unused blobs, a fresh certificate.
 
 use crate::blob::Blobs;
+use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
 use crate::service::{App, blobs as records, sweep as sweeping};
@@ -32,24 +33,53 @@ pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken)
     Ok(())
 }
 
-/// Blobs that nothing uses go after their time of grace.
-pub async fn collect_blobs(app: App, blobs: Blobs, stop: CancellationToken) -> Result<()> {
-    while pause(COLLECT, &stop).await {
+/// Blobs that nothing uses go after their time of grace; at the start and then hourly, so do files of which there is no
+/// record (the server was killed between the two, or a removal failed). The blob of the site part is never recorded.
+pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, stop: CancellationToken) -> Result<()> {
+    let mut minutes: u32 = 0;
+    loop {
+        if minutes.is_multiple_of(60)
+            && let Err(error) = collect_orphans(&app, &blobs, &site).await
+        {
+            crate::http::failure::log_internal(&error);
+        }
+        if !pause(COLLECT, &stop).await {
+            return Ok(());
+        }
+        minutes = minutes.wrapping_add(1);
         if let Err(error) = collect(&app, &blobs).await {
+            crate::http::failure::log_internal(&error);
+        }
+    }
+}
+
+async fn collect(app: &App, blobs: &Blobs) -> Result<()> {
+    let _removing = blobs.removing().await;
+    for sha256 in records::forget_unused(app).await? {
+        // One that cannot be removed does not keep the others; it is an orphan from now on.
+        if let Err(error) = remove_unrecorded(app, blobs, &sha256).await {
             crate::http::failure::log_internal(&error);
         }
     }
     Ok(())
 }
 
-async fn collect(app: &App, blobs: &Blobs) -> Result<()> {
-    let _removing = blobs.removing().await;
-    for sha256 in records::forget_unused(app).await? {
-        // Another server over the same database may have recorded it again.
-        if records::size(app, sha256.clone()).await?.is_none() {
-            blobs.remove(&sha256).await?;
-            tracing::info!(%sha256, "blob {sha256} was removed: nothing used it");
+async fn collect_orphans(app: &App, blobs: &Blobs, site: &Sha256) -> Result<()> {
+    let grace = Duration::from_micros(u64::try_from(app.settings.blob_grace).unwrap_or_default());
+    for sha256 in blobs.older(grace).await?.iter().filter(|sha256| *sha256 != site) {
+        let _removing = blobs.removing().await;
+        if let Err(error) = remove_unrecorded(app, blobs, sha256).await {
+            crate::http::failure::log_internal(&error);
         }
+    }
+    Ok(())
+}
+
+/// The caller holds the gate. Another server over the same database may have recorded it again.
+async fn remove_unrecorded(app: &App, blobs: &Blobs, sha256: &Sha256) -> Result<()> {
+    if records::size(app, sha256.clone()).await?.is_none() {
+        blobs.remove(sha256).await?;
+        tracing::info!(%sha256, "blob {sha256} was removed: nothing used it");
     }
     Ok(())
 }
@@ -68,4 +98,39 @@ pub async fn renew(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::service::Settings;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn old_files_without_a_record_go_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("db").display())).unwrap();
+        let app = App { store, settings: Arc::new(Settings::default()) };
+        let root = dir.path().join("blobs");
+        let blobs = Blobs::open(&root).unwrap();
+        let mut made = Vec::new();
+        for name in ["orphan", "recorded", "site", "fresh"] {
+            let (sha256, size) = blobs.put_bytes(name.into()).await.unwrap();
+            let file = blobs.open_blob(&sha256).await.unwrap().unwrap().0;
+            if name != "fresh" {
+                file.set_modified(std::time::SystemTime::now() - Duration::from_secs(30 * 86_400)).unwrap();
+            }
+            if name == "recorded" {
+                records::record(&app, sha256.clone(), size).await.unwrap();
+            }
+            made.push(sha256);
+        }
+        collect_orphans(&app, &blobs, &made[2]).await.unwrap();
+        let mut there = Vec::new();
+        for sha256 in &made {
+            there.push(blobs.open_blob(sha256).await.unwrap().is_some());
+        }
+        assert_eq!(there, [false, true, true, true]);
+    }
 }

@@ -58,6 +58,11 @@ fn bad_input_is_told_what_was_expected() {
     }
     c.admin("GET", "/api/v1/nodes/x", None).expect(400);
     c.admin("GET", "/api/v1/nodes?limit=x", None).expect(400);
+    c.admin("GET", "/api/v1/nodes?q=a%20b", None).expect(200);
+    for address in ["/api/v1/nodes?q=%00", "/api/v1/nodes?q=a%0Ab", "/api/v1/boots/%00"] {
+        let error = c.admin("GET", address, None).expect(400).json();
+        assert!(error["message"].as_str().unwrap().contains("control characters"), "{error}");
+    }
     c.admin("GET", "/api/v1/nope", None).expect(404);
     assert_eq!(c.admin("DELETE", "/api/v1/status", None).expect(405).header("allow"), "GET");
     let unknown_field = serde_json::json!({"hostnam": "x"});
