@@ -3,6 +3,7 @@
 
 use higuma::domain::boot::{Event, EventState};
 use higuma::domain::image::Arch;
+use higuma::domain::node::AdmissionPolicy;
 use higuma::domain::script::Machine;
 use higuma::domain::secret::Secret;
 use higuma::domain::{Mac, NodeUuid, Sha256};
@@ -57,15 +58,18 @@ fn machine(uuid: &str) -> Machine {
 async fn boot(app: &App, uuid: &str) -> (Registered, Secret) {
     let nonce = scripts::script(app, machine(uuid), "10.0.0.1:8080").await.unwrap().nonce.unwrap();
     let credential = new_secret().unwrap();
-    let request = Registration {
+    (register::register(app, registration(uuid, nonce, credential.clone())).await.unwrap(), credential)
+}
+
+fn registration(uuid: &str, nonce: Secret, credential: Secret) -> Registration {
+    Registration {
         nonce,
-        credential: credential.clone(),
+        credential,
         uuid: Some(uuid.parse().unwrap()),
         boot_mac: Some(MAC.parse().unwrap()),
         inventory: Inventory { nics: vec![Nic { mac: MAC.into(), ..Nic::default() }], ..Inventory::default() },
         neighbours: vec![],
-    };
-    (register::register(app, request).await.unwrap(), credential)
+    }
 }
 
 async fn assign(app: &App, node: &NodeUuid) {
@@ -147,6 +151,23 @@ async fn a_placeholder_uuid_names_nobody() {
     // The same machine again is the same node.
     let (again, _) = boot(&lab.app, "00000000-0000-0000-0000-000000000000").await;
     assert_eq!(again.node, registered.node);
+}
+
+#[tokio::test]
+async fn known_only_takes_those_that_were_added() {
+    let lab = lab(|s| s.admission = AdmissionPolicy::KnownOnly).await;
+    let app = &lab.app;
+    let nonce = scripts::script(app, machine(NODE), "10.0.0.1:8080").await.unwrap().nonce.unwrap();
+    let refused = register::register(app, registration(NODE, nonce, new_secret().unwrap())).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))));
+    let uuid: NodeUuid = NODE.parse().unwrap();
+    let patch = NodePatch { profile: Some("p".into()), hostname: Some("hv-1".into()), ..NodePatch::default() };
+    let added = nodes::add(app, uuid.clone(), patch.clone()).await.unwrap();
+    assert_eq!((added.summary.lifecycle.as_str(), added.summary.hostname.as_str()), ("assigned", "hv-1"));
+    assert!(matches!(nodes::add(app, uuid, patch).await, Err(Error::Conflict(_))));
+    let (_, credential) = boot(app, NODE).await;
+    let session = auth::session(app, credential.reveal()).await.unwrap();
+    assert!(matches!(plan::boot_plan(app, &session, Sha256::of("c")).await.unwrap(), PlanAnswer::Plan(_)));
 }
 
 #[tokio::test]

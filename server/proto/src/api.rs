@@ -5,6 +5,7 @@
 //! |---|---|
 //! | GET /api/v1/nodes?lifecycle=&q=&cursor=&limit= | -> Page<[`NodeSummary`]> |
 //! | GET /api/v1/nodes/{uuid} | -> [`NodeDetail`] |
+//! | PUT /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] (adds a node that was never seen, admitted) |
 //! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |

@@ -29,6 +29,20 @@ pub enum Node {
         /// UUID, a unique beginning of it, or host name
         node: String,
     },
+    /// Add a node before it is first powered on: it is admitted (needed with `admission = "known-only"`)
+    #[command(
+        after_help = "Example:\n  higuma node add 4c4c4544-0046-3010-8052-b4c04f4a4d32 --hostname hv-12 --profile hv"
+    )]
+    Add {
+        /// SMBIOS system UUID
+        uuid: String,
+        /// Host name of its second stage
+        #[arg(long, value_name = "NAME")]
+        hostname: Option<String>,
+        /// Profile to boot
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+    },
     /// Let a node in
     #[command(after_help = "Example:\n  higuma node approve 4c4c4544-0046-3010-8052-b4c04f4a4d32")]
     Approve {
@@ -95,6 +109,11 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
     let admission = |word: &str| NodePatch { admission: Some(word.into()), ..NodePatch::default() };
     let assignment = |name: String| NodePatch { profile: Some(name), ..NodePatch::default() };
     let (node, patch) = match command {
+        Node::Add { uuid, hostname, profile } => {
+            let patch = NodePatch { hostname, profile, ..NodePatch::default() };
+            let value = client.call(Method::PUT, &format!("/api/v1/nodes/{}", encode(&uuid)), Some(&patch))?;
+            return answer(global.format, value, |node: NodeDetail| line(&node.summary));
+        }
         Node::List { lifecycle, search } => {
             let filters = [("lifecycle", lifecycle.as_deref()), ("q", search.as_deref())];
             let query: Vec<(&str, &str)> = filters.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
@@ -127,9 +146,13 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
         return answer(global.format, value, |_: Value| String::new());
     }
     let node: NodeDetail = typed(value)?;
-    let node = node.summary;
+    output::print(&line(&node.summary))
+}
+
+/// What a node is now, after a change.
+fn line(node: &NodeSummary) -> String {
     let profile = node.profile.as_deref().unwrap_or("no profile");
-    output::print(&format!("{} ({}): {}, {}, {profile}\n", node.uuid, node.hostname, node.lifecycle, node.admission))
+    format!("{} ({}): {}, {}, {profile}\n", node.uuid, node.hostname, node.lifecycle, node.admission)
 }
 
 /// The UUID of the one node that `name` means.

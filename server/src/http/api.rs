@@ -66,6 +66,10 @@ pub async fn node(s: S, uuid: Path<String>) -> Answer {
     ok(node_cases::show(&s.app, uuid.parse::<NodeUuid>()?).await?)
 }
 
+pub async fn add_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
+    ok(node_cases::add(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
+}
+
 pub async fn patch_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
     ok(node_cases::patch(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
 }

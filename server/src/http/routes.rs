@@ -114,6 +114,7 @@ fn https() -> Vec<Route> {
     let mut table = vec![
         route(GET,    "/api/v1/nodes",                   Admin,  || web::to(api::nodes)),
         route(GET,    "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::node)),
+        route(PUT,    "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::add_node)),
         route(PATCH,  "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::patch_node)),
         route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),

@@ -5,7 +5,7 @@ use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, Node};
 use crate::domain::{Invalid, Name, NodeUuid};
 use crate::error::{Error, Result};
-use crate::store::NodeFilter;
+use crate::store::{NodeFilter, Tx};
 use higuma_proto::agent::Inventory;
 use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
 
@@ -93,6 +93,32 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
         .await
 }
 
+/// Add a node before it is first seen: admitted, unless the patch says otherwise. Errors: a node that is there already,
+/// a placeholder UUID, and those of [`patch`]; nothing is added then.
+pub async fn add(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDetail> {
+    if uuid.is_placeholder() {
+        return Err(Error::BadRequest(format!(
+            "{uuid} is what firmware tells when it has no UUID: it names no machine"
+        )));
+    }
+    let change = Change::parse(patch)?;
+    let (key, now) = (uuid.clone(), app.now());
+    app.store
+        .write(move |tx| {
+            if tx.node(&key)?.is_some() {
+                return Err(Error::Conflict(format!(
+                    "there is a node {key} already: change it with `higuma node set`"
+                )));
+            }
+            let mut node = Node::new(key.clone(), Admission::Admitted, now);
+            change.check(tx)?;
+            change.apply(&mut node)?;
+            tx.put_node(&node)
+        })
+        .await?;
+    show(app, uuid).await
+}
+
 /// Change what a node should be. Assigning a profile admits. Errors: what does not parse, a profile that is not
 /// there, a retired node.
 pub async fn patch(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDetail> {
@@ -101,11 +127,7 @@ pub async fn patch(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDe
     app.store
         .write(move |tx| {
             let mut node = tx.node(&key)?.ok_or_else(|| not_found(&key))?;
-            if let Some(Some(profile)) = &change.profile
-                && tx.profile(profile)?.is_none()
-            {
-                return Err(Error::NotFound(format!("there is no profile {profile}: see `higuma profile list`")));
-            }
+            change.check(tx)?;
             change.apply(&mut node)?;
             tx.put_node(&node)
         })
@@ -135,6 +157,16 @@ impl Change {
             maintenance: patch.maintenance,
             retired: patch.retired,
         })
+    }
+
+    /// What it names must be there.
+    fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
+        match &self.profile {
+            Some(Some(profile)) if tx.profile(profile)?.is_none() => {
+                Err(Error::NotFound(format!("there is no profile {profile}: see `higuma profile list`")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn apply(&self, node: &mut Node) -> Result<()> {
