@@ -143,7 +143,11 @@ impl NodePage {
         let NodeData { node, profiles, earlier } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
         let profile = summary.profile.clone().unwrap_or_default();
-        let boot = node.boot.map(|b| BootView::new(&b, now));
+        let mut boot = node.boot.map(|b| BootView::new(&b, now));
+        if let Some(boot) = boot.as_mut().filter(|b| b.phase == "running" && summary.lifecycle == "failed") {
+            // It came up; its heartbeat has ended since, as the page's first line says.
+            boot.phase = "failed".to_owned();
+        }
         let shown = boot.as_ref().map(|b| b.id.clone()).unwrap_or_default();
         Self {
             shell,
