@@ -106,7 +106,7 @@ impl Console {
 
     /// Waits for a line with `needle` and gives it. The error shows the last lines and whether `alive` still holds.
     pub fn wait_for(&self, needle: &str, timeout: Duration, alive: impl Fn() -> bool) -> LabResult<String> {
-        let start = Instant::now();
+        let (start, timeout) = (Instant::now(), crate::wait::patient(timeout));
         loop {
             // Asked before looking: the last words of a machine that just went are still looked at.
             let running = alive();
