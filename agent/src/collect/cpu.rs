@@ -19,7 +19,7 @@ struct Package {
 pub fn collect(root: &Path, inventory: &mut Inventory, errors: &mut Errors) {
     let text = match std::fs::read_to_string(root.join("proc/cpuinfo")) {
         Ok(text) => text,
-        Err(e) => return errors.add("proc/cpuinfo", e),
+        Err(e) => return errors.add("cpus", "proc/cpuinfo", e),
     };
     let packages = packages(&text);
     if inventory.cpus.is_empty() {
@@ -31,7 +31,7 @@ pub fn collect(root: &Path, inventory: &mut Inventory, errors: &mut Errors) {
                 model: package.model.clone(),
                 cores: u32::try_from(package.cores.len()).unwrap_or(0),
                 threads: package.threads,
-                max_mhz: 0,
+                ..Cpu::default()
             })
             .collect();
         return;

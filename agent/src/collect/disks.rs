@@ -11,7 +11,7 @@ const NOT_DISKS: &[&str] = &["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nb
 
 /// All disks, by name.
 pub fn collect(root: &Path, errors: &mut Errors) -> Vec<Disk> {
-    names(root, "sys/block", errors)
+    names(root, "sys/block", "disks", errors)
         .into_iter()
         .filter(|name| !NOT_DISKS.iter().any(|prefix| name.starts_with(prefix)))
         .map(|name| disk(root, &name))
@@ -31,6 +31,7 @@ fn disk(root: &Path, name: &str) -> Disk {
         transport: transport(&folder, name),
         firmware: get("device/firmware_rev").or_else(|| get("device/rev")).unwrap_or_default(),
         name: name.to_owned(),
+        ..Disk::default()
     }
 }
 

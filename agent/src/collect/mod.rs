@@ -10,22 +10,27 @@ mod uuid;
 
 use std::path::Path;
 
-use higuma_proto::agent::{Inventory, Memory, SourceError};
+use higuma_proto::agent::{Inventory, SourceError, Volatile};
 
 /// Collects everything below `root` (`/` for this machine).
 pub fn collect(root: &Path) -> Inventory {
     let mut errors = Errors::default();
     let mut inventory = Inventory {
-        kernel: line(root, "proc/sys/kernel/osrelease", &mut errors),
         boot_mode: if root.join("sys/firmware/efi").is_dir() { "uefi" } else { "bios" }.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
-        memory: Some(Memory { total_bytes: total_memory(root, &mut errors), dimms: Vec::new() }),
         ..Inventory::default()
+    };
+    let mut volatile = Volatile {
+        kernel: line(root, "proc/sys/kernel/osrelease", &mut errors),
+        usable_memory_bytes: total_memory(root, &mut errors),
+        ..Volatile::default()
     };
     smbios::collect(root, &mut inventory, &mut errors);
     cpu::collect(root, &mut inventory, &mut errors);
     inventory.disks = disks::collect(root, &mut errors);
-    inventory.nics = nics::collect(root, &mut errors);
+    (inventory.nics, volatile.links) = nics::collect(root, &mut errors).into_iter().unzip();
+    installed_memory(&mut inventory, volatile.usable_memory_bytes);
+    inventory.volatile = Some(volatile);
     inventory.errors = errors.0;
     inventory
 }
@@ -35,10 +40,15 @@ pub fn collect(root: &Path) -> Inventory {
 struct Errors(Vec<SourceError>);
 
 impl Errors {
-    fn add(&mut self, source: &str, error: impl std::fmt::Display) {
+    /// `section`: what of the inventory is incomplete by it (agent.proto names them); empty: nothing.
+    fn add(&mut self, section: &str, source: &str, error: impl std::fmt::Display) {
         // A machine with thousands of odd devices must not make an endless list.
         if self.0.len() < 64 {
-            self.0.push(SourceError { source: source.to_owned(), error: error.to_string() });
+            self.0.push(SourceError {
+                source: source.to_owned(),
+                error: error.to_string(),
+                section: section.to_owned(),
+            });
         }
     }
 }
@@ -48,7 +58,7 @@ fn line(root: &Path, path: &str, errors: &mut Errors) -> String {
     match std::fs::read_to_string(root.join(path)) {
         Ok(text) => text.trim().to_owned(),
         Err(e) => {
-            errors.add(path, e);
+            errors.add("", path, e);
             String::new()
         }
     }
@@ -63,7 +73,7 @@ fn optional(path: &Path) -> Option<String> {
 }
 
 /// Names in a folder of /sys, sorted; empty (and recorded) when the folder is not there.
-fn names(root: &Path, path: &str, errors: &mut Errors) -> Vec<String> {
+fn names(root: &Path, path: &str, section: &str, errors: &mut Errors) -> Vec<String> {
     match std::fs::read_dir(root.join(path)) {
         Ok(entries) => {
             let mut names: Vec<String> =
@@ -72,7 +82,7 @@ fn names(root: &Path, path: &str, errors: &mut Errors) -> Vec<String> {
             names
         }
         Err(e) => {
-            errors.add(path, e);
+            errors.add(section, path, e);
             Vec::new()
         }
     }
@@ -83,11 +93,20 @@ fn link_name(path: &Path) -> Option<String> {
     Some(std::fs::read_link(path).ok()?.file_name()?.to_str()?.to_owned())
 }
 
+/// Installed memory is the sum of the modules; without any told, what the kernel sees, rounded up: MemTotal differs by
+/// some KiB from kernel to kernel, which is no change of the machine.
+fn installed_memory(inventory: &mut Inventory, usable: u64) {
+    const STEP: u64 = 64 << 20;
+    let memory = inventory.memory.get_or_insert_default();
+    let modules = memory.dimms.iter().fold(0, |sum: u64, dimm| sum.saturating_add(dimm.size_bytes));
+    memory.total_bytes = if modules > 0 { modules } else { usable.div_ceil(STEP).saturating_mul(STEP) };
+}
+
 fn total_memory(root: &Path, errors: &mut Errors) -> u64 {
     match std::fs::read_to_string(root.join("proc/meminfo")) {
         Ok(text) => crate::memory::field(&text, "MemTotal").unwrap_or(0),
         Err(e) => {
-            errors.add("proc/meminfo", e);
+            errors.add("memory", "proc/meminfo", e);
             0
         }
     }
@@ -108,7 +127,8 @@ pub fn table(inventory: &Inventory) -> String {
     if let Some(b) = &inventory.board {
         row("board", format!("{} {}", b.manufacturer, b.product));
     }
-    row("kernel", format!("{} {}", inventory.kernel, inventory.arch));
+    let volatile = inventory.volatile.clone().unwrap_or_default();
+    row("kernel", format!("{} {}", volatile.kernel, inventory.arch));
     for c in &inventory.cpus {
         row("cpu", format!("{} {}: {} cores, {} threads", c.socket, c.model, c.cores, c.threads));
     }
@@ -133,8 +153,9 @@ pub fn table(inventory: &Inventory) -> String {
         row("disk", format!("{} {} {} {} {}", d.name, gib(d.size_bytes), d.transport, d.model, d.serial));
     }
     for n in &inventory.nics {
-        let link = if n.link { "link" } else { "no link" };
-        row("nic", format!("{} {} {} {} {link} {} Mb/s", n.name, n.mac, n.driver, n.pci, n.speed_mbps));
+        let link = volatile.links.iter().find(|l| l.nic == n.name).cloned().unwrap_or_default();
+        let up = if link.up { "link" } else { "no link" };
+        row("nic", format!("{} {} {} {} {up} {} Mb/s", n.name, n.mac, n.driver, n.pci, link.speed_mbps));
     }
     for e in &inventory.errors {
         row("not read", format!("{}: {}", e.source, e.error));

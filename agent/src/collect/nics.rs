@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use higuma_proto::agent::Nic;
+use higuma_proto::agent::{Link, Nic};
 
 use super::{Errors, link_name, names, optional};
 use crate::sys;
@@ -10,9 +10,9 @@ use crate::sys;
 /// ARPHRD_ETHER.
 const ETHERNET: &str = "1";
 
-/// All Ethernet NICs with a device, by name.
-pub fn collect(root: &Path, errors: &mut Errors) -> Vec<Nic> {
-    names(root, "sys/class/net", errors)
+/// All Ethernet NICs with a device, by name, each with what its link is now.
+pub fn collect(root: &Path, errors: &mut Errors) -> Vec<(Nic, Link)> {
+    names(root, "sys/class/net", "nics", errors)
         .into_iter()
         .filter(|name| {
             let folder = root.join("sys/class/net").join(name);
@@ -22,24 +22,29 @@ pub fn collect(root: &Path, errors: &mut Errors) -> Vec<Nic> {
         .collect()
 }
 
-fn nic(root: &Path, name: String) -> Nic {
+fn nic(root: &Path, name: String) -> (Nic, Link) {
     let folder = root.join("sys/class/net").join(&name);
     let get = |path: &str| optional(&folder.join(path));
     // A captured tree has no driver to ask.
     let live = root == Path::new("/");
     let permanent = if live { sys::permanent_mac(&name).ok().flatten() } else { None };
     let driver = if live { sys::driver_info(&name).ok() } else { None };
-    Nic {
+    let link = Link {
+        nic: name.clone(),
+        up: get("carrier").as_deref() == Some("1"),
+        speed_mbps: get("speed").and_then(|s| s.parse().ok()).unwrap_or(0),
+    };
+    let nic = Nic {
         mac: permanent.or_else(|| get("address")).unwrap_or_default().to_ascii_lowercase(),
         driver: link_name(&folder.join("device/driver"))
             .or_else(|| driver.as_ref().map(|d| d.driver.clone()))
             .unwrap_or_default(),
         pci: pci_address(&folder).unwrap_or_default(),
-        speed_mbps: get("speed").and_then(|s| s.parse().ok()).unwrap_or(0),
-        link: get("carrier").as_deref() == Some("1"),
         firmware: driver.map(|d| d.firmware).unwrap_or_default(),
         name,
-    }
+        ..Nic::default()
+    };
+    (nic, link)
 }
 
 /// The nearest PCI function above the device (virtio devices sit one level below it).

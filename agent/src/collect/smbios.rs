@@ -13,6 +13,8 @@ use smbioslib::{
 
 use super::{Errors, chassis_type, optional, uuid};
 
+/// A table that cannot be read, or not to its end, leaves all of this incomplete.
+const SECTION: &str = "firmware";
 const TABLE: &str = "sys/firmware/dmi/tables/DMI";
 const ENTRY: &str = "sys/firmware/dmi/tables/smbios_entry_point";
 /// Larger tables are not believed.
@@ -24,25 +26,27 @@ const MAX_RECORDS: usize = 1_024;
 pub fn collect(root: &Path, inventory: &mut Inventory, errors: &mut Errors) {
     let table = match std::fs::read(root.join(TABLE)) {
         Ok(table) if table.len() <= MAX_TABLE => table,
-        Ok(table) => return errors.add(TABLE, format!("{} bytes, at most {MAX_TABLE} are believed", table.len())),
+        Ok(table) => {
+            return errors.add(SECTION, TABLE, format!("{} bytes, at most {MAX_TABLE} are believed", table.len()));
+        }
         Err(e) => {
-            errors.add(TABLE, e);
+            errors.add(SECTION, TABLE, e);
             return from_kernel(root, inventory);
         }
     };
     let version = match std::fs::read(root.join(ENTRY)) {
         Ok(entry) => version(&entry).unwrap_or_else(|| {
-            errors.add(ENTRY, "neither an SMBIOS 2 nor an SMBIOS 3 entry point; taken as 2.8");
+            errors.add("", ENTRY, "neither an SMBIOS 2 nor an SMBIOS 3 entry point; taken as 2.8");
             (2, 8)
         }),
         Err(e) => {
-            errors.add(ENTRY, format!("{e}; taken as 2.8"));
+            errors.add("", ENTRY, format!("{e}; taken as 2.8"));
             (2, 8)
         }
     };
     let data = SMBiosData::from_vec_and_version(table, Some(SMBiosVersion::new(version.0, version.1, 0)));
     if !data.iter().any(|record| record.header.struct_type() == 127) {
-        errors.add(TABLE, "the end marker (type 127) is missing: the table may be cut off");
+        errors.add(SECTION, TABLE, "the end marker (type 127) is missing: the table may be cut off");
     }
     read(&data, version, inventory);
 }
@@ -63,6 +67,7 @@ fn read(data: &SMBiosData, version: (u8, u8), inventory: &mut Inventory) {
         vendor: text(&b.vendor()),
         version: text(&b.version()),
         date: text(&b.release_date()),
+        ..Bios::default()
     });
     inventory.system = data.first::<SMBiosSystemInformation>().map(|s| System {
         manufacturer: text(&s.manufacturer()),
@@ -123,6 +128,7 @@ fn cpu(p: &SMBiosProcessorInformation<'_>) -> Cpu {
             Some(ProcessorSpeed::MHz(mhz)) => u32::from(mhz),
             _ => 0,
         },
+        ..Cpu::default()
     }
 }
 
@@ -153,6 +159,7 @@ fn dimm(d: &SMBiosMemoryDevice<'_>) -> Dimm {
         manufacturer: text(&d.manufacturer()),
         part: text(&d.part_number()),
         serial: text(&d.serial_number()),
+        ..Dimm::default()
     }
 }
 

@@ -84,7 +84,7 @@ pub async fn wait_for(
                 tell(format!("waiting: {}", wait.reason));
                 Duration::from_secs(u64::from(wait.retry_after_seconds.clamp(1, 3_600)))
             }
-            Ok(Some(Answer::Park(Park { reason, action }))) if action == "poweroff" => {
+            Ok(Some(Answer::Park(Park { reason, action, .. }))) if action == "poweroff" => {
                 journal.record(PLAN, State::Ok, &format!("park: {reason}"));
                 return Ok(Decision::Off(reason));
             }

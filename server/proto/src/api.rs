@@ -9,6 +9,8 @@
 //! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
+//! | GET /api/v1/events?node=&kind=&open=&cursor=&limit= | -> Page<[`NodeEvent`]>, newest first |
+//! | POST /api/v1/events/{id}/acknowledge | -> [`NodeEvent`] |
 //! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
 //! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
 //! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
@@ -90,6 +92,31 @@ pub struct NodeDetail {
     pub maintenance: bool,
     /// Retired: refused.
     pub retired: bool,
+}
+
+/// What was noticed of a node, and matters until it is put right or a person has seen it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEvent {
+    /// UUID, in order of time.
+    pub id: String,
+    /// Node.
+    pub node: String,
+    /// hardware, cabling, identity or firmware.
+    pub kind: String,
+    /// info, warning or alarm.
+    pub severity: String,
+    /// The thing: `dimm:P1-B2`, `cable:eth0`.
+    pub subject: String,
+    /// For a person.
+    pub message: String,
+    /// Noticed.
+    pub at_us: i64,
+    /// Put right; absent: not yet.
+    pub cleared_us: Option<i64>,
+    /// A person has seen it.
+    pub acknowledged_us: Option<i64>,
+    /// Who.
+    pub acknowledged_by: Option<String>,
 }
 
 /// A change to a node; absent fields stay as they are.

@@ -244,8 +244,10 @@ fn show(node: &NodeDetail, now: i64) -> String {
                 format!("{} {} {} {} {}", d.name, output::size(d.size_bytes), d.transport, d.model, d.serial),
             ));
         }
+        let links = i.volatile.as_ref().map(|v| v.links.as_slice()).unwrap_or_default();
         for n in &i.nics {
-            let link = if n.link { format!("link {} Mbit/s", n.speed_mbps) } else { "no link".into() };
+            let link = links.iter().find(|l| l.nic == n.name && l.up);
+            let link = link.map_or("no link".into(), |l| format!("link {} Mbit/s", l.speed_mbps));
             lines.push(("NIC", format!("{} {} {} {link}", n.name, n.mac, n.driver)));
         }
         for e in &i.errors {

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod image;
 pub mod lifecycle;
 pub mod node;
+pub mod node_event;
 pub mod offer;
 pub mod plan;
 pub mod profile;

@@ -53,7 +53,7 @@ impl Agent for Methods {
         let request = registration(request.into_inner()).map_err(status)?;
         let registered = register::register(&self.app, request).await.map_err(status)?;
         let boot_id = registered.boot.to_string();
-        Ok(Response::new(RegisterResponse { boot_id, server_time_us: self.app.now() }))
+        Ok(Response::new(RegisterResponse { boot_id, server_time_us: self.app.now(), ..Default::default() }))
     }
 
     async fn report_events(&self, request: Request<ReportEventsRequest>) -> Reply<ReportEventsResponse> {
@@ -72,7 +72,9 @@ impl Agent for Methods {
         let answer = match plan::boot_plan(&self.app, &boot, callback).await.map_err(status)? {
             PlanAnswer::Plan(planned) => Answer::Plan(wire::boot_plan(&self.app, &planned)),
             PlanAnswer::Wait { reason, retry_after } => Answer::Wait(Wait { reason, retry_after_seconds: retry_after }),
-            PlanAnswer::PowerOff { reason } => Answer::Park(Park { reason, action: "poweroff".to_owned() }),
+            PlanAnswer::PowerOff { reason } => {
+                Answer::Park(Park { reason, action: "poweroff".to_owned(), after_seconds: 0 })
+            }
         };
         Ok(Response::new(GetBootPlanResponse { answer: Some(answer) }))
     }

@@ -5,11 +5,14 @@ use super::failure::{Answer, Failure};
 use crate::domain::image::{Arch, ImageRef};
 use crate::domain::{Name, NodeUuid};
 use crate::error::Error;
+use crate::service::auth::Person;
+use crate::service::node_events::{self as event_cases, NodeEventQuery};
 use crate::service::nodes::NodeQuery;
 use crate::service::profiles as profile_cases;
 use crate::service::{boots as boot_cases, first_stage as stage_cases, images as image_cases, nodes as node_cases};
+use crate::store::NodeEventFilter;
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path, Query};
+use actix_web::web::{Data, Json, Path, Query, ReqData};
 use higuma_proto::api::{NewFirstStage, NewImage, NewProfile, NodePatch};
 use serde::Deserialize;
 
@@ -72,6 +75,27 @@ pub async fn add_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answe
 
 pub async fn patch_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
     ok(node_cases::patch(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
+}
+
+/// Which node events.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeEventsQuery {
+    node: Option<String>,
+    kind: Option<String>,
+    open: Option<bool>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+pub async fn node_events(s: S, query: Query<NodeEventsQuery>) -> Answer {
+    let NodeEventsQuery { node, kind, open, cursor, limit } = query.into_inner();
+    let filter = NodeEventFilter { node: some(node)?, kind: some(kind)?, open: open.unwrap_or(false) };
+    ok(event_cases::list(&s.app, NodeEventQuery { filter, cursor, limit }).await?)
+}
+
+pub async fn acknowledge(s: S, id: Path<String>, person: ReqData<Person>) -> Answer {
+    ok(event_cases::acknowledge(&s.app, &id, &person.name).await?)
 }
 
 pub async fn boots(s: S, uuid: Path<String>, page: Query<PageQuery>) -> Answer {

@@ -93,6 +93,10 @@ pub async fn publish_gauges(app: &service::App) -> Result<()> {
     for (lifecycle, count) in service::status::fleet(app).await? {
         metrics::gauge!("higuma_nodes", "lifecycle" => lifecycle).set(count as f64);
     }
+    for open in service::node_events::counts(app).await? {
+        let labels = [("kind", open.kind.as_str()), ("severity", open.severity.as_str())];
+        metrics::gauge!("higuma_node_events_open", &labels).set(open.count as f64);
+    }
     if let Some(bytes) = telemetry::resident_bytes() {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
     }

@@ -118,6 +118,8 @@ fn https() -> Vec<Route> {
         route(PATCH,  "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::patch_node)),
         route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
+        route(GET,    "/api/v1/events",                  Admin,  || web::to(api::node_events)),
+        route(POST,   "/api/v1/events/{id}/acknowledge", Admin,  || web::to(api::acknowledge)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
         route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
         route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),

@@ -7,6 +7,7 @@ pub mod boots;
 pub mod events;
 pub mod first_stage;
 pub mod images;
+pub mod node_events;
 pub mod nodes;
 pub mod plan;
 pub mod profiles;

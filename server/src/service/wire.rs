@@ -7,6 +7,7 @@ use crate::domain::boot::{Boot, Event};
 use crate::domain::image::Image;
 use crate::domain::lifecycle;
 use crate::domain::node::Node;
+use crate::domain::node_event::NodeEvent;
 use crate::domain::profile::Profile;
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 
@@ -96,6 +97,23 @@ pub fn event(event: &Event) -> agent::Event {
         step: event.step.clone(),
         state: event.state.to_string(),
         message: event.message.clone(),
+    }
+}
+
+/// What was noticed of a node.
+pub fn node_event(event: &NodeEvent) -> api::NodeEvent {
+    let (acknowledged_us, acknowledged_by) = event.acknowledged.clone().unzip();
+    api::NodeEvent {
+        id: event.id.to_string(),
+        node: event.node.to_string(),
+        kind: event.notice.kind.to_string(),
+        severity: event.notice.severity.to_string(),
+        subject: event.notice.subject.clone(),
+        message: event.notice.message.clone(),
+        at_us: event.at,
+        cleared_us: event.cleared,
+        acknowledged_us,
+        acknowledged_by,
     }
 }
 

@@ -7,6 +7,7 @@ mod connection;
 mod events;
 mod images;
 mod inventory;
+mod node_events;
 mod nodes;
 mod offers;
 mod people;
@@ -18,6 +19,7 @@ mod tx;
 mod url;
 
 pub use inventory::StoredInventory;
+pub use node_events::{NodeEventCount, NodeEventFilter};
 pub use nodes::{NodeCount, NodeFilter, NodeRow};
 pub use tx::Tx;
 

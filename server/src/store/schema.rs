@@ -94,6 +94,20 @@ diesel::table! {
     }
 }
 diesel::table! {
+    node_events (id) {
+        id -> Text,
+        node -> Text,
+        kind -> Text,
+        severity -> Text,
+        subject -> Text,
+        message -> Text,
+        at -> BigInt,
+        cleared -> Nullable<BigInt>,
+        acknowledged -> Nullable<BigInt>,
+        acknowledged_by -> Nullable<Text>,
+    }
+}
+diesel::table! {
     node_macs (node, mac) {
         node -> Text,
         mac -> Text,
@@ -174,6 +188,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     images,
     inventories,
     neighbours,
+    node_events,
     node_macs,
     nodes,
     offers,

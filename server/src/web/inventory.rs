@@ -48,6 +48,7 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
     let bios = inventory.bios.clone().unwrap_or_default();
     let board = inventory.board.clone().unwrap_or_default();
     let chassis = inventory.chassis.clone().unwrap_or_default();
+    let volatile = inventory.volatile.clone().unwrap_or_default();
     let join = |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
     [
         ("System", join(&[&system.manufacturer, &system.product, &system.version])),
@@ -63,7 +64,7 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
         ("BIOS", join(&[&bios.vendor, &bios.version, &bios.date])),
         ("Boot mode", inventory.boot_mode.clone()),
         ("Architecture", inventory.arch.clone()),
-        ("First-stage kernel", inventory.kernel.clone()),
+        ("First-stage kernel", volatile.kernel),
     ]
     .into_iter()
     .filter(|(_, text)| !text.is_empty())
@@ -123,15 +124,16 @@ fn disks(inventory: &Inventory) -> Table {
 }
 
 fn nics(inventory: &Inventory) -> Table {
-    let up = inventory.nics.iter().filter(|n| n.link).count();
+    let links = inventory.volatile.clone().unwrap_or_default().links;
+    let up = links.iter().filter(|l| l.up).count();
     let note = if inventory.nics.is_empty() { String::new() } else { format!("{up} with link") };
     let rows = inventory.nics.iter().map(|n| {
-        let link = if n.link { "up" } else { "down" };
+        let link = links.iter().find(|l| l.nic == n.name).cloned().unwrap_or_default();
         [
             n.name.clone(),
             n.mac.clone(),
-            link.to_owned(),
-            human::link_speed(n.speed_mbps),
+            if link.up { "up" } else { "down" }.to_owned(),
+            human::link_speed(link.speed_mbps),
             n.driver.clone(),
             n.pci.clone(),
             n.firmware.clone(),

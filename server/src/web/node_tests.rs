@@ -42,7 +42,12 @@ fn inventory() -> Inventory {
             serial: "<script>alert(1)</script>".into(),
             ..System::default()
         }),
-        bios: Some(Bios { vendor: "Dell".into(), version: "1.9.2".into(), date: "11/17/2023".into() }),
+        bios: Some(Bios {
+            vendor: "Dell".into(),
+            version: "1.9.2".into(),
+            date: "11/17/2023".into(),
+            ..Bios::default()
+        }),
         cpus: vec![Cpu { socket: "CPU1".into(), model: "Xeon".into(), cores: 32, threads: 64, ..Cpu::default() }],
         memory: Some(Memory {
             total_bytes: 64 << 30,
@@ -50,10 +55,11 @@ fn inventory() -> Inventory {
                 Dimm { locator: "A1".into(), size_bytes: 64 << 30, speed_mts: 3200, ..Dimm::default() },
                 Dimm { locator: "A2".into(), ..Dimm::default() },
             ],
+            ..Memory::default()
         }),
         disks: vec![Disk { name: "nvme0n1".into(), size_bytes: 1_920_383_410_176, ..Disk::default() }],
-        nics: vec![Nic { name: "eth0".into(), speed_mbps: 25_000, link: true, ..Nic::default() }],
-        errors: vec![SourceError { source: "ipmi".into(), error: "no device".into() }],
+        nics: vec![Nic { name: "eth0".into(), ..Nic::default() }],
+        errors: vec![SourceError { source: "ipmi".into(), error: "no device".into(), ..SourceError::default() }],
         ..Inventory::default()
     }
 }

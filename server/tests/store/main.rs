@@ -6,6 +6,7 @@
 mod boots;
 mod fixture;
 mod images;
+mod node_events;
 mod nodes;
 mod people;
 mod pg;
@@ -42,6 +43,8 @@ async fn run_all(databases: fixture::Databases) {
         nodes::counts_agree_with_the_listing,
         nodes::an_unknown_profile_is_refused,
         nodes::a_bad_stored_value_is_named,
+        node_events::told_once_until_put_right,
+        node_events::counted_and_pruned,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

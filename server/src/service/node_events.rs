@@ -1,0 +1,72 @@
+//! What was noticed of nodes: told once, shown until it is put right or a person has seen it.
+
+use super::nodes::page_limit;
+use super::{App, wire};
+use crate::domain::node_event::{Kind, Notice, Severity};
+use crate::domain::{Invalid, Micros, NodeUuid};
+use crate::error::{Error, Result};
+use crate::store::{NodeEventCount, NodeEventFilter, Tx};
+use higuma_proto::api::{NodeEvent, Page};
+use uuid::Uuid;
+
+/// Cleared events kept of one node.
+const KEPT: usize = 200;
+
+/// Which events a person wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct NodeEventQuery {
+    /// Which.
+    pub filter: NodeEventFilter,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Newest first.
+pub async fn list(app: &App, query: NodeEventQuery) -> Result<Page<NodeEvent>> {
+    let bad = |text: &str| Invalid::new("cursor", "the `next` of the page before", text);
+    let before = query.cursor.map(|c| c.parse::<Uuid>().map_err(|_| bad(&c))).transpose()?;
+    let limit = page_limit(query.limit);
+    app.store
+        .read(move |tx| {
+            let mut events = tx.node_events(&query.filter, before, limit + 1)?;
+            let more = events.len() > limit;
+            events.truncate(limit);
+            let next = events.last().filter(|_| more).map(|e| e.id.to_string());
+            Ok(Page { items: events.iter().map(wire::node_event).collect(), next })
+        })
+        .await
+}
+
+/// `by` has seen it. Errors: no such event.
+pub async fn acknowledge(app: &App, id: &str, by: &str) -> Result<NodeEvent> {
+    let id: Uuid = id.parse().map_err(|_| Invalid::new("event id", crate::domain::ids::UUID_FORM, id))?;
+    let (by, now) = (by.to_owned(), app.now());
+    let event = app.store.write(move |tx| tx.acknowledge(id, &by, now)).await?;
+    event.map(|e| wire::node_event(&e)).ok_or_else(|| Error::NotFound(format!("there is no node event {id}")))
+}
+
+/// Open events by kind and severity, zeros included.
+pub async fn counts(app: &App) -> Result<Vec<NodeEventCount>> {
+    let open = app.store.read(|tx| tx.open_node_events()).await?;
+    let kinds = [Kind::Hardware, Kind::Cabling, Kind::Identity, Kind::Firmware];
+    let severities = [Severity::Info, Severity::Warning, Severity::Alarm];
+    let all = kinds.into_iter().flat_map(|kind| severities.map(|severity| (kind, severity)));
+    let count = |(kind, severity)| {
+        let found = open.iter().find(|c| c.kind == kind && c.severity == severity);
+        NodeEventCount { kind, severity, count: found.map_or(0, |c| c.count) }
+    };
+    Ok(all.map(count).collect())
+}
+
+/// Tell `notice` of `node`, as part of a use case's transaction. Nothing happens when it is open already.
+pub(super) fn raise(tx: &mut Tx<'_>, node: &NodeUuid, notice: &Notice, now: Micros) -> Result<()> {
+    if !tx.raise(Uuid::now_v7(), node, notice, now)? {
+        return Ok(());
+    }
+    tx.prune_node_events(node, KEPT)?;
+    let Notice { kind, severity, message, .. } = notice;
+    tracing::warn!(%node, %kind, %severity, "node {node}: {message}");
+    Ok(())
+}

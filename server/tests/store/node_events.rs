@@ -1,0 +1,58 @@
+//! Node events: told once, replaced, put right, acknowledged, pruned.
+
+use crate::fixture::*;
+use higuma::domain::node_event::{Kind, Notice, Severity};
+use higuma::store::NodeEventFilter;
+
+fn notice(subject: &str, message: &str) -> Notice {
+    Notice { kind: Kind::Hardware, severity: Severity::Warning, subject: subject.into(), message: message.into() }
+}
+
+pub async fn told_once_until_put_right(db: Empty) {
+    let db = db.open();
+    db.put(|tx| tx.put_node(&node(1)).and_then(|()| tx.put_node(&node(2)))).await;
+    let raise = |n: u128, of: u32, subject: &'static str, message: &'static str| {
+        db.put(move |tx| tx.raise(id(n), &uuid(of), &notice(subject, message), i64::try_from(n).unwrap()))
+    };
+    assert!(raise(1, 1, "dimm:A1", "gone").await);
+    assert!(!raise(2, 1, "dimm:A1", "gone").await, "the same is told once");
+    assert!(raise(3, 2, "dimm:A1", "gone").await, "of another node");
+    assert!(raise(4, 1, "dimm:A1", "smaller").await, "says something else");
+    let open = NodeEventFilter { open: true, ..NodeEventFilter::default() };
+    let list = |filter: NodeEventFilter, before: Option<u128>, limit: usize| {
+        db.get(move |tx| tx.node_events(&filter, before.map(id), limit))
+    };
+    let ids = |events: Vec<higuma::domain::node_event::NodeEvent>| -> Vec<u128> {
+        events.iter().map(|e| e.id.as_u128()).collect()
+    };
+    assert_eq!(ids(list(open.clone(), None, 9).await), [4, 3]);
+    assert_eq!(ids(list(NodeEventFilter::default(), None, 2).await), [4, 3]);
+    assert_eq!(ids(list(NodeEventFilter::default(), Some(3), 2).await), [1]);
+    let first = list(NodeEventFilter { node: Some(uuid(1)), ..NodeEventFilter::default() }, None, 9).await;
+    assert_eq!((first[1].at, first[1].cleared), (1, Some(4)));
+
+    assert!(db.put(|tx| tx.clear_subject(&uuid(1), "dimm:A1", 50)).await);
+    assert!(!db.put(|tx| tx.clear_subject(&uuid(1), "dimm:A1", 51)).await);
+    assert_eq!(ids(list(open.clone(), None, 9).await), [3]);
+    let seen = db.put(|tx| tx.acknowledge(id(3), "ana", 60)).await.unwrap();
+    assert_eq!(seen.acknowledged, Some((60, "ana".to_owned())));
+    assert_eq!(db.put(|tx| tx.acknowledge(id(3), "ben", 61)).await.unwrap().acknowledged, seen.acknowledged);
+    assert!(db.put(|tx| tx.acknowledge(id(99), "ben", 61)).await.is_none());
+    assert!(list(open, None, 9).await.is_empty());
+    let kind = NodeEventFilter { kind: Some(Kind::Cabling), ..NodeEventFilter::default() };
+    assert!(list(kind, None, 9).await.is_empty());
+}
+
+pub async fn counted_and_pruned(db: Empty) {
+    let db = db.open();
+    db.put(|tx| tx.put_node(&node(1))).await;
+    for n in 1..=5u128 {
+        db.put(move |tx| tx.raise(id(n), &uuid(1), &notice("dimm:A1", &format!("change {n}")), 1)).await;
+    }
+    let counts = db.get(|tx| tx.open_node_events()).await;
+    assert_eq!(counts.len(), 1);
+    assert_eq!((counts[0].kind, counts[0].severity, counts[0].count), (Kind::Hardware, Severity::Warning, 1));
+    db.put(|tx| tx.prune_node_events(&uuid(1), 2)).await;
+    let left = db.get(|tx| tx.node_events(&NodeEventFilter::default(), None, 9)).await;
+    assert_eq!(left.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(), [5, 4, 3], "the open one and two cleared ones");
+}
