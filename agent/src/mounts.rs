@@ -55,6 +55,24 @@ pub fn mount_all() -> Vec<String> {
     failed
 }
 
+/// Mounts the firmware's variables, read-only, where the firmware is UEFI; gives what failed, in words. The driver is a
+/// module, so this comes after the modules; whoever reads variables copes without.
+pub fn mount_variables() -> Option<String> {
+    const VARIABLES: EarlyMount = EarlyMount {
+        fstype: "efivarfs",
+        target: "/sys/firmware/efi/efivars",
+        flags: SAFE.union(MsFlags::MS_NOEXEC).union(MsFlags::MS_RDONLY),
+        options: None,
+    };
+    if !std::path::Path::new(VARIABLES.target).is_dir() || is_mounted(VARIABLES.target) {
+        return None;
+    }
+    match mount(Some(VARIABLES.fstype), VARIABLES.target, Some(VARIABLES.fstype), VARIABLES.flags, VARIABLES.options) {
+        Ok(()) | Err(Errno::EBUSY) => None,
+        Err(e) => Some(format!("{VARIABLES}: {e}")),
+    }
+}
+
 /// Whether something is mounted exactly at `target` (false as long as /proc is not there).
 fn is_mounted(target: &str) -> bool {
     std::fs::read_to_string("/proc/self/mounts")

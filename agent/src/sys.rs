@@ -7,7 +7,7 @@ mod loops;
 mod packet;
 mod random;
 
-pub use ethtool::{DriverInfo, driver_info, permanent_mac};
+pub use ethtool::{DriverInfo, driver_info, permanent_mac, supported_link_modes};
 pub use loops::{loop_bind, loop_free};
 pub use packet::packet_socket;
 pub use random::wait_for_random;

@@ -45,7 +45,7 @@ fn a_virtual_server() {
     let [link] = volatile.links.as_slice() else { panic!("one link, got {:?}", volatile.links) };
     assert_eq!((link.nic.as_str(), link.up, link.speed_mbps), (nic.name.as_str(), true, 0));
     assert!(inventory.errors.is_empty(), "{:?}", inventory.errors);
-    assert!(table(&inventory).contains("Higuma Lab Node (serial SN-0001)"));
+    assert!(table(&inventory).contains("Higuma Lab Node pc-1, serial SN-0001"));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use higuma_proto::agent::Inventory;
 
 use super::{Done, Policy, Step, StepError};
-use crate::collect;
+use crate::console::say;
+use crate::{collect, mounts};
 
 /// The inventory step.
 pub struct Collect;
@@ -24,11 +25,18 @@ impl Step for Collect {
     }
 
     async fn attempt(&mut self) -> Result<Done<Inventory>, StepError> {
-        let inventory = tokio::task::spawn_blocking(|| collect::collect(Path::new("/")))
-            .await
-            .map_err(|_| StepError::again("collecting broke off"))?;
+        let inventory =
+            tokio::task::spawn_blocking(collect_here).await.map_err(|_| StepError::again("collecting broke off"))?;
         Ok(Done { message: summary(&inventory), value: inventory })
     }
+}
+
+fn collect_here() -> Inventory {
+    // The collector says what it misses by it.
+    if let Some(problem) = mounts::mount_variables() {
+        say(higuma_proto::steps::INVENTORY, &problem);
+    }
+    collect::collect(Path::new("/"))
 }
 
 fn summary(inventory: &Inventory) -> String {

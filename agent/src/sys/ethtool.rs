@@ -8,6 +8,9 @@ use super::check;
 const SIOCETHTOOL: libc::c_ulong = 0x8946;
 const ETHTOOL_GDRVINFO: u32 = 3;
 const ETHTOOL_GPERMADDR: u32 = 0x20;
+const ETHTOOL_GLINKSETTINGS: u32 = 0x4c;
+/// Three masks (supported, advertised, of the other end), each of as many words as its signed byte can tell.
+const MASK_WORDS: usize = 3 * 127;
 
 /// `struct ethtool_drvinfo` of linux/ethtool.h.
 #[repr(C)]
@@ -28,6 +31,29 @@ struct EthtoolPermAddr {
     cmd: u32,
     size: u32,
     data: [u8; 32],
+}
+
+/// `struct ethtool_link_settings` of linux/ethtool.h with room for the longest masks. Of its fixed part, only the number
+/// of words of a mask is looked at: a signed byte.
+#[repr(C)]
+struct EthtoolLinkSettings {
+    cmd: u32,
+    fixed: [u32; 11],
+    masks: [u32; MASK_WORDS],
+}
+
+impl EthtoolLinkSettings {
+    /// Speed (4 bytes), then duplex, port, phy_address, autoneg, mdio_support, eth_tp_mdix, eth_tp_mdix_ctrl: byte 11 of
+    /// what follows the command, the last of its third word.
+    fn mask_words(&self) -> i8 {
+        let [_, _, _, last] = self.fixed[2].to_ne_bytes();
+        last.cast_signed()
+    }
+
+    fn set_mask_words(&mut self, words: i8) {
+        self.fixed = [0; 11];
+        self.fixed[2] = u32::from_ne_bytes([0, 0, 0, words.cast_unsigned()]);
+    }
 }
 
 /// Name of a driver and version of the NIC's firmware; empty when the driver does not tell.
@@ -94,4 +120,21 @@ fn ethtool<T>(interface: &str, value: &mut T) -> io::Result<()> {
     // SAFETY: `request` and the structure it points to are whole and outlive the call; the kernel writes no more than
     // the structure of the command that stands in it.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) }).map(|_| ())
+}
+
+/// The link modes that the port of `interface` supports, as ethtool's bitmap of 32-bit words.
+///
+/// # Errors
+/// As of [`driver_info`].
+pub fn supported_link_modes(interface: &str) -> io::Result<Vec<u32>> {
+    let mut settings = EthtoolLinkSettings { cmd: ETHTOOL_GLINKSETTINGS, fixed: [0; 11], masks: [0; MASK_WORDS] };
+    // The first call only tells how many words a mask has in this kernel: the number, negative.
+    ethtool(interface, &mut settings)?;
+    let Some(words) = settings.mask_words().checked_neg().filter(|words| *words > 0) else {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    };
+    settings.cmd = ETHTOOL_GLINKSETTINGS;
+    settings.set_mask_words(words);
+    ethtool(interface, &mut settings)?;
+    Ok(settings.masks.get(..usize::from(words.unsigned_abs())).unwrap_or_default().to_vec())
 }
