@@ -9,6 +9,7 @@ pub mod durable;
 pub mod error;
 pub mod grpc;
 pub mod http;
+pub mod pci_names;
 pub mod serve;
 pub mod service;
 pub mod store;

@@ -10,6 +10,7 @@ use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
 use crate::http::routes::Listener;
 use crate::http::{self, State};
+use crate::pci_names::PciNames;
 use crate::service::App;
 use crate::store::Store;
 use crate::tls::{self, Authority, Current};
@@ -148,6 +149,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
 
     let mut settings = config.settings.clone();
     settings.grpc_port = grpc_at.port();
+    let pci_ids = config.pci_ids.clone();
+    let names = tokio::task::spawn_blocking(move || PciNames::open(pci_ids.as_deref()));
+    settings.pci_names = names.await.map_err(Error::internal)?;
     let app = App { store, settings: Arc::new(settings) };
     let token_file = data::admin_token(&app, &config.data_dir).await?;
 

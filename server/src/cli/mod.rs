@@ -8,6 +8,7 @@ pub mod error;
 pub mod first_stage;
 pub mod image;
 pub mod interrupt;
+mod inventory;
 pub mod node;
 pub mod output;
 pub mod process;

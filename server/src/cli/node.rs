@@ -4,6 +4,7 @@
 use super::Global;
 use super::client::{Client, encode};
 use super::error::{Failure, Result};
+use super::inventory;
 use super::output::{self, Format, answer, typed};
 use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
 use serde_json::Value;
@@ -24,10 +25,15 @@ pub enum Node {
         search: Option<String>,
     },
     /// One node with its hardware, neighbours and last boot
-    #[command(after_help = "Example:\n  higuma node show 4c4c4544\n  higuma node show web-17 -o json")]
+    #[command(
+        after_help = "Example:\n  higuma node show 4c4c4544\n  higuma node show web-17 --inventory\n  higuma node show web-17 -o json"
+    )]
     Show {
         /// UUID, a unique beginning of it, or host name
         node: String,
+        /// The whole inventory instead of the last boot: every slot, device and version
+        #[arg(long)]
+        inventory: bool,
     },
     /// Add a node before it is first powered on: it is admitted (needed with `admission = "known-only"`)
     #[command(
@@ -121,10 +127,10 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
                 list_table(&page.items, output::now_us())
             });
         }
-        Node::Show { node } => {
+        Node::Show { node, inventory } => {
             let uuid = resolve(&client, &node)?;
             let value = client.get(&format!("/api/v1/nodes/{}", encode(&uuid)))?;
-            return answer(global.format, value, |detail| show(&detail, output::now_us()));
+            return answer(global.format, value, |detail| show(&detail, inventory, output::now_us()));
         }
         Node::Approve { node } => (node, admission("admitted")),
         Node::Reject { node } => (node, admission("rejected")),
@@ -206,7 +212,7 @@ fn list_table(nodes: &[NodeSummary], now: i64) -> String {
     output::table(["UUID", "HOSTNAME", "STATE", "ADMISSION", "PROFILE", "PRODUCT", "SERIAL", "SEEN"], &rows)
 }
 
-fn show(node: &NodeDetail, now: i64) -> String {
+fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
     let s = &node.summary;
     let state = match &s.reason {
         Some(reason) => format!("{} ({reason})", s.lifecycle),
@@ -230,34 +236,18 @@ fn show(node: &NodeDetail, now: i64) -> String {
     if node.retired {
         lines.push(("Retired", "yes".into()));
     }
-    if let Some(i) = &node.inventory {
-        for cpu in &i.cpus {
-            lines.push(("CPU", format!("{}, {} cores, {} threads", cpu.model.trim(), cpu.cores, cpu.threads)));
-        }
-        if let Some(memory) = i.memory.as_ref().filter(|m| m.total_bytes > 0) {
-            let dimms = memory.dimms.iter().filter(|d| d.size_bytes > 0).count();
-            lines.push(("Memory", format!("{}, {dimms} modules", output::size(memory.total_bytes))));
-        }
-        for d in &i.disks {
-            lines.push((
-                "Disk",
-                format!("{} {} {} {} {}", d.name, output::size(d.size_bytes), d.transport, d.model, d.serial),
-            ));
-        }
-        let links = i.volatile.as_ref().map(|v| v.links.as_slice()).unwrap_or_default();
-        for n in &i.nics {
-            let link = links.iter().find(|l| l.nic == n.name && l.up);
-            let link = link.map_or("no link".into(), |l| format!("link {} Mbit/s", l.speed_mbps));
-            lines.push(("NIC", format!("{} {} {} {link}", n.name, n.mac, n.driver)));
-        }
-        for e in &i.errors {
-            lines.push(("Not read", format!("{}: {}", e.source, e.error)));
-        }
+    if let Some(inventory) = &node.inventory {
+        lines.extend(inventory::summary(inventory));
     }
     for n in &node.neighbours {
         lines.push(("Neighbour", format!("{} - {} port {}", n.interface, n.system_name, n.port_id)));
     }
     let mut text = output::fields(&lines);
+    if whole {
+        let inventory = node.inventory.as_ref();
+        text += &inventory.map_or_else(|| "\nNo inventory has been reported yet.\n".to_owned(), inventory::tables);
+        return text;
+    }
     if let Some(boot) = &node.boot {
         let _ = write!(text, "\nLast boot:\n{}", super::boot::show(boot, now));
     }

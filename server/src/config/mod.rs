@@ -8,6 +8,7 @@ pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
 use crate::domain::script::check_authority;
+use crate::pci_names::PciNames;
 use crate::service::Settings;
 use clap::{Arg, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -81,6 +82,8 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Largest blob, bytes.
     pub upload_limit: u64,
+    /// Database of PCI names; none: the usual places are looked at.
+    pub pci_ids: Option<PathBuf>,
     /// Log lines.
     pub log_format: LogFormat,
     /// For the use cases.
@@ -300,6 +303,7 @@ impl Layers {
             advertise_grpc: self.optional("advertise-grpc", |t| check_authority(t).ok().map(str::to_owned))?,
             advertise_http: self.optional("advertise-http", http_url)?,
             grpc_port: grpc_listen.port(),
+            pci_names: PciNames::default(),
         };
         let database_url = match self.text("database-url").filter(|url| !url.is_empty()) {
             None => format!("sqlite:{}", data_dir.join("higuma.db").display()),
@@ -321,6 +325,7 @@ impl Layers {
             http_listen: listen("http-listen")?,
             https_listen: listen("https-listen")?,
             grpc_listen,
+            pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,
             log_format: self.value("log-format", |t| match t {
                 "text" => Some(LogFormat::Text),

@@ -102,6 +102,7 @@ pub const SETTINGS: &[Setting] = &[
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
     s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
+    s("pci-ids", Form::Path, "/usr/share/misc/pci.ids or /usr/share/hwdata/pci.ids", "Names of PCI devices (Debian package pci.ids); without it, ids are shown"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];
 

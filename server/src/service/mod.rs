@@ -22,6 +22,7 @@ use crate::domain::Micros;
 use crate::domain::node::AdmissionPolicy;
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
+use crate::pci_names::PciNames;
 use crate::store::Store;
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub struct Settings {
     pub advertise_http: Option<String>,
     /// Our gRPC port.
     pub grpc_port: u16,
+    /// Read when the server starts.
+    pub pci_names: PciNames,
 }
 
 impl Default for Settings {
@@ -82,6 +85,7 @@ impl Default for Settings {
             advertise_grpc: None,
             advertise_http: None,
             grpc_port: 8444,
+            pci_names: PciNames::default(),
         }
     }
 }

@@ -72,14 +72,18 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
 /// Everything about one node.
 pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
     let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);
+    let names = app.settings.pci_names.clone();
     app.store
         .read(move |tx| {
             let node = tx.node(&uuid)?.ok_or_else(|| not_found(&uuid))?;
             let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
             let summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
             let stored = tx.inventory(&uuid)?;
-            let inventory: Option<Inventory> =
+            let mut inventory: Option<Inventory> =
                 stored.as_ref().map(|s| serde_json::from_str(&s.json)).transpose().map_err(Error::internal)?;
+            if let Some(inventory) = &mut inventory {
+                names.fill(inventory);
+            }
             Ok(NodeDetail {
                 summary,
                 inventory,

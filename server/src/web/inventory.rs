@@ -1,12 +1,17 @@
 //! What a machine is made of and cabled to, as tables of ready text. What is not known is left out, not shown as zero.
+//! Its devices and slots are in [`super::devices`].
 
-use super::human;
-use higuma_proto::agent::{Inventory, Neighbour};
+use super::{devices, human};
+use higuma_proto::agent::{Dimm, Inventory, Neighbour, Nic, Tpm, Virtualisation};
 
 /// A table with a heading.
 pub(super) struct Table {
+    /// Names it in the page.
+    pub id: &'static str,
     pub title: &'static str,
     pub note: String,
+    /// Not empty: the rows are folded away below this line.
+    pub fold: String,
     pub head: Vec<&'static str>,
     pub rows: Vec<Vec<Cell>>,
 }
@@ -23,7 +28,13 @@ pub(super) struct Fact {
     pub text: String,
 }
 
-fn table<const N: usize>(title: &'static str, note: String, head: [&'static str; N], rows: Vec<[String; N]>) -> Table {
+pub(super) fn table<const N: usize>(
+    id: &'static str,
+    title: &'static str,
+    note: String,
+    head: [&'static str; N],
+    rows: Vec<[String; N]>,
+) -> Table {
     // A column that is empty in all rows tells nothing.
     let used: Vec<usize> = (0..N).filter(|i| rows.iter().any(|r| r.get(*i).is_some_and(|t| !t.is_empty()))).collect();
     let pick = |row: [String; N]| {
@@ -31,15 +42,20 @@ fn table<const N: usize>(title: &'static str, note: String, head: [&'static str;
         cells.map(|(_, (label, text))| Cell { label, text }).collect()
     };
     let heads = used.iter().filter_map(|i| head.get(*i).copied()).collect();
-    Table { title, note, head: heads, rows: rows.into_iter().map(pick).collect() }
+    Table { id, title, note, fold: String::new(), head: heads, rows: rows.into_iter().map(pick).collect() }
 }
 
-fn number(value: u32, unit: &str) -> String {
+pub(super) fn number(value: u32, unit: &str) -> String {
     if value == 0 { String::new() } else { format!("{value}{unit}") }
 }
 
-fn size(bytes: u64, show: fn(u64) -> String) -> String {
+pub(super) fn size(bytes: u64, show: fn(u64) -> String) -> String {
     if bytes == 0 { String::new() } else { show(bytes) }
+}
+
+/// What there is of `parts`, with spaces.
+pub(super) fn join(parts: &[&str]) -> String {
+    parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ")
 }
 
 /// System, board, chassis, firmware.
@@ -49,7 +65,6 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
     let board = inventory.board.clone().unwrap_or_default();
     let chassis = inventory.chassis.clone().unwrap_or_default();
     let volatile = inventory.volatile.clone().unwrap_or_default();
-    let join = |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
     [
         ("System", join(&[&system.manufacturer, &system.product, &system.version])),
         ("Serial", system.serial.clone()),
@@ -62,7 +77,13 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
         ("Chassis serial", chassis.serial.clone()),
         ("Asset tag", chassis.asset_tag.clone()),
         ("BIOS", join(&[&bios.vendor, &bios.version, &bios.date])),
+        ("BIOS release", bios.release.clone()),
+        ("SMBIOS", inventory.smbios_version.clone()),
         ("Boot mode", inventory.boot_mode.clone()),
+        ("Secure Boot", inventory.secure_boot.clone()),
+        ("TPM", inventory.tpm.as_ref().map(tpm).unwrap_or_default()),
+        ("Virtualisation", inventory.virtualisation.as_ref().map(virtualisation).unwrap_or_default()),
+        ("IPMI", inventory.ipmi.as_ref().map(|i| join(&[&i.r#type, &i.version])).unwrap_or_default()),
         ("Architecture", inventory.arch.clone()),
         ("First-stage kernel", volatile.kernel),
     ]
@@ -72,10 +93,27 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
     .collect()
 }
 
-/// CPUs, memory, disks, network interfaces, and what could not be read.
+fn tpm(tpm: &Tpm) -> String {
+    let version = if tpm.version.is_empty() { "there, version not known" } else { &tpm.version };
+    join(&[version, &tpm.manufacturer])
+}
+
+fn virtualisation(v: &Virtualisation) -> String {
+    let cpu = match v.cpu.as_str() {
+        "vmx" => "Intel VT-x",
+        "svm" => "AMD-V",
+        other => other,
+    };
+    let offers =
+        [if v.guest { "is a virtual machine" } else { "" }, cpu, if v.iommu { "IOMMU on" } else { "no IOMMU" }];
+    offers.iter().filter(|o| !o.is_empty()).copied().collect::<Vec<_>>().join(", ")
+}
+
+/// All tables, what could not be read last.
 pub(super) fn tables(inventory: &Inventory) -> Vec<Table> {
-    let all = [cpus(inventory), memory(inventory), disks(inventory), nics(inventory), errors(inventory)];
-    all.into_iter().filter(|t| !t.rows.is_empty() || !t.note.is_empty()).collect()
+    let parts = [cpus(inventory), memory(inventory), disks(inventory), nics(inventory)];
+    let all = parts.into_iter().chain(devices::tables(inventory)).chain([errors(inventory)]);
+    all.filter(|t| !t.rows.is_empty() || !t.note.is_empty()).collect()
 }
 
 fn cpus(inventory: &Inventory) -> Table {
@@ -83,9 +121,11 @@ fn cpus(inventory: &Inventory) -> Table {
     let note = if cores == 0 { String::new() } else { format!("{cores} cores") };
     let rows = inventory.cpus.iter().map(|c| {
         let (cores, threads) = (number(c.cores, ""), number(c.threads, ""));
-        [c.socket.clone(), c.model.clone(), cores, threads, number(c.max_mhz, " MHz"), c.manufacturer.clone()]
+        let (most, maker) = (number(c.max_mhz, " MHz"), c.manufacturer.clone());
+        [c.socket.clone(), c.model.clone(), cores, threads, most, c.microcode.clone(), maker]
     });
-    table("CPUs", note, ["Socket", "Model", "Cores", "Threads", "At most", "Maker"], rows.collect())
+    let head = ["Socket", "Model", "Cores", "Threads", "At most", "Microcode", "Maker"];
+    table("cpus", "CPUs", note, head, rows.collect())
 }
 
 fn memory(inventory: &Inventory) -> Table {
@@ -97,11 +137,24 @@ fn memory(inventory: &Inventory) -> Table {
         (total, 0) => human::binary_size(total),
         (total, _) => format!("{}, {used} of {slots} slots used", human::binary_size(total)),
     };
-    let rows = memory.dimms.into_iter().map(|d| {
-        let filled = if d.size_bytes == 0 { "empty".to_owned() } else { human::binary_size(d.size_bytes) };
-        [d.locator, filled, d.r#type, number(d.speed_mts, " MT/s"), d.manufacturer, d.part, d.serial]
-    });
-    table("Memory", note, ["Slot", "Size", "Type", "Speed", "Maker", "Part", "Serial"], rows.collect())
+    let head = ["Slot", "Bank", "Size", "Type", "ECC", "Speed", "Maker", "Part", "Serial", "Asset tag"];
+    table("memory", "Memory", note, head, memory.dimms.into_iter().map(dimm).collect())
+}
+
+fn dimm(d: Dimm) -> [String; 10] {
+    if d.size_bytes == 0 {
+        let none = String::new;
+        return [d.locator, d.bank, "empty".into(), none(), none(), none(), none(), none(), none(), none()];
+    }
+    let speed = match (d.speed_mts, d.configured_speed_mts) {
+        (0, now) => number(now, " MT/s"),
+        (most, 0) => number(most, " MT/s"),
+        (most, now) if most == now => number(most, " MT/s"),
+        (most, now) => format!("{most} MT/s, runs at {now}"),
+    };
+    let ecc = if d.ecc { "yes" } else { "no" }.to_owned();
+    let size = human::binary_size(d.size_bytes);
+    [d.locator, d.bank, size, d.r#type, ecc, speed, d.manufacturer, d.part, d.serial, d.asset_tag]
 }
 
 fn disks(inventory: &Inventory) -> Table {
@@ -116,11 +169,13 @@ fn disks(inventory: &Inventory) -> Table {
             d.transport.clone(),
             kind.to_owned(),
             d.serial.clone(),
-            d.wwn.clone(),
             d.firmware.clone(),
+            d.wwn.clone(),
+            d.pci.clone(),
         ]
     });
-    table("Disks", note, ["Name", "Size", "Model", "Bus", "Kind", "Serial", "WWN", "Firmware"], rows.collect())
+    let head = ["Name", "Size", "Model", "Bus", "Kind", "Serial", "Firmware", "WWN", "PCI"];
+    table("disks", "Disks", note, head, rows.collect())
 }
 
 fn nics(inventory: &Inventory) -> Table {
@@ -129,22 +184,37 @@ fn nics(inventory: &Inventory) -> Table {
     let note = if inventory.nics.is_empty() { String::new() } else { format!("{up} with link") };
     let rows = inventory.nics.iter().map(|n| {
         let link = links.iter().find(|l| l.nic == n.name).cloned().unwrap_or_default();
+        let link = match (link.up, link.speed_mbps) {
+            (true, 0) => "up".to_owned(),
+            (true, speed) => format!("up, {}", human::link_speed(speed)),
+            (false, _) => "down".to_owned(),
+        };
         [
             n.name.clone(),
             n.mac.clone(),
-            if link.up { "up" } else { "down" }.to_owned(),
-            human::link_speed(link.speed_mbps),
+            link,
+            human::link_speed(n.max_speed_mbps),
+            devices::name(inventory, &n.pci),
             n.driver.clone(),
-            n.pci.clone(),
             n.firmware.clone(),
+            functions(n),
+            n.pci.clone(),
         ]
     });
-    table("Network interfaces", note, ["Name", "MAC", "Link", "Speed", "Driver", "PCI", "Firmware"], rows.collect())
+    let head = ["Name", "MAC", "Link", "At most", "Model", "Driver", "Firmware", "SR-IOV", "PCI"];
+    table("nics", "Network interfaces", note, head, rows.collect())
+}
+
+fn functions(n: &Nic) -> String {
+    match n.sriov_total_vfs {
+        0 => String::new(),
+        total => format!("{} of {total}", n.sriov_vfs),
+    }
 }
 
 fn errors(inventory: &Inventory) -> Table {
-    let rows = inventory.errors.iter().map(|e| [e.source.clone(), e.error.clone()]);
-    table("Could not be read", String::new(), ["Source", "Error"], rows.collect())
+    let rows = inventory.errors.iter().map(|e| [e.source.clone(), e.error.clone(), e.section.clone()]);
+    table("errors", "Could not be read", String::new(), ["Source", "Error", "Incomplete by it"], rows.collect())
 }
 
 /// Switch ports.
@@ -162,5 +232,5 @@ pub(super) fn neighbours(neighbours: &[Neighbour]) -> Table {
         ]
     });
     let head = ["Interface", "Switch", "Port", "Description", "VLAN", "Address", "System"];
-    table("Neighbours", String::new(), head, rows.collect())
+    table("neighbours", "Neighbours", String::new(), head, rows.collect())
 }

@@ -5,6 +5,7 @@
 
 mod assets;
 mod change;
+mod devices;
 mod fleet;
 mod human;
 mod inventory;

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 use super::*;
-use higuma_proto::agent::{Bios, Cpu, Dimm, Disk, Event, Inventory, Memory, Neighbour, Nic, SourceError, System};
+use higuma_proto::agent::{
+    Bios, Cpu, Dimm, Disk, Event, HostInterface, Inventory, Link, Memory, Neighbour, Nic, PciDevice, SourceError,
+    System, Tpm, Virtualisation, Volatile,
+};
 use higuma_proto::api::NodeSummary;
 
 const NOW: Micros = 1_790_000_000_000_000;
@@ -48,17 +51,64 @@ fn inventory() -> Inventory {
             date: "11/17/2023".into(),
             ..Bios::default()
         }),
-        cpus: vec![Cpu { socket: "CPU1".into(), model: "Xeon".into(), cores: 32, threads: 64, ..Cpu::default() }],
+        cpus: vec![Cpu {
+            socket: "CPU1".into(),
+            model: "Xeon".into(),
+            cores: 32,
+            threads: 64,
+            microcode: "0xd0003a5".into(),
+            flags: vec!["aes".into(), "vmx".into()],
+            ..Cpu::default()
+        }],
         memory: Some(Memory {
             total_bytes: 64 << 30,
             dimms: vec![
-                Dimm { locator: "A1".into(), size_bytes: 64 << 30, speed_mts: 3200, ..Dimm::default() },
+                Dimm {
+                    locator: "A1".into(),
+                    bank: "B0".into(),
+                    size_bytes: 64 << 30,
+                    speed_mts: 3200,
+                    configured_speed_mts: 2933,
+                    ecc: true,
+                    ..Dimm::default()
+                },
                 Dimm { locator: "A2".into(), ..Dimm::default() },
             ],
             ..Memory::default()
         }),
         disks: vec![Disk { name: "nvme0n1".into(), size_bytes: 1_920_383_410_176, ..Disk::default() }],
-        nics: vec![Nic { name: "eth0".into(), ..Nic::default() }],
+        nics: vec![Nic {
+            name: "eth0".into(),
+            firmware: "22.39.1002".into(),
+            max_speed_mbps: 25_000,
+            sriov_total_vfs: 127,
+            sriov_vfs: 8,
+            pci: "0000:3b:00.0".into(),
+            ..Nic::default()
+        }],
+        secure_boot: "enabled".into(),
+        tpm: Some(Tpm { version: "2.0".into(), manufacturer: "IFX".into() }),
+        virtualisation: Some(Virtualisation { cpu: "vmx".into(), iommu: true, guest: false }),
+        pci_devices: vec![PciDevice {
+            address: "0000:3b:00.0".into(),
+            vendor_id: "15b3".into(),
+            device_id: "1015".into(),
+            vendor_name: "Mellanox".into(),
+            device_name: "ConnectX-4 Lx <i>".into(),
+            numa_node: 1,
+            ..PciDevice::default()
+        }],
+        host_interfaces: vec![HostInterface {
+            protocol: "Redfish over IP".into(),
+            address: "169.254.1.1".into(),
+            port: 443,
+            ..HostInterface::default()
+        }],
+        oem_strings: vec!["Dell System".into(), "5[0000]".into()],
+        volatile: Some(Volatile {
+            links: vec![Link { nic: "eth0".into(), up: true, speed_mbps: 10_000 }],
+            ..Volatile::default()
+        }),
         errors: vec![SourceError { source: "ipmi".into(), error: "no device".into(), ..SourceError::default() }],
         ..Inventory::default()
     }
@@ -120,7 +170,23 @@ fn the_inventory_reads_as_tables() {
     for text in wanted.into_iter().chain(["Could not be read", "no device", "Ethernet12", "Dell 1.9.2 11/17/2023"]) {
         assert!(body.contains(text), "{text}: {body}");
     }
+    let more =
+        ["up, 10 Gbit/s", "8 of 127", "22.39.1002", "3200 MT/s, runs at 2933", "0xd0003a5", "2.0 IFX", "5[0000]"];
+    for text in more.into_iter().chain(["Intel VT-x, IOMMU on", "169.254.1.1", "Redfish over IP", ">enabled<", ">B0<"])
+    {
+        assert!(body.contains(text), "{text}: {body}");
+    }
     assert!(!body.contains("WWN"), "a column without values is left out: {body}");
+}
+
+#[test]
+fn long_lists_are_folded() {
+    let body = render(data("running", "admitted", None));
+    let fold = body.split("<details id=\"fold-pci\">").nth(1).unwrap();
+    let fold = fold.split("</details>").next().unwrap();
+    assert!(fold.contains("<summary>1 function</summary>") && fold.contains("15b3:1015"), "{fold}");
+    assert!(fold.contains("Mellanox ConnectX-4 Lx &#60;i&#62;"), "{fold}");
+    assert!(body.contains("<details id=\"fold-flags\"><summary>2 flags</summary>"), "{body}");
 }
 
 #[test]
