@@ -67,6 +67,10 @@ fn check_inventory(detail: &NodeDetail, firmware: Firmware) -> LabResult {
     )?;
     let mode = if firmware == Firmware::Bios { "bios" } else { "uefi" };
     ensure(inventory.boot_mode == mode, format!("boot mode {:?}, expected {mode}", inventory.boot_mode))?;
+    // The lab's OVMF has no Secure Boot; which word that is depends on its build, but there must be one.
+    let secure = inventory.secure_boot.as_str();
+    let known = if firmware == Firmware::Bios { secure == "unsupported" } else { !secure.is_empty() };
+    ensure(known, format!("Secure Boot {secure:?} of {mode}: {:?}", inventory.errors))?;
     ensure(!inventory.cpus.is_empty() && !inventory.nics.is_empty(), format!("{inventory:?}"))?;
     ensure(inventory.disks.iter().any(|disk| disk.size_bytes == 64 * 1024 * 1024), format!("{:?}", inventory.disks))?;
     ensure(detail.summary.product == "Higuma One", format!("summary: {:?}", detail.summary))
