@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod cmdline;
+pub mod firmware;
 pub mod ids;
 pub mod image;
 pub mod lifecycle;
