@@ -1,6 +1,6 @@
 //! Blobs that are durable in the blob store, and the first stages, which are made of them.
 
-use super::schema::{blobs, first_stages, image_parts};
+use super::schema::{blobs, firmware_attempts, firmware_rules, first_stages, image_parts};
 use super::tx::{Row, Tx, limit_of, to_i64};
 use crate::domain::image::Arch;
 use crate::domain::{Micros, Sha256};
@@ -51,8 +51,9 @@ impl Tx<'_> {
         size.map(|size| Row { table: "blobs", key: sha256 }.number("size", size)).transpose()
     }
 
-    /// Forget blobs that nothing refers to (image parts, the two newest first stages of an architecture) and that were
-    /// put before `before`; at most `limit`; returns them, for the blob store to delete after the commit.
+    /// Forget blobs that nothing refers to (image parts, the two newest first stages of an architecture, firmware rules,
+    /// and open firmware attempts, whose nodes may be downloading) and that were put before `before`; at most `limit`;
+    /// returns them, for the blob store to delete after the commit.
     pub fn forget_unused_blobs(&mut self, before: Micros, limit: usize) -> Result<Vec<Sha256>> {
         let found: Vec<String> = self.run("unused blobs", |c| {
             let mut pinned: Vec<(String, String)> = vec![];
@@ -66,9 +67,15 @@ impl Tx<'_> {
                 pinned.extend(newest);
             }
             let in_image = image_parts::table.filter(image_parts::sha256.eq(blobs::sha256));
+            let in_rule = firmware_rules::table.filter(firmware_rules::blob.eq(blobs::sha256.nullable()));
+            let in_attempt = firmware_attempts::table
+                .filter(firmware_attempts::blob.eq(blobs::sha256))
+                .filter(firmware_attempts::ended.is_null());
             let mut query = blobs::table
                 .filter(blobs::created.lt(before))
                 .filter(diesel::dsl::not(diesel::dsl::exists(in_image)))
+                .filter(diesel::dsl::not(diesel::dsl::exists(in_rule)))
+                .filter(diesel::dsl::not(diesel::dsl::exists(in_attempt)))
                 .order((blobs::created, blobs::sha256))
                 .limit(limit_of(limit))
                 .select(blobs::sha256)

@@ -5,6 +5,7 @@ mod blobs;
 mod boots;
 mod connection;
 mod events;
+mod firmware;
 mod images;
 mod inventory;
 mod node_events;
@@ -18,6 +19,7 @@ mod sqlite;
 mod tx;
 mod url;
 
+pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::StoredInventory;
 pub use node_events::{NodeEventCount, NodeEventFilter};
 pub use nodes::{NodeCount, NodeFilter, NodeRow};

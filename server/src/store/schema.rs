@@ -41,6 +41,46 @@ diesel::table! {
     }
 }
 diesel::table! {
+    firmware_attempts (id) {
+        id -> Text,
+        node -> Text,
+        boot -> Text,
+        rule -> Text,
+        component -> Text,
+        subject -> Text,
+        wanted -> Text,
+        n -> BigInt,
+        found_before -> Text,
+        found_after -> Nullable<Text>,
+        blob -> Text,
+        program -> Text,
+        started -> BigInt,
+        deadline -> BigInt,
+        reported -> Nullable<BigInt>,
+        exit_status -> Text,
+        output -> Text,
+        ended -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+        cleared -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    firmware_rules (name) {
+        name -> Text,
+        position -> BigInt,
+        component -> Text,
+        vendor -> Text,
+        model -> Text,
+        wanted -> Text,
+        allowed -> Text,
+        mode -> Text,
+        on_failure -> Text,
+        blob -> Nullable<Text>,
+        program -> Nullable<Text>,
+        changed -> BigInt,
+    }
+}
+diesel::table! {
     first_stages (seq) {
         seq -> BigInt,
         arch -> Text,
@@ -105,6 +145,16 @@ diesel::table! {
         cleared -> Nullable<BigInt>,
         acknowledged -> Nullable<BigInt>,
         acknowledged_by -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    node_firmware (node) {
+        node -> Text,
+        state -> Text,
+        action -> Text,
+        reason -> Text,
+        components -> Text,
+        rules -> BigInt,
     }
 }
 diesel::table! {
@@ -183,12 +233,15 @@ diesel::allow_tables_to_appear_in_same_query!(
     blobs,
     boot_events,
     boots,
+    firmware_attempts,
+    firmware_rules,
     first_stages,
     image_parts,
     images,
     inventories,
     neighbours,
     node_events,
+    node_firmware,
     node_macs,
     nodes,
     offers,
