@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::routes::Listener;
 use crate::http::{self, State};
 use crate::pci_names::PciNames;
-use crate::service::App;
+use crate::service::{App, firmware};
 use crate::store::Store;
 use crate::tls::{self, Authority, Current};
 use crate::{grpc, telemetry};
@@ -190,6 +190,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
         parts.spawn(async move { server.await.map_err(Error::internal) });
     }
     parts.spawn(grpc::serve(app.clone(), grpc_socket, grpc_tls, stop.clone()));
+    // What a stop or a crash cut off.
+    firmware::start_reassessing(&app);
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
     parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));

@@ -9,6 +9,13 @@
 //! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
+//! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
+//! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
+//! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
+//! | PUT, DELETE /api/v1/firmware/rules/{name} | [`NewFirmwareRule`] -> [`FirmwareRule`] (its place stays); -> nothing (204) |
+//! | POST /api/v1/firmware/rules/{name}/move | [`FirmwareMove`] -> Page<[`FirmwareRule`]> |
+//! | GET /api/v1/firmware/compliance | -> [`FirmwareCompliance`] |
+//! | GET /api/v1/firmware/nodes?state=&cursor=&limit= | -> Page<[`FirmwareNode`]> |
 //! | GET /api/v1/events?node=&kind=&open=&cursor=&limit= | -> Page<[`NodeEvent`]>, newest first |
 //! | POST /api/v1/events/{id}/acknowledge | -> [`NodeEvent`] |
 //! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
@@ -19,6 +26,13 @@
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET /api/v1/status | -> [`Status`] |
+
+mod firmware;
+
+pub use firmware::{
+    FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
+    NewFirmwareRule, NodeFirmware,
+};
 
 use crate::agent::{Event, Inventory, Neighbour};
 use serde::{Deserialize, Serialize};

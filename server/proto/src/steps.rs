@@ -14,6 +14,8 @@ pub const INVENTORY: &str = "inventory";
 pub const LLDP: &str = "lldp";
 /// Register with the server.
 pub const REGISTER: &str = "register";
+/// Do what the firmware policy asks for.
+pub const FIRMWARE: &str = "firmware";
 /// Get a boot plan (or wait for one).
 pub const PLAN: &str = "plan";
 /// Download and verify the parts.
@@ -40,6 +42,7 @@ pub const ALL: &[&str] = &[
     INVENTORY,
     LLDP,
     REGISTER,
+    FIRMWARE,
     PLAN,
     DOWNLOAD,
     MEMORY,

@@ -4,15 +4,17 @@ use super::status;
 use crate::domain::boot::{Boot, Event};
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
+use crate::service::firmware::Said;
 use crate::service::plan::PlanAnswer;
 use crate::service::register::Registration;
 use crate::service::up::Up;
-use crate::service::{App, events, plan, register, up, wire};
+use crate::service::{App, events, firmware, plan, register, up, wire};
 use higuma_proto::agent::agent_server::Agent;
 use higuma_proto::agent::get_boot_plan_response::Answer;
 use higuma_proto::agent::{
-    GetBootPlanRequest, GetBootPlanResponse, HeartbeatRequest, HeartbeatResponse, Park, RegisterRequest,
-    RegisterResponse, ReportEventsRequest, ReportEventsResponse, ReportUpRequest, ReportUpResponse, Wait,
+    GetBootPlanRequest, GetBootPlanResponse, GetFirmwarePlanRequest, GetFirmwarePlanResponse, HeartbeatRequest,
+    HeartbeatResponse, Park, RegisterRequest, RegisterResponse, ReportEventsRequest, ReportEventsResponse,
+    ReportFirmwareRequest, ReportFirmwareResponse, ReportUpRequest, ReportUpResponse, Wait,
 };
 use tonic::{Request, Response, Status};
 
@@ -71,7 +73,9 @@ impl Agent for Methods {
             request.into_inner().callback_sha256.parse().map_err(|e: crate::domain::Invalid| status(e.into()))?;
         let answer = match plan::boot_plan(&self.app, &boot, callback).await.map_err(status)? {
             PlanAnswer::Plan(planned) => Answer::Plan(wire::boot_plan(&self.app, &planned)),
-            PlanAnswer::Wait { reason, retry_after } => Answer::Wait(Wait { reason, retry_after_seconds: retry_after }),
+            PlanAnswer::Wait { reason, retry_after, ask_firmware } => {
+                Answer::Wait(Wait { reason, retry_after_seconds: retry_after, ask_firmware })
+            }
             PlanAnswer::PowerOff { reason } => {
                 Answer::Park(Park { reason, action: "poweroff".to_owned(), after_seconds: 0 })
             }
@@ -91,5 +95,19 @@ impl Agent for Methods {
         let boot = caller(&request)?;
         let heartbeat_seconds = up::heartbeat(&self.app, &boot).await.map_err(status)?;
         Ok(Response::new(HeartbeatResponse { heartbeat_seconds }))
+    }
+
+    async fn get_firmware_plan(&self, request: Request<GetFirmwarePlanRequest>) -> Reply<GetFirmwarePlanResponse> {
+        let boot = caller(&request)?;
+        let answer = firmware::ask(&self.app, &boot).await.map_err(status)?;
+        Ok(Response::new(wire::firmware_plan(answer)))
+    }
+
+    async fn report_firmware(&self, request: Request<ReportFirmwareRequest>) -> Reply<ReportFirmwareResponse> {
+        let boot = caller(&request)?;
+        let ReportFirmwareRequest { attempt_id, exit_code, signal, timed_out, output, error } = request.into_inner();
+        let said = Said { attempt: attempt_id, exit_code, signal, timed_out, output, error };
+        firmware::report(&self.app, &boot, said).await.map_err(status)?;
+        Ok(Response::new(ReportFirmwareResponse {}))
     }
 }

@@ -28,6 +28,8 @@ pub const PERMISSIONS: &[(&str, Access)] = &[
     ("GetBootPlan", Access::Session),
     ("ReportUp", Access::Callback),
     ("Heartbeat", Access::Callback),
+    ("GetFirmwarePlan", Access::Session),
+    ("ReportFirmware", Access::Session),
 ];
 
 /// An error as a status: the last step of a call. What is our fault is logged here, and not shown.

@@ -97,6 +97,9 @@ pub async fn publish_gauges(app: &service::App) -> Result<()> {
         let labels = [("kind", open.kind.as_str()), ("severity", open.severity.as_str())];
         metrics::gauge!("higuma_node_events_open", &labels).set(open.count as f64);
     }
+    for (state, count) in service::firmware::compliance(app).await?.nodes {
+        metrics::gauge!("higuma_firmware_nodes", "state" => state).set(count as f64);
+    }
     if let Some(bytes) = telemetry::resident_bytes() {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
     }

@@ -6,6 +6,7 @@ mod api;
 mod blobs;
 mod bounds;
 pub mod failure;
+mod firmware;
 mod guard;
 mod health;
 pub mod identity;

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, health, scripts};
+use super::{agent, api, blobs, firmware, health, scripts};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -118,6 +118,15 @@ fn https() -> Vec<Route> {
         route(PATCH,  "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::patch_node)),
         route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
+        route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),
+        route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),
+        route(GET,    "/api/v1/firmware/rules",              Admin, || web::to(firmware::rules)),
+        route(POST,   "/api/v1/firmware/rules",              Admin, || web::to(firmware::create_rule)),
+        route(PUT,    "/api/v1/firmware/rules/{name}",       Admin, || web::to(firmware::update_rule)),
+        route(DELETE, "/api/v1/firmware/rules/{name}",       Admin, || web::to(firmware::delete_rule)),
+        route(POST,   "/api/v1/firmware/rules/{name}/move",  Admin, || web::to(firmware::move_rule)),
+        route(GET,    "/api/v1/firmware/compliance",         Admin, || web::to(firmware::compliance)),
+        route(GET,    "/api/v1/firmware/nodes",              Admin, || web::to(firmware::nodes)),
         route(GET,    "/api/v1/events",                  Admin,  || web::to(api::node_events)),
         route(POST,   "/api/v1/events/{id}/acknowledge", Admin,  || web::to(api::acknowledge)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),

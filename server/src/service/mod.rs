@@ -5,6 +5,7 @@ pub mod auth;
 pub mod blobs;
 pub mod boots;
 pub mod events;
+pub mod firmware;
 pub mod first_stage;
 pub mod images;
 pub mod node_events;

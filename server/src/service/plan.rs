@@ -3,6 +3,7 @@
 
 use super::App;
 use crate::domain::boot::{Boot, Phase};
+use crate::domain::firmware::Action;
 use crate::domain::node::{Admission, Node};
 use crate::domain::plan::{self, Plan};
 use crate::domain::{Micros, Sha256};
@@ -20,6 +21,8 @@ pub enum PlanAnswer {
         reason: String,
         /// Seconds.
         retry_after: u32,
+        /// The firmware policy has something for the node: its agent is to ask for that first.
+        ask_firmware: bool,
     },
     /// Nothing to boot, and such machines are to be off.
     PowerOff {
@@ -84,16 +87,20 @@ async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<
 }
 
 /// A waiting node's last_seen is written at most this often, microseconds.
-const LAST_SEEN_EVERY: Micros = 30_000_000;
+pub(super) const LAST_SEEN_EVERY: Micros = 30_000_000;
 
 fn no_plan(app: &App, reason: NoPlan) -> PlanAnswer {
     match reason {
         reason if reason.parks && app.settings.park_poweroff => PlanAnswer::PowerOff { reason: reason.text },
-        reason => {
-            let retry_after = u32::try_from(app.settings.poll_interval / 1_000_000).unwrap_or(60).max(1);
-            PlanAnswer::Wait { reason: reason.text, retry_after }
+        NoPlan { text, ask_firmware, .. } => {
+            PlanAnswer::Wait { reason: text, retry_after: retry_after(app), ask_firmware }
         }
     }
+}
+
+/// How soon a waiting agent asks again, seconds.
+pub(super) fn retry_after(app: &App) -> u32 {
+    u32::try_from(app.settings.poll_interval / 1_000_000).unwrap_or(60).max(1)
 }
 
 /// The plan that a boot's node has now, changing nothing (for a node that asks `profile` or `detail` by JSON).
@@ -116,9 +123,12 @@ struct NoPlan {
     text: String,
     /// Parked for want of a profile (not: waiting for a person's approval).
     parks: bool,
+    /// The firmware policy comes first.
+    ask_firmware: bool,
 }
 
-fn owner(tx: &mut Tx<'_>, boot: &Boot) -> Result<Node> {
+/// The node of a boot. Errors: the boot was ended by a newer one.
+pub(super) fn owner(tx: &mut Tx<'_>, boot: &Boot) -> Result<Node> {
     let node = tx.node(&boot.node)?;
     let node = node.ok_or_else(|| Error::internal(format!("boot {} has no node {}", boot.id, boot.node)))?;
     if node.boot != Some(boot.id) {
@@ -161,21 +171,33 @@ pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, deadline: Mi
     }
 }
 
-fn find_plan(tx: &mut Tx<'_>, node: &Node) -> Result<std::result::Result<Plan, NoPlan>> {
-    let wait = |text: &str| Ok(Err(NoPlan { text: text.to_owned(), parks: false }));
-    if node.retired {
-        return wait("the node is retired");
-    }
+/// Why a node is told nothing but "wait": a person has to decide first.
+pub(super) fn kept_back(node: &Node) -> Option<&'static str> {
     match node.admission {
-        Admission::Pending => return wait("the node waits for approval"),
-        Admission::Rejected => return wait("the node was rejected"),
-        Admission::Admitted => {}
+        _ if node.retired => Some("the node is retired"),
+        Admission::Pending => Some("the node waits for approval"),
+        Admission::Rejected => Some("the node was rejected"),
+        Admission::Admitted if node.maintenance => Some("the node is in maintenance"),
+        Admission::Admitted => None,
     }
-    if node.maintenance {
-        return wait("the node is in maintenance");
+}
+
+fn find_plan(tx: &mut Tx<'_>, node: &Node) -> Result<std::result::Result<Plan, NoPlan>> {
+    let wait = |text: &str| Ok(Err(NoPlan { text: text.to_owned(), parks: false, ask_firmware: false }));
+    if let Some(why) = kept_back(node) {
+        return wait(why);
+    }
+    match tx.firmware_action(&node.uuid)? {
+        None | Some((Action::Boot, _)) => {}
+        // An agent that did not ask for the firmware policy, or before it changed, gets no plan all the same.
+        Some((Action::Hold, why)) => return wait(&format!("firmware: {why}")),
+        Some((Action::Update, why)) => {
+            let text = format!("firmware is to be updated first: {why}");
+            return Ok(Err(NoPlan { text, parks: false, ask_firmware: true }));
+        }
     }
     let Some(name) = &node.profile else {
-        return Ok(Err(NoPlan { text: "the node has no profile".to_owned(), parks: true }));
+        return Ok(Err(NoPlan { text: "the node has no profile".to_owned(), parks: true, ask_firmware: false }));
     };
     let Some(profile) = tx.profile(name)? else {
         return wait("the node's profile does not exist any more: assign another");

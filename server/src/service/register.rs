@@ -1,7 +1,7 @@
 //! Register: a machine says who it is and what it is made of, and a boot begins. All of it is one transaction, so an
 //! acknowledged registration survives a crash at any instant, and the same request again gives the same answer.
 
-use super::{App, events};
+use super::{App, events, firmware};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::node::{Admission, Node, admit_unknown};
 use crate::domain::offer::{self, Offer, Refusal, Verdict};
@@ -161,7 +161,8 @@ fn begin(
     if let Some(inventory) = &facts.inventory {
         tx.put_inventory(&node.uuid, inventory)?;
     }
-    tx.put_neighbours(&node.uuid, &events::clean_neighbours(&facts.request.neighbours), facts.now)
+    tx.put_neighbours(&node.uuid, &events::clean_neighbours(&facts.request.neighbours), facts.now)?;
+    firmware::at_register(tx, &boot, &facts.request.inventory, facts.now)
 }
 
 /// The name that counts: what the agent read; else what iPXE read; else one made of the MAC.

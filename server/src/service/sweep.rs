@@ -1,7 +1,7 @@
 //! What time does: boots past their deadline fail, old offers go. Run every few seconds by each server; running it
 //! twice at once is harmless.
 
-use super::{App, events};
+use super::{App, events, firmware};
 use crate::domain::Micros;
 use crate::domain::boot::EventState;
 use crate::error::Result;
@@ -23,6 +23,8 @@ pub struct Swept {
     pub failed: usize,
     /// Offers removed.
     pub offers: usize,
+    /// Firmware updates whose nodes did not come back.
+    pub lost_updates: usize,
 }
 
 /// Once.
@@ -48,6 +50,7 @@ pub async fn run_once(app: &App) -> Result<Swept> {
         }
     }
     app.store.write(move |tx| tx.expire_sessions(now)).await?;
+    swept.lost_updates = firmware::expire(app).await?;
     Ok(swept)
 }
 

@@ -1,9 +1,11 @@
 //! From the records of the inside to the messages of the wire; one place, used by gRPC and JSON alike.
 
 use super::App;
+use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event};
+use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
 use crate::domain::lifecycle;
 use crate::domain::node::Node;
@@ -47,6 +49,38 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         max_attempts: 3,
         on_failure: "reboot".to_owned(),
     }
+}
+
+/// What an agent is told of the firmware policy.
+pub fn firmware_plan(answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
+    use agent::get_firmware_plan_response::Answer;
+    let answer = match answer {
+        FirmwareAnswer::Nothing => Answer::Nothing(agent::FirmwareNothing {}),
+        FirmwareAnswer::Hold { reason, retry_after } => {
+            Answer::Hold(agent::FirmwareHold { reason, retry_after_seconds: retry_after })
+        }
+        FirmwareAnswer::Restart => Answer::Restart(agent::FirmwareRestart {
+            reason: "an update was done in this boot: only a restart shows what became of it".to_owned(),
+        }),
+        FirmwareAnswer::Update(handed) => {
+            let HandedOut { attempt, size, http_base } = *handed;
+            let sha256 = attempt.program.blob.to_string();
+            let urls = vec![format!("{http_base}/blobs/{sha256}")];
+            Answer::Update(agent::FirmwareUpdate {
+                attempt_id: attempt.id.to_string(),
+                component: attempt.kind.to_string(),
+                subject: attempt.subject,
+                wanted: attempt.wanted,
+                part: Some(agent::Part { role: "firmware".to_owned(), sha256, size, urls }),
+                exec: attempt.program.exec,
+                args: attempt.program.args,
+                deadline_seconds: attempt.program.deadline_seconds,
+                attempt: attempt.n,
+                attempts: TRIES,
+            })
+        }
+    };
+    agent::GetFirmwarePlanResponse { answer: Some(answer) }
 }
 
 /// A node in a list.
