@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use higuma_proto::agent::agent_client::AgentClient;
 use higuma_proto::agent::{
-    Event, GetBootPlanRequest, GetBootPlanResponse, HeartbeatRequest, HeartbeatResponse, Neighbour, RegisterRequest,
-    RegisterResponse, ReportEventsRequest, ReportEventsResponse, ReportUpRequest, ReportUpResponse,
+    Event, GetBootPlanRequest, GetBootPlanResponse, GetFirmwarePlanRequest, GetFirmwarePlanResponse, HeartbeatRequest,
+    HeartbeatResponse, Neighbour, RegisterRequest, RegisterResponse, ReportEventsRequest, ReportEventsResponse,
+    ReportFirmwareRequest, ReportFirmwareResponse, ReportUpRequest, ReportUpResponse,
 };
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -88,6 +89,16 @@ impl Client {
     /// What to boot.
     pub async fn boot_plan(&self, callback_sha256: String) -> Result<GetBootPlanResponse, Status> {
         bounded(self.inner.clone().get_boot_plan(self.request(GetBootPlanRequest { callback_sha256 }))).await
+    }
+
+    /// What the firmware policy has for this node.
+    pub async fn firmware_plan(&self) -> Result<GetFirmwarePlanResponse, Status> {
+        bounded(self.inner.clone().get_firmware_plan(self.request(GetFirmwarePlanRequest {}))).await
+    }
+
+    /// How an update ended.
+    pub async fn report_firmware(&self, message: ReportFirmwareRequest) -> Result<ReportFirmwareResponse, Status> {
+        bounded(self.inner.clone().report_firmware(self.request(message))).await
     }
 
     /// The second stage is up.

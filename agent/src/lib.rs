@@ -11,6 +11,7 @@ pub mod console;
 pub mod decide;
 mod explain;
 pub mod fetch;
+pub mod firmware;
 mod first;
 pub mod journal;
 mod kmod;

@@ -22,11 +22,14 @@ use crate::net::Wanted;
 use crate::power;
 use crate::session::{self, Session};
 use crate::site::Site;
+use crate::steps::firmware::{self, Settled};
 use crate::steps::{self, backoff, clock, inventory, jittered, lldp, modules, network, plan, register};
 use reporter::Reporter;
 
 /// Before a restart: time for a person to read the console, and for the server to breathe.
 const BEFORE_RESTART: Duration = Duration::from_secs(60);
+/// After an update of firmware.
+const AFTER_UPDATE: Duration = Duration::from_secs(3);
 /// For telling the server before it is asked again, or before a restart.
 const FLUSH: Duration = Duration::from_secs(8);
 /// After so many plans that this agent cannot carry out it restarts: the server may have a newer agent by then.
@@ -119,12 +122,21 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     Ok(Stage { args, address, session, journal: journal.clone(), reporter })
 }
 
-/// Asks for a plan and carries it out, again and again.
+/// Does what the firmware policy asks for, asks for a plan and carries it out, again and again.
 async fn boot_until_it_works(stage: Stage) -> ! {
     let mut failures = 0u32;
     let mut refused = plan::Refused::default();
     let mut parts = attempt::Parts::new();
+    let mut first = true;
     loop {
+        match firmware::settle(&stage.reporter.client, &stage.journal, std::mem::take(&mut first)).await {
+            Ok(Settled::Go) => {}
+            Ok(Settled::Restart(why)) => {
+                stage.reporter.flush(FLUSH).await;
+                power::restart(&why, AFTER_UPDATE);
+            }
+            Err(e) => power::restart(&e.message, jittered(BEFORE_RESTART)),
+        }
         let callback = stage.session.callback_sha256();
         let decision = plan::wait_for(&stage.reporter.client, &callback, &stage.journal, &mut refused).await;
         let plan = match decision {
@@ -132,6 +144,10 @@ async fn boot_until_it_works(stage: Stage) -> ! {
             Ok(plan::Decision::Off(reason)) => {
                 stage.reporter.flush(FLUSH).await;
                 power::off(&format!("the server parks this node: {reason}"), Duration::from_secs(5));
+            }
+            Ok(plan::Decision::Firmware(pause)) => {
+                tokio::time::sleep(jittered(pause)).await;
+                continue;
             }
             Err(e) if e.is_final => power::restart(&e.message, jittered(BEFORE_RESTART)),
             Err(e) => {

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod download;
+pub mod firmware;
 pub mod inventory;
 pub mod kexec;
 pub mod lldp;

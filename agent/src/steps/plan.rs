@@ -19,6 +19,8 @@ pub enum Decision {
     Boot(Box<BootPlan>),
     /// Power the machine off.
     Off(String),
+    /// The firmware policy comes first: ask for it after this pause.
+    Firmware(Duration),
 }
 
 /// Plans in a row that this agent could not carry out.
@@ -82,7 +84,11 @@ pub async fn wait_for(
             Ok(Some(Answer::Wait(wait))) => {
                 failures = 0;
                 tell(format!("waiting: {}", wait.reason));
-                Duration::from_secs(u64::from(wait.retry_after_seconds.clamp(1, 3_600)))
+                let pause = Duration::from_secs(u64::from(wait.retry_after_seconds.clamp(1, 3_600)));
+                if wait.ask_firmware {
+                    return Ok(Decision::Firmware(pause));
+                }
+                pause
             }
             Ok(Some(Answer::Park(Park { reason, action, .. }))) if action == "poweroff" => {
                 journal.record(PLAN, State::Ok, &format!("park: {reason}"));
