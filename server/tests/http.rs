@@ -10,6 +10,8 @@ mod boot_grpc;
 mod boot_json;
 #[path = "http/curl_agent.rs"]
 mod curl_agent;
+#[path = "http/firmware.rs"]
+mod firmware;
 #[path = "http/fixture.rs"]
 mod fixture;
 #[path = "http/process.rs"]

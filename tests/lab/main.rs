@@ -7,6 +7,7 @@ mod boot_uefi;
 mod boots_at_all;
 mod corrupt_blob;
 mod inventory_values;
+mod firmware_update;
 mod main_way;
 mod neighbours;
 mod never_up;

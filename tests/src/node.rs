@@ -148,6 +148,27 @@ impl Node {
         &self.spec
     }
 
+    /// Changes what it is made of while it is off, as a screwdriver or a firmware update does. Its name, its kind of
+    /// firmware and the size of its disk stay: its files were made for those.
+    pub fn respec(&mut self, change: impl FnOnce(&mut NodeSpec)) -> LabResult {
+        if self.running() {
+            return Err(LabError::new(format!("{} is on: power it off before it is changed", self.spec.name)));
+        }
+        let mut spec = self.spec.clone();
+        change(&mut spec);
+        let fixed = |spec: &NodeSpec| (spec.name.clone(), spec.firmware, spec.disk_mib);
+        if fixed(&spec) != fixed(&self.spec) {
+            return Err(LabError::new(format!("{}: name, firmware and disk size cannot be changed", self.spec.name)));
+        }
+        self.spec = spec;
+        Ok(())
+    }
+
+    /// Its disk as a file.
+    pub fn disk_file(&self) -> PathBuf {
+        self.dir.join("disk.raw")
+    }
+
     /// The console's file, raw.
     pub fn console_file(&self) -> PathBuf {
         self.dir.join("console.log")
@@ -328,6 +349,16 @@ mod tests {
             nic_arguments(Firmware::Bios, 1, &nic(Backend::Nothing)),
             (None, "e1000e,mac=52:54:00:00:00:01,romfile=".to_owned())
         );
+    }
+
+    #[test]
+    fn a_node_that_is_off_can_be_changed() -> LabResult {
+        let dir = tempfile::tempdir()?;
+        let mut node = Node::create(dir.path(), NodeSpec::new("n", "http://10.0.2.2:1/boot.ipxe"))?;
+        node.respec(|spec| spec.smbios.push("type=0,version=2".to_owned()))?;
+        assert!(node.spec().smbios.iter().any(|value| value == "type=0,version=2"));
+        assert!(node.respec(|spec| spec.disk_mib = 1).is_err());
+        Ok(())
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod client;
 pub mod error;
+pub mod firmware;
 pub mod first_stage;
 pub mod image;
 pub mod interrupt;
@@ -86,6 +87,9 @@ pub enum Command {
     /// Boots and their timelines
     #[command(subcommand)]
     Boot(boot::Boot),
+    /// Versions of firmware: rules, updates, how nodes stand
+    #[command(subcommand)]
+    Firmware(Box<firmware::Firmware>),
     /// The small Linux that every server boots first: build, show
     #[command(subcommand)]
     FirstStage(first_stage::FirstStage),
@@ -119,6 +123,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Profile(command) => profile::run(global, command),
         Command::Image(command) => image::run(global, command),
         Command::Boot(command) => boot::run(global, command),
+        Command::Firmware(command) => firmware::run(global, *command),
         Command::FirstStage(command) => first_stage::run(global, command),
         Command::Ipxe(command) => status::ipxe(global, command),
         Command::Status(command) => status::run(global, &command),

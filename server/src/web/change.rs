@@ -5,7 +5,7 @@ use super::{PageError, fleet, node, see_other};
 use crate::domain::NodeUuid;
 use crate::error::Error;
 use crate::http::State;
-use crate::service::nodes;
+use crate::service::{firmware, nodes};
 use actix_web::{HttpRequest, HttpResponse, web};
 use higuma_proto::api::NodePatch;
 use serde::Deserialize;
@@ -63,6 +63,9 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "maintenance-off" => "Back from maintenance.",
         "retired" => "Retired. It is refused from now on.",
         "restored" => "Taken back.",
+        "firmware-retry" => {
+            "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
+        }
         _ => return None,
     })
 }
@@ -75,6 +78,10 @@ pub(super) async fn submit(
     req: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let uuid: NodeUuid = path.parse()?;
+    if form.action == "firmware-retry" {
+        firmware::retry(&state.app, uuid.clone()).await?;
+        return Ok(see_other(&format!("/nodes/{uuid}?done=firmware-retry")));
+    }
     let outcome = match form.patch() {
         Ok((patch, done)) => nodes::patch(&state.app, uuid.clone(), patch).await.map(|_| done),
         Err(error) => Err(error),

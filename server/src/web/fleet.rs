@@ -1,6 +1,7 @@
 //! `/`: the fleet. How many nodes are in which state, why the server is not ready, and the nodes with what they do now;
 //! a node that waits for a person has its form in its row. `?fragment=1` gives the live part alone.
 
+use super::firmware::{self, FleetWord};
 use super::{PageError, Shell, html, human};
 use crate::domain::Micros;
 use crate::error::Result;
@@ -68,7 +69,8 @@ pub(super) async fn page(
     let status = status::status(app, own_reasons(&state).await).await?;
     let profiles = profile_names(app).await?;
     let shell = Shell::new("Fleet", &req, query.done.as_deref());
-    let view = FleetPage::new(shell, &query, status, page, profiles, app.now());
+    let mut view = FleetPage::new(shell, &query, status, page, profiles, app.now());
+    view.firmware = firmware::fleet_words(app).await?;
     Ok(match query.fragment {
         Some(_) => html(StatusCode::OK, &view.as_live()),
         None => html(StatusCode::OK, &view),
@@ -87,6 +89,7 @@ struct FleetPage {
     shell: Shell,
     reasons: Vec<String>,
     tiles: Vec<Tile>,
+    firmware: Vec<FleetWord>,
     lifecycle: String,
     q: String,
     back: String,
@@ -155,6 +158,7 @@ impl FleetPage {
             shell,
             reasons: status.reasons,
             tiles,
+            firmware: Vec::new(),
             lifecycle: query.lifecycle.clone(),
             q: query.q.clone(),
             back: query.with(&query.lifecycle, &query.cursor),

@@ -6,6 +6,7 @@
 mod assets;
 mod change;
 mod devices;
+mod firmware;
 mod fleet;
 mod human;
 mod inventory;
@@ -35,6 +36,7 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/logout",        Admin,  || web::to(login::logout)),
         route(GET,  "/static/{file}", Public, || web::to(assets::get)),
         route(GET,  "/",              Admin,  || web::to(fleet::page)),
+        route(GET,  "/firmware",      Admin,  || web::to(firmware::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
     ];

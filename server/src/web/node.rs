@@ -3,16 +3,16 @@
 
 use super::inventory::{self, Fact, Table};
 use super::timeline::Timeline;
-use super::{PageError, Shell, fleet, html, human};
+use super::{PageError, Shell, firmware, fleet, html, human};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::http::State;
 use crate::http::failure::Failure;
-use crate::service::{App, boots, nodes};
+use crate::service::{App, boots, firmware as firmware_cases, nodes};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
-use higuma_proto::api::{BootDetail, BootSummary, NodeDetail};
+use higuma_proto::api::{BootDetail, BootSummary, NodeDetail, NodeFirmware};
 use serde::Deserialize;
 
 /// Earlier boots on the page.
@@ -69,13 +69,15 @@ pub(super) struct NodeData {
     pub node: NodeDetail,
     pub profiles: Vec<String>,
     pub earlier: Vec<BootSummary>,
+    pub firmware: Option<NodeFirmware>,
 }
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
     let node = nodes::show(app, uuid.clone()).await?;
     let profiles = fleet::profile_names(app).await?;
-    let earlier = boots::list(app, uuid, None, Some(EARLIER)).await?.items;
-    Ok(NodeData { node, profiles, earlier })
+    let earlier = boots::list(app, uuid.clone(), None, Some(EARLIER)).await?.items;
+    let firmware = Some(firmware_cases::show(app, uuid).await?);
+    Ok(NodeData { node, profiles, earlier, firmware })
 }
 
 #[derive(Template)]
@@ -102,6 +104,7 @@ struct NodePage {
     inventory: bool,
     boot: Option<BootView>,
     boots: Vec<BootRow>,
+    firmware: Option<firmware::NodeView>,
 }
 
 struct Choice {
@@ -140,7 +143,7 @@ struct BootRow {
 
 impl NodePage {
     fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
-        let NodeData { node, profiles, earlier } = data;
+        let NodeData { node, profiles, earlier, firmware } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
         let profile = summary.profile.clone().unwrap_or_default();
         let mut boot = node.boot.map(|b| BootView::new(&b, now));
@@ -170,6 +173,7 @@ impl NodePage {
             neighbours: inventory::neighbours(&node.neighbours),
             inventory: node.inventory_hash.is_some(),
             boot,
+            firmware: firmware.and_then(firmware::NodeView::new),
             boots: earlier.iter().map(|b| BootRow::new(b, b.id == shown)).collect(),
         }
     }

@@ -147,6 +147,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
         },
         profiles: vec!["db".into(), "web".into()],
         earlier: vec![],
+        firmware: None,
     }
 }
 
@@ -215,4 +216,18 @@ fn the_boot_is_a_picture_without_inline_style() {
     assert!(!body.contains("style=") && !body.contains("<style") && !body.contains("onclick"), "the CSP forbids these");
     let fragment = view.as_live().render().unwrap();
     assert!(fragment.contains("id=\"timeline\"") && !fragment.contains("<html"));
+}
+
+#[test]
+fn captured_output_is_shown_escaped_with_a_button_to_try_again() {
+    let mut data = data("registered", "admitted", None);
+    let firmware = serde_json::json!({"uuid": UUID, "hostname": "hv-12", "state": "failed", "action": "hold",
+        "reason": "BIOS <em>1</em>, wanted 2 (rule r)", "components": [], "attempts": [{"id": "a1", "boot": "b", "rule": "r",
+        "component": "bios", "subject": "", "wanted": "2", "n": 3, "before": "1", "after": "1", "started_us": NOW,
+        "reported_us": NOW, "exit": "exit code 1", "output": "</pre><script>alert(1)</script>\nline 2", "ended_us": NOW,
+        "outcome": "unchanged", "cleared_us": null}]});
+    data.firmware = Some(serde_json::from_value(firmware).unwrap());
+    let body = render(data);
+    assert!(body.contains("&#60;/pre&#62;&#60;script&#62;alert(1)") && !body.contains("<em>1"), "{body}");
+    assert!(body.contains("value=\"firmware-retry\"") && body.contains("unchanged, found 1"), "{body}");
 }

@@ -5,26 +5,27 @@ use higuma::domain::Sha256;
 use higuma_proto::agent::agent_client::AgentClient;
 use higuma_proto::agent::get_boot_plan_response::Answer;
 use higuma_proto::agent::{
-    Event, GetBootPlanRequest, HeartbeatRequest, RegisterRequest, ReportEventsRequest, ReportUpRequest,
+    Event, GetBootPlanRequest, GetFirmwarePlanRequest, HeartbeatRequest, RegisterRequest, ReportEventsRequest,
+    ReportFirmwareRequest, ReportUpRequest,
 };
 use serde_json::json;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 use tonic::{Code, Request};
 
-async fn connect(server: &Server, name: &str) -> Result<AgentClient<Channel>, tonic::transport::Error> {
+pub async fn connect(server: &Server, name: &str) -> Result<AgentClient<Channel>, tonic::transport::Error> {
     let pem = std::fs::read(server.dir.path().join("ca.pem")).unwrap();
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)).domain_name(name);
     let endpoint = Channel::from_shared(format!("https://127.0.0.1:{}", server.grpc)).unwrap().tls_config(tls)?;
     Ok(AgentClient::new(endpoint.connect().await?))
 }
 
-fn with<T>(message: T, credential: &str) -> Request<T> {
+pub fn with<T>(message: T, credential: &str) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {credential}").parse().unwrap());
     request
 }
 
-fn registration(nonce: &str, credential: &str, uuid: &str) -> RegisterRequest {
+pub fn registration(nonce: &str, credential: &str, uuid: &str) -> RegisterRequest {
     RegisterRequest {
         nonce: nonce.to_owned(),
         credential: credential.to_owned(),
@@ -94,8 +95,10 @@ fn without_a_credential_only_register_is_reached() {
             agent.get_boot_plan(GetBootPlanRequest::default()).await.unwrap_err().code(),
             agent.report_up(ReportUpRequest::default()).await.unwrap_err().code(),
             agent.heartbeat(HeartbeatRequest::default()).await.unwrap_err().code(),
+            agent.get_firmware_plan(GetFirmwarePlanRequest::default()).await.unwrap_err().code(),
+            agent.report_firmware(ReportFirmwareRequest::default()).await.unwrap_err().code(),
         ];
-        assert_eq!(codes, [Code::Unauthenticated; 4]);
+        assert_eq!(codes, [Code::Unauthenticated; 6]);
         let registered = agent.register(RegisterRequest::default()).await.unwrap_err();
         assert_eq!(registered.code(), Code::InvalidArgument);
         let mut large = registration(&credential('0'), &credential('1'), NODE_A);

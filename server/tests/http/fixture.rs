@@ -141,6 +141,8 @@ pub struct Server {
     pub dir: tempfile::TempDir,
     pub server_name: String,
     pub runtime: tokio::runtime::Runtime,
+    settings: Vec<(String, String)>,
+    running: Option<tokio::task::JoinHandle<higuma::error::Result<()>>>,
     stop: CancellationToken,
 }
 
@@ -154,15 +156,37 @@ impl Server {
             ("grpc-listen", "127.0.0.1:0"),
         ];
         let all = fixed.iter().chain(settings);
-        let flags = Flags { values: all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect() };
-        let config = Config::load(&flags, &|_| None, false).unwrap();
+        let settings: Vec<_> = all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let stop = CancellationToken::new();
-        let running = runtime.block_on(serve::start(config, stop.clone())).unwrap();
+        let running = Self::begin(&runtime, &settings, &stop);
         let client = Client::new(dir.path(), running.http.port(), running.https.port());
         let (grpc, server_name) = (running.grpc.port(), running.server_name.clone());
-        runtime.spawn(running.wait());
-        Self { client, grpc, dir, server_name, runtime, stop }
+        let running = Some(runtime.spawn(running.wait()));
+        Self { client, grpc, dir, server_name, runtime, settings, running, stop }
+    }
+
+    fn begin(
+        runtime: &tokio::runtime::Runtime,
+        settings: &[(String, String)],
+        stop: &CancellationToken,
+    ) -> serve::Running {
+        let flags = Flags { values: settings.iter().cloned().collect() };
+        let config = Config::load(&flags, &|_| None, false).unwrap();
+        runtime.block_on(serve::start(config, stop.clone())).unwrap()
+    }
+
+    /// Stopped, and started again over the same data, on other ports.
+    pub fn restart(&mut self) {
+        self.stop.cancel();
+        if let Some(running) = self.running.take() {
+            self.runtime.block_on(running).unwrap().unwrap();
+        }
+        self.stop = CancellationToken::new();
+        let running = Self::begin(&self.runtime, &self.settings, &self.stop);
+        self.client = Client::new(self.dir.path(), running.http.port(), running.https.port());
+        self.grpc = running.grpc.port();
+        self.running = Some(self.runtime.spawn(running.wait()));
     }
 }
 

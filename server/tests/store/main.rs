@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod boots;
+mod firmware;
 mod fixture;
 mod images;
 mod node_events;
@@ -45,6 +46,12 @@ async fn run_all(databases: fixture::Databases) {
         nodes::a_bad_stored_value_is_named,
         node_events::told_once_until_put_right,
         node_events::counted_and_pruned,
+        firmware::rules_keep_their_order,
+        firmware::attempts_are_handed_out_reported_and_judged,
+        firmware::a_node_has_one_open_attempt,
+        firmware::what_counts_is_never_pruned,
+        firmware::standings_are_counted_and_paged,
+        firmware::archives_in_use_are_never_forgotten,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,
