@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fake;
+mod firmware;
 
 use fake::{Answer, Fake, Request, TOKEN};
 use serde_json::{Value, json};
