@@ -163,6 +163,7 @@ fn nothing_without_a_session(browser: &Browser) {
         (303, format!("/login?next=%2Fnodes%2F{UUID}%3Fboot%3Dx").as_str())
     );
     assert_eq!(browser.get("/").location, "/login");
+    assert_eq!(browser.get("/firmware").location, "/login?next=%2Ffirmware");
     let seen = browser.post(&node, "same-origin", &[("action", "approve")]);
     assert_eq!(seen.status, 401, "{}", seen.body);
     assert_eq!(browser.post("/logout", "same-origin", &[]).status, 401);
@@ -215,6 +216,9 @@ fn look(browser: &Browser) {
     assert_eq!(browser.get("/?lifecycle=sleeping").status, 400);
     let node = browser.get(&format!("/nodes/{UUID}"));
     assert!(node.body.contains("class=\"bar b-ok\"") && !node.body.contains("<u>"), "{}", node.body);
+    let firmware = browser.get("/firmware?state=failed");
+    assert!(firmware.status == 200 && firmware.body.contains("higuma firmware rule add"), "{}", firmware.body);
+    assert_eq!(browser.get("/firmware?state=fine").status, 400);
     let other = browser.get("/nodes/00000000-0000-4000-8000-000000000000");
     assert_eq!(other.status, 404);
     assert!(other.body.contains("higuma node list"), "{}", other.body);
@@ -253,6 +257,9 @@ fn change(browser: &Browser) {
         let page = browser.get(&node);
         assert!(page.body.contains(&format!("<span class=\"state s-{state}\">")), "{action}: {}", page.body);
     }
+    let seen = post(&[("action", "firmware-retry")]);
+    assert_eq!((seen.status, seen.location), (303, format!("{node}?done=firmware-retry")));
+    assert!(browser.get(&format!("{node}?done=firmware-retry")).body.contains("counts no more"));
     assert_eq!(post(&[("action", "explode")]).status, 400);
 }
 
