@@ -26,15 +26,17 @@ fn inventory_values() -> LabResult {
     let node = lab.node(spec(lab.dir(), &server.bootfile())?)?;
     node.power_on()?;
     let first = wait_registered(&lab, &server, &node)?;
-    check(first.inventory.as_ref().context("no inventory")?)?;
+    let mut values = Values::default();
+    values.check(first.inventory.as_ref().context("no inventory")?);
 
     node.power_off();
     node.power_on()?;
     let other = |detail: &NodeDetail| detail.boot.is_some() && boot_id(detail) != boot_id(&first);
     let second = lab.wait_node(&server, &node, "the second boot to register", TO_REGISTER, other)?;
-    same("the inventory of the second boot", unchanging(&second), unchanging(&first))?;
+    values.same("the inventory of the second boot", unchanging(&second), unchanging(&first));
     node.power_off();
     ensure(node.disk_is_blank()?, "something was written to the node's disk")?;
+    ensure(values.wrong.is_empty(), format!("{} values differ:\n{}", values.wrong.len(), values.wrong.join("\n")))?;
     lab.finish()
 }
 
@@ -150,180 +152,199 @@ fn redfish() -> Vec<u8> {
     structure(42, 0x2a00, &body, &[])
 }
 
-fn same<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> LabResult {
-    ensure(found == expected, format!("{what}\n   found {found:?}\nexpected {expected:?}"))
+/// What differs from what was set: all of it is told at once, as a boot is dear.
+#[derive(Default)]
+struct Values {
+    wrong: Vec<String>,
 }
 
-fn check(inventory: &Inventory) -> LabResult {
-    identity(inventory)?;
-    processors(inventory)?;
-    memory(inventory)?;
-    management(inventory)?;
-    devices(inventory)?;
-    nics(inventory)?;
-    disks(inventory)?;
-    same("sources that could not be read", inventory.errors.clone(), vec![])
-}
-
-fn identity(inventory: &Inventory) -> LabResult {
-    let text = str::to_owned;
-    let bios =
-        Bios { vendor: text("Kuma Firmware"), version: text("7.6.5"), date: text("02/29/2024"), release: text("3.14") };
-    same("BIOS", inventory.bios.clone(), Some(bios))?;
-    let system = System {
-        manufacturer: text("Kuma Systems"),
-        product: text("Higuma Two"),
-        version: text("B7"),
-        serial: text("SN-INV-1"),
-        uuid: text(UUID),
-        sku: text("SKU-9"),
-        family: text("Bears"),
-    };
-    same("system", inventory.system.clone(), Some(system))?;
-    let board = Board {
-        manufacturer: text("Kuma Boards"),
-        product: text("HB-2"),
-        version: text("R3"),
-        serial: text("BB-INV-1"),
-        asset_tag: text("BA-1"),
-    };
-    same("board", inventory.board.clone(), Some(board))?;
-    let chassis = Chassis {
-        manufacturer: text("Kuma Cases"),
-        r#type: text("other"),
-        version: text("C5"),
-        serial: text("CH-INV-1"),
-        asset_tag: text("rack-12-u7"),
-    };
-    same("chassis", inventory.chassis.clone(), Some(chassis))?;
-    same("OEM strings", inventory.oem_strings.clone(), vec![text("oem:first"), text("oem:second one")])?;
-    same("boot mode", inventory.boot_mode.as_str(), "bios")?;
-    same("Secure Boot", inventory.secure_boot.as_str(), "unsupported")?;
-    same("TPM", inventory.tpm.clone(), None)?;
-    same("architecture", inventory.arch.as_str(), "x86_64")
-}
-
-fn processors(inventory: &Inventory) -> LabResult {
-    let sockets: Vec<_> = inventory.cpus.iter().map(|c| (c.socket.as_str(), c.manufacturer.as_str())).collect();
-    same("sockets", sockets, vec![("Socket 0", "Kuma Silicon"), ("Socket 1", "Kuma Silicon")])?;
-    for cpu in &inventory.cpus {
-        same("cores, threads, MHz", (cpu.cores, cpu.threads, cpu.max_mhz), (2, 2, 3600))?;
-        // The kernel knows the name of the processor (`-cpu qemu64`) better than the firmware.
-        ensure(cpu.model.starts_with("QEMU Virtual CPU"), format!("model {:?}", cpu.model))?;
-        ensure(cpu.microcode.starts_with("0x"), format!("microcode {:?}", cpu.microcode))?;
-        let has = |flag: &str| cpu.flags.iter().any(|f| f == flag);
-        ensure(has("rdrand") && has("sse2") && cpu.flags.is_sorted(), format!("flags {:?}", cpu.flags))?;
+impl Values {
+    fn same<T: PartialEq + Debug>(&mut self, what: &str, found: T, expected: T) {
+        self.holds(found == expected, format!("{what}\n     found {found:?}\n  expected {expected:?}"));
     }
-    let virtualisation = inventory.virtualisation.clone().unwrap_or_default();
-    same("a guest without an IOMMU", (virtualisation.guest, virtualisation.iommu), (true, false))?;
-    let nodes: Vec<_> = inventory.numa_nodes.iter().map(|n| (n.id, n.cpus.as_str())).collect();
-    same("NUMA nodes", nodes, vec![(0, "0-1"), (1, "2-3")])?;
-    for node in &inventory.numa_nodes {
-        // The kernel keeps a part of it for itself.
-        ensure((256 * MIB..=512 * MIB).contains(&node.memory_bytes), format!("{node:?}"))?;
-    }
-    Ok(())
-}
 
-fn memory(inventory: &Inventory) -> LabResult {
-    let memory = inventory.memory.clone().unwrap_or_default();
-    same("installed memory", memory.total_bytes, 1024 * MIB)?;
-    let [dimm] = memory.dimms.as_slice() else { return Err(format!("one DIMM, got {:?}", memory.dimms).into()) };
-    let expected = Dimm {
-        locator: "P1-A 0".to_owned(),
-        bank: "BANK 0".to_owned(),
-        size_bytes: 1024 * MIB,
-        r#type: "RAM".to_owned(),
-        speed_mts: 3200,
-        configured_speed_mts: 3200,
-        manufacturer: "Kuma Memory".to_owned(),
-        part: "KM-3200".to_owned(),
-        serial: "DS-1".to_owned(),
-        asset_tag: "DA-1".to_owned(),
-        ecc: false,
-    };
-    same("DIMM", dimm.clone(), expected)?;
-    let array = MemoryArray {
-        r#use: "system memory".to_owned(),
-        error_correction: "multi-bit ECC".to_owned(),
-        max_bytes: 1024 * MIB,
-        slots: 1,
-    };
-    same("memory arrays", memory.arrays, vec![array])
-}
-
-fn management(inventory: &Inventory) -> LabResult {
-    let text = str::to_owned;
-    let slot =
-        Slot { designation: text("PCIE-7"), r#type: text("PCI Express 4 x16"), usage: text("in use"), pci: text(LAN2) };
-    same("slots", inventory.slots.clone(), vec![slot])?;
-    let ipmi = IpmiInterface { r#type: text("KCS"), version: text("2.0") };
-    same("IPMI", inventory.ipmi.clone(), Some(ipmi))?;
-    let onboard =
-        OnboardDevice { designation: text("Onboard LAN 2"), r#type: text("Ethernet"), enabled: true, pci: text(LAN2) };
-    same("onboard devices", inventory.onboard_devices.clone(), vec![onboard])?;
-    let redfish = HostInterface {
-        r#type: text("network host interface"),
-        protocol: text("Redfish over IP"),
-        address: text("169.254.1.1"),
-        port: 443,
-        hostname: text("bmc.kuma.lab"),
-    };
-    same("host interfaces", inventory.host_interfaces.clone(), vec![redfish])
-}
-
-fn devices(inventory: &Inventory) -> LabResult {
-    // QEMU's ids; the names are the server's, out of the database of its machine.
-    let added = [
-        (NVME, "1b36:0010", "010802", "nvme"),
-        (LAN1, "1af4:1000", "020000", "virtio-pci"),
-        (LAN2, "8086:10d3", "020000", "e1000e"),
-        (DISPLAY, "1234:1111", "038000", ""),
-    ];
-    for (address, id, class, driver) in added {
-        let found = inventory.pci_devices.iter().find(|d| d.address == address);
-        let found = found.context(format!("no PCI device {address}: {:?}", inventory.pci_devices))?;
-        let ids = format!("{}:{}", found.vendor_id, found.device_id);
-        same(address, (ids.as_str(), found.class.as_str(), found.driver.as_str()), (id, class, driver))?;
-        same("subsystem", found.subsystem_device_id.len(), 4)?;
-        if address == LAN2 {
-            let names = (found.vendor_name.as_str(), found.class_name.as_str());
-            same("names out of pci.ids", names, ("Intel Corporation", "Ethernet controller"))?;
+    fn holds(&mut self, holds: bool, otherwise: String) {
+        if !holds {
+            self.wrong.push(otherwise);
         }
     }
-    let gpus: Vec<_> = inventory.gpus.iter().map(|g| (g.pci.as_str(), g.device_id.as_str())).collect();
-    same("GPUs", gpus, vec![(DISPLAY, "1111")])
-}
 
-fn nics(inventory: &Inventory) -> LabResult {
-    same("number of NICs", inventory.nics.len(), 2)?;
-    for (mac, driver, pci, fastest) in [(MACS[0], "virtio_net", LAN1, 0), (MACS[1], "e1000e", LAN2, 1_000)] {
-        let nic = inventory.nics.iter().find(|n| n.mac == mac).context(format!("no NIC {mac}"))?;
-        let found = (nic.driver.as_str(), nic.pci.as_str(), nic.max_speed_mbps, nic.sriov_vfs);
-        same(mac, found, (driver, pci, fastest, 0))?;
-        let links = inventory.volatile.as_ref().map(|v| v.links.as_slice()).unwrap_or_default();
-        let link = links.iter().find(|l| l.nic == nic.name).context(format!("no link of {}", nic.name))?;
-        // The one it booted from must be up; the other's link may still be on its way.
-        ensure(link.up || mac != MACS[0], format!("{link:?}"))?;
-        ensure(driver != "e1000e" || !link.up || link.speed_mbps == 1_000, format!("{link:?}"))?;
-        ensure(driver != "e1000e" || !nic.firmware.is_empty(), "e1000e tells its firmware by ethtool")?;
+    fn check(&mut self, inventory: &Inventory) {
+        self.identity(inventory);
+        self.processors(inventory);
+        self.memory(inventory);
+        self.management(inventory);
+        self.devices(inventory);
+        self.nics(inventory);
+        self.disks(inventory);
+        self.same("sources that could not be read", inventory.errors.clone(), vec![]);
     }
-    Ok(())
-}
 
-fn disks(inventory: &Inventory) -> LabResult {
-    let disk = |serial: &str| {
-        let found = inventory.disks.iter().find(|d| d.serial == serial).cloned();
-        found.context(format!("no disk {serial}: {:?}", inventory.disks))
-    };
-    same("number of disks", inventory.disks.len(), 2)?;
-    let virtio = disk("BLANK-0001")?;
-    same("virtio disk", (virtio.size_bytes, virtio.transport.as_str()), (64 * MIB, "virtio"))?;
-    ensure(virtio.pci.starts_with("0000:00:"), format!("{virtio:?}"))?;
-    let nvme = disk("NV-0042")?;
-    let found = (nvme.size_bytes, nvme.transport.as_str(), nvme.model.as_str(), nvme.pci.as_str(), nvme.rotational);
-    same("NVMe disk", found, (96 * MIB, "nvme", "QEMU NVMe Ctrl", NVME, false))?;
-    ensure(!nvme.firmware.is_empty(), format!("no firmware version: {nvme:?}"))?;
-    let named = ["eui.", "nvme.", "uuid."].iter().any(|prefix| nvme.wwn.starts_with(prefix));
-    ensure(named, format!("WWN {:?}", nvme.wwn))
+    fn identity(&mut self, inventory: &Inventory) {
+        let text = str::to_owned;
+        let bios = Bios {
+            vendor: text("Kuma Firmware"),
+            version: text("7.6.5"),
+            date: text("02/29/2024"),
+            release: text("3.14"),
+        };
+        self.same("BIOS", inventory.bios.clone(), Some(bios));
+        let system = System {
+            manufacturer: text("Kuma Systems"),
+            product: text("Higuma Two"),
+            version: text("B7"),
+            serial: text("SN-INV-1"),
+            uuid: text(UUID),
+            sku: text("SKU-9"),
+            family: text("Bears"),
+        };
+        self.same("system", inventory.system.clone(), Some(system));
+        let board = Board {
+            manufacturer: text("Kuma Boards"),
+            product: text("HB-2"),
+            version: text("R3"),
+            serial: text("BB-INV-1"),
+            asset_tag: text("BA-1"),
+        };
+        self.same("board", inventory.board.clone(), Some(board));
+        let chassis = Chassis {
+            manufacturer: text("Kuma Cases"),
+            r#type: text("other"),
+            version: text("C5"),
+            serial: text("CH-INV-1"),
+            asset_tag: text("rack-12-u7"),
+        };
+        self.same("chassis", inventory.chassis.clone(), Some(chassis));
+        self.same("OEM strings", inventory.oem_strings.clone(), vec![text("oem:first"), text("oem:second one")]);
+        self.same("boot mode", inventory.boot_mode.as_str(), "bios");
+        self.same("Secure Boot", inventory.secure_boot.as_str(), "unsupported");
+        self.same("TPM", inventory.tpm.clone(), None);
+        self.same("architecture", inventory.arch.as_str(), "x86_64")
+    }
+
+    fn processors(&mut self, inventory: &Inventory) {
+        let sockets: Vec<_> = inventory.cpus.iter().map(|c| (c.socket.as_str(), c.manufacturer.as_str())).collect();
+        self.same("sockets", sockets, vec![("Socket 0", "Kuma Silicon"), ("Socket 1", "Kuma Silicon")]);
+        for cpu in &inventory.cpus {
+            self.same("cores, threads, MHz", (cpu.cores, cpu.threads, cpu.max_mhz), (2, 2, 3600));
+            // The kernel knows the name of the processor (`-cpu qemu64`) better than the firmware.
+            self.holds(cpu.model.starts_with("QEMU Virtual CPU"), format!("model {:?}", cpu.model));
+            self.holds(cpu.microcode.starts_with("0x"), format!("microcode {:?}", cpu.microcode));
+            let has = |flag: &str| cpu.flags.iter().any(|f| f == flag);
+            self.holds(has("rdrand") && has("sse2") && cpu.flags.is_sorted(), format!("flags {:?}", cpu.flags));
+        }
+        let virtualisation = inventory.virtualisation.clone().unwrap_or_default();
+        self.same("a guest without an IOMMU", (virtualisation.guest, virtualisation.iommu), (true, false));
+        let nodes: Vec<_> = inventory.numa_nodes.iter().map(|n| (n.id, n.cpus.as_str())).collect();
+        self.same("NUMA nodes", nodes, vec![(0, "0-1"), (1, "2-3")]);
+        for node in &inventory.numa_nodes {
+            // The kernel keeps a part of it for itself.
+            self.holds((256 * MIB..=512 * MIB).contains(&node.memory_bytes), format!("{node:?}"));
+        }
+    }
+
+    fn memory(&mut self, inventory: &Inventory) {
+        let memory = inventory.memory.clone().unwrap_or_default();
+        self.same("installed memory", memory.total_bytes, 1024 * MIB);
+        let expected = Dimm {
+            locator: "P1-A 0".to_owned(),
+            bank: "BANK 0".to_owned(),
+            size_bytes: 1024 * MIB,
+            r#type: "RAM".to_owned(),
+            speed_mts: 3200,
+            configured_speed_mts: 3200,
+            manufacturer: "Kuma Memory".to_owned(),
+            part: "KM-3200".to_owned(),
+            serial: "DS-1".to_owned(),
+            asset_tag: "DA-1".to_owned(),
+            ecc: false,
+        };
+        self.same("DIMMs", memory.dimms, vec![expected]);
+        let array = MemoryArray {
+            r#use: "system memory".to_owned(),
+            error_correction: "multi-bit ECC".to_owned(),
+            max_bytes: 1024 * MIB,
+            slots: 1,
+        };
+        self.same("memory arrays", memory.arrays, vec![array])
+    }
+
+    fn management(&mut self, inventory: &Inventory) {
+        let text = str::to_owned;
+        let slot = Slot {
+            designation: text("PCIE-7"),
+            r#type: text("PCI Express 4 x16"),
+            usage: text("in use"),
+            pci: text(LAN2),
+        };
+        self.same("slots", inventory.slots.clone(), vec![slot]);
+        let ipmi = IpmiInterface { r#type: text("KCS"), version: text("2.0") };
+        self.same("IPMI", inventory.ipmi.clone(), Some(ipmi));
+        let onboard = OnboardDevice {
+            designation: text("Onboard LAN 2"),
+            r#type: text("Ethernet"),
+            enabled: true,
+            pci: text(LAN2),
+        };
+        self.same("onboard devices", inventory.onboard_devices.clone(), vec![onboard]);
+        let redfish = HostInterface {
+            r#type: text("network host interface"),
+            protocol: text("Redfish over IP"),
+            address: text("169.254.1.1"),
+            port: 443,
+            hostname: text("bmc.kuma.lab"),
+        };
+        self.same("host interfaces", inventory.host_interfaces.clone(), vec![redfish])
+    }
+
+    fn devices(&mut self, inventory: &Inventory) {
+        // QEMU's ids; the names are the server's, out of the database of its machine.
+        let added = [
+            (NVME, "1b36:0010", "010802", "nvme"),
+            (LAN1, "1af4:1000", "020000", "virtio-pci"),
+            (LAN2, "8086:10d3", "020000", "e1000e"),
+            (DISPLAY, "1234:1111", "038000", ""),
+        ];
+        for (address, id, class, driver) in added {
+            let found = inventory.pci_devices.iter().find(|d| d.address == address).cloned().unwrap_or_default();
+            let ids = format!("{}:{}", found.vendor_id, found.device_id);
+            self.same(address, (ids.as_str(), found.class.as_str(), found.driver.as_str()), (id, class, driver));
+            self.same("subsystem", found.subsystem_device_id.len(), 4);
+            if address == LAN2 {
+                let names = (found.vendor_name.as_str(), found.class_name.as_str());
+                self.same("names out of pci.ids", names, ("Intel Corporation", "Ethernet controller"));
+            }
+        }
+        let gpus: Vec<_> = inventory.gpus.iter().map(|g| (g.pci.as_str(), g.device_id.as_str())).collect();
+        self.same("GPUs", gpus, vec![(DISPLAY, "1111")])
+    }
+
+    fn nics(&mut self, inventory: &Inventory) {
+        self.same("number of NICs", inventory.nics.len(), 2);
+        for (mac, driver, pci, fastest) in [(MACS[0], "virtio_net", LAN1, 0), (MACS[1], "e1000e", LAN2, 1_000)] {
+            let nic = inventory.nics.iter().find(|n| n.mac == mac).cloned().unwrap_or_default();
+            let found = (nic.driver.as_str(), nic.pci.as_str(), nic.max_speed_mbps, nic.sriov_vfs);
+            self.same(mac, found, (driver, pci, fastest, 0));
+            let links = inventory.volatile.as_ref().map(|v| v.links.as_slice()).unwrap_or_default();
+            let link = links.iter().find(|l| l.nic == nic.name).cloned().unwrap_or_default();
+            // The one it booted from must be up; the other's link may still be on its way.
+            self.holds(link.up || mac != MACS[0], format!("{link:?}"));
+            self.holds(driver != "e1000e" || !link.up || link.speed_mbps == 1_000, format!("{link:?}"));
+            self.holds(driver != "e1000e" || !nic.firmware.is_empty(), format!("no firmware by ethtool: {nic:?}"));
+        }
+    }
+
+    fn disks(&mut self, inventory: &Inventory) {
+        let disk = |serial: &str| inventory.disks.iter().find(|d| d.serial == serial).cloned().unwrap_or_default();
+        self.same("number of disks", inventory.disks.len(), 2);
+        let virtio = disk("BLANK-0001");
+        self.same("virtio disk", (virtio.size_bytes, virtio.transport.as_str()), (64 * MIB, "virtio"));
+        self.holds(virtio.pci.starts_with("0000:00:"), format!("{virtio:?}"));
+        let nvme = disk("NV-0042");
+        let found = (nvme.size_bytes, nvme.transport.as_str(), nvme.model.as_str(), nvme.pci.as_str(), nvme.rotational);
+        self.same("NVMe disk", found, (96 * MIB, "nvme", "QEMU NVMe Ctrl", NVME, false));
+        self.holds(!nvme.firmware.is_empty(), format!("no firmware version: {nvme:?}"));
+        let named = ["eui.", "nvme.", "uuid."].iter().any(|prefix| nvme.wwn.starts_with(prefix));
+        self.holds(named, format!("WWN {:?}", nvme.wwn))
+    }
 }

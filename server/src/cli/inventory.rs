@@ -2,7 +2,7 @@
 //! What is not known is left out. Everything here came from firmware: [`output`] keeps control characters away.
 
 use super::output;
-use higuma_proto::agent::{Dimm, Disk, Inventory, Nic, PciDevice};
+use higuma_proto::agent::{Dimm, Disk, Inventory, Memory, Nic, PciDevice};
 
 /// A name and a value.
 type Line = (&'static str, String);
@@ -56,10 +56,11 @@ pub(super) fn tables(i: &Inventory) -> String {
         (
             "Memory",
             grid(
-                ["SLOT", "BANK", "SIZE", "TYPE", "ECC", "MT/S", "RUNS AT", "MAKER", "PART", "SERIAL"],
+                ["SLOT", "BANK", "SIZE", "TYPE", "ECC", "MT/S", "RUNS AT", "MAKER", "PART", "SERIAL", "ASSET TAG"],
                 memory.dimms.iter().map(dimm),
             ),
         ),
+        ("Memory arrays", arrays(&memory)),
         ("Disks", grid(["NAME", "SIZE", "BUS", "MODEL", "SERIAL", "FIRMWARE", "WWN", "PCI"], i.disks.iter().map(disk))),
         (
             "Network interfaces",
@@ -68,6 +69,7 @@ pub(super) fn tables(i: &Inventory) -> String {
                 i.nics.iter().map(|n| nic(i, n)),
             ),
         ),
+        ("GPUs", gpus(i)),
         (
             "Slots",
             grid(
@@ -176,7 +178,23 @@ fn numa(i: &Inventory) -> String {
     grid(["NODE", "PROCESSORS", "MEMORY"], rows)
 }
 
-fn dimm(d: &Dimm) -> [String; 10] {
+fn arrays(memory: &Memory) -> String {
+    let rows = memory.arrays.iter().map(|a| {
+        let (slots, most) = (number(a.slots), size(a.max_bytes));
+        [a.r#use.clone(), a.error_correction.clone(), slots, most]
+    });
+    grid(["USE", "ERROR CORRECTION", "SLOTS", "AT MOST"], rows)
+}
+
+fn gpus(i: &Inventory) -> String {
+    let rows = i.gpus.iter().map(|g| {
+        let id = format!("{}:{}", g.vendor_id, g.device_id);
+        [g.pci.clone(), id, g.name.clone(), g.driver.clone()]
+    });
+    grid(["PCI", "ID", "NAME", "DRIVER"], rows)
+}
+
+fn dimm(d: &Dimm) -> [String; 11] {
     let filled = d.size_bytes > 0;
     let ecc = if !filled {
         ""
@@ -196,6 +214,7 @@ fn dimm(d: &Dimm) -> [String; 10] {
         d.manufacturer.clone(),
         d.part.clone(),
         d.serial.clone(),
+        d.asset_tag.clone(),
     ]
 }
 
@@ -270,75 +289,5 @@ fn flags(i: &Inventory) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use higuma_proto::agent::{Cpu, Link, Memory, SourceError, Volatile};
-
-    fn inventory() -> Inventory {
-        Inventory {
-            cpus: vec![Cpu {
-                socket: "CPU1".into(),
-                model: "Xeon".into(),
-                cores: 8,
-                threads: 16,
-                flags: (0..60).map(|n| format!("flag{n}")).collect(),
-                ..Cpu::default()
-            }],
-            memory: Some(Memory {
-                total_bytes: 32 << 30,
-                dimms: vec![
-                    Dimm { locator: "A1".into(), size_bytes: 32 << 30, ecc: true, speed_mts: 3200, ..Dimm::default() },
-                    Dimm { locator: "A2".into(), ..Dimm::default() },
-                ],
-                ..Memory::default()
-            }),
-            nics: vec![Nic {
-                name: "eth0".into(),
-                firmware: "8.30\u{1b}[2J".into(),
-                sriov_total_vfs: 64,
-                max_speed_mbps: 25_000,
-                ..Nic::default()
-            }],
-            pci_devices: vec![PciDevice {
-                address: "0000:3b:00.0".into(),
-                vendor_id: "8086".into(),
-                device_id: "1572".into(),
-                class: "020000".into(),
-                numa_node: -1,
-                ..PciDevice::default()
-            }],
-            errors: vec![SourceError { source: "sys/x".into(), error: "gone".into(), section: "pci".into() }],
-            volatile: Some(Volatile {
-                links: vec![Link { nic: "eth0".into(), up: true, speed_mbps: 10_000 }],
-                ..Volatile::default()
-            }),
-            ..Inventory::default()
-        }
-    }
-
-    #[test]
-    fn in_short() {
-        let text = output::fields(&summary(&inventory()));
-        for wanted in ["Xeon, 8 cores, 16 threads", "1 of 2 slots used", "eth0 link 10000 Mbit/s, firmware 8.30?[2J"] {
-            assert!(text.contains(wanted), "{wanted}\n{text}");
-        }
-        assert!(!text.contains("0000:3b:00.0"), "{text}");
-    }
-
-    #[test]
-    fn whole() {
-        let text = tables(&inventory());
-        for wanted in [
-            "A1    -     32.0 GiB  -     yes  3200",
-            "A2    -     empty",
-            "link 10000 Mbit/s  25000 Mbit/s",
-            "0 of 64",
-            "0000:3b:00.0  8086:1572  020000",
-            "sys/x   gone   pci",
-        ] {
-            assert!(text.contains(wanted), "{wanted}\n{text}");
-        }
-        assert!(!text.contains("Slots") && !text.contains('\u{1b}'), "{text}");
-        assert!(text.lines().all(|l| l.len() <= 120), "{text}");
-    }
-}
+#[path = "inventory_tests.rs"]
+mod tests;

@@ -236,7 +236,7 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
     if node.retired {
         lines.push(("Retired", "yes".into()));
     }
-    if let Some(inventory) = &node.inventory {
+    if let Some(inventory) = node.inventory.as_ref().filter(|_| !whole) {
         lines.extend(inventory::summary(inventory));
     }
     for n in &node.neighbours {

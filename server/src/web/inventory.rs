@@ -22,6 +22,13 @@ pub(super) struct Cell {
     pub text: String,
 }
 
+impl Cell {
+    /// Whether its words are short enough to be kept whole in a table: a name that is broken in two is hard to read.
+    pub(super) fn whole(&self) -> bool {
+        self.text.split_whitespace().all(|word| word.len() <= 40)
+    }
+}
+
 /// A name and a value.
 pub(super) struct Fact {
     pub label: &'static str,
@@ -85,6 +92,7 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
         ("Virtualisation", inventory.virtualisation.as_ref().map(virtualisation).unwrap_or_default()),
         ("IPMI", inventory.ipmi.as_ref().map(|i| join(&[&i.r#type, &i.version])).unwrap_or_default()),
         ("Architecture", inventory.arch.clone()),
+        ("Usable memory", size(volatile.usable_memory_bytes, human::binary_size)),
         ("First-stage kernel", volatile.kernel),
     ]
     .into_iter()
