@@ -74,6 +74,17 @@ impl Lab {
 
     /// Power on: the node registers with this BIOS.
     async fn boot(&self, n: u32, bios: &str) -> Boot {
+        let nic = Nic { mac: format!("52:54:00:00:00:{n:02x}"), driver: "virtio_net".into(), ..Nic::default() };
+        let inventory = Inventory {
+            system: Some(System { product: "Higuma One".into(), ..System::default() }),
+            bios: Some(Bios { vendor: "Kuma".into(), version: bios.into(), ..Bios::default() }),
+            nics: vec![nic],
+            ..Inventory::default()
+        };
+        self.boot_with(n, inventory).await
+    }
+
+    async fn boot_with(&self, n: u32, inventory: Inventory) -> Boot {
         let mac = format!("52:54:00:00:00:{n:02x}");
         let machine = Machine { uuid: Some(uuid(n)), mac: Some(mac.parse().unwrap()), arch: Some(Arch::X86_64) };
         let nonce = scripts::script(&self.app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
@@ -83,12 +94,7 @@ impl Lab {
             credential: credential.clone(),
             uuid: Some(uuid(n)),
             boot_mac: Some(mac.parse().unwrap()),
-            inventory: Inventory {
-                system: Some(System { product: "Higuma One".into(), ..System::default() }),
-                bios: Some(Bios { vendor: "Kuma".into(), version: bios.into(), ..Bios::default() }),
-                nics: vec![Nic { mac, driver: "virtio_net".into(), ..Nic::default() }],
-                ..Inventory::default()
-            },
+            inventory,
             neighbours: vec![],
         };
         register::register(&self.app, registration).await.unwrap();
@@ -382,6 +388,16 @@ async fn all_nodes_are_judged_anew_when_rules_change() {
 }
 
 #[tokio::test]
+async fn a_node_that_tells_nothing_does_not_get_around_a_rule() {
+    let lab = lab(AdmissionPolicy::Auto).await;
+    lab.rule(json!({"mode": "hold"})).await;
+    lab.boot(1, "1.2.3").await;
+    let boot = lab.boot_with(1, Inventory::default()).await;
+    lab.assign(1).await;
+    waits_for(&lab.plan(&boot).await, "BIOS 1.2.3", false);
+}
+
+#[tokio::test]
 async fn rules_are_made_changed_ordered_and_deleted() {
     let lab = lab(AdmissionPolicy::Auto).await;
     let app = &lab.app;
@@ -403,6 +419,12 @@ async fn rules_are_made_changed_ordered_and_deleted() {
     missing.update.as_mut().unwrap().blob = "0".repeat(64);
     let error = firmware::create(app, missing).await.unwrap_err();
     assert!(error.to_string().contains("upload it first"), "{error}");
+    let large = Sha256::of("large");
+    higuma::service::blobs::record(app, large.clone(), 3 << 30).await.unwrap();
+    let mut too_large = rule(json!({"name": "d", "mode": "update"}));
+    too_large.update.as_mut().unwrap().blob = large.to_string();
+    let error = firmware::create(app, too_large).await.unwrap_err();
+    assert!(error.to_string().contains("2 GiB at most"), "{error}");
     let name = |text: &str| text.parse().unwrap();
     firmware::move_before(app, name("c"), Some(name("a"))).await.unwrap();
     assert_eq!(names().await, ["1 c", "2 a", "3 b"]);

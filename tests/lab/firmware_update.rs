@@ -98,7 +98,7 @@ fn firmware_update() -> LabResult {
         boot = attempt.boot;
     }
     node.power_on()?;
-    node.wait_for("firmware: held: ", TO_REGISTER)?;
+    node.wait_for("[firmware] held: ", TO_REGISTER)?;
     let failed = firmware(&server, &node)?;
     ensure(failed.node.state == "failed" && failed.node.action == "hold", format!("{:?}", failed.node))?;
     ensure(failed.attempts.len() == 4, format!("{} attempts in all", failed.attempts.len()))?;

@@ -17,9 +17,15 @@ const ATTEMPTS_KEPT: usize = 200;
 
 /// Part of Register's transaction, after the new boot was stored.
 pub(in crate::service) fn at_register(tx: &mut Tx<'_>, boot: &Boot, inventory: &Inventory, now: Micros) -> Result<()> {
-    let found = components(inventory);
+    let mut found = components(inventory);
     settle(tx, &boot.node, boot, &found, now)?;
     let rules = rules_now(tx)?;
+    if found.is_empty()
+        && let Some(before) = tx.node_firmware(&boot.node)?
+    {
+        // A shell script as an agent tells nothing: saying nothing must not get a node around a rule.
+        found = before.components;
+    }
     refresh(tx, &boot.node, &rules, found, now)?;
     Ok(())
 }

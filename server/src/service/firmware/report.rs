@@ -80,8 +80,13 @@ pub async fn expire(app: &App) -> Result<usize> {
     let mut lost = 0;
     for attempt in overdue {
         let id = attempt.id;
-        let ended = app.store.write(move |tx| end_as_lost(tx, id, now)).await?;
-        lost += usize::from(ended);
+        // One row that cannot be handled must not keep the others.
+        match app.store.write(move |tx| end_as_lost(tx, id, now)).await {
+            Ok(ended) => lost += usize::from(ended),
+            Err(error) => {
+                tracing::error!(attempt = %id, error = ?error, "overdue firmware attempt {id} cannot be ended")
+            }
+        }
     }
     Ok(lost)
 }

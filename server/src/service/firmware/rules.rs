@@ -114,15 +114,20 @@ fn keep_blobs(tx: &mut Tx<'_>, before: &[Rule], now: Micros) -> Result<()> {
     Ok(())
 }
 
+/// Bytes of an archive: a node has it in memory, beside what it unpacks to.
+const ARCHIVE_MAX: u64 = 2 << 30;
+
 fn need_blob(tx: &mut Tx<'_>, rule: &Rule) -> Result<()> {
-    match &rule.update {
-        Some(update) if tx.blob(&update.blob)?.is_none() => {
-            let blob = &update.blob;
-            Err(Error::BadRequest(format!(
-                "the archive {blob} is not here: upload it first (`higuma firmware upload`)"
-            )))
+    let Some(blob) = rule.update.as_ref().map(|update| &update.blob) else { return Ok(()) };
+    match tx.blob(blob)? {
+        None => {
+            let what = format!("the archive {blob} is not here: upload it first (`higuma firmware upload`)");
+            Err(Error::BadRequest(what))
         }
-        _ => Ok(()),
+        Some(size) if size > ARCHIVE_MAX => {
+            Err(Error::BadRequest(format!("the archive {blob} has {size} bytes, expected 2 GiB at most")))
+        }
+        Some(_) => Ok(()),
     }
 }
 
