@@ -21,7 +21,7 @@ use ureq::http::Method;
 pub enum Firmware {
     /// Rules: list, add, change, move, remove
     #[command(subcommand)]
-    Rule(RuleCommand),
+    Rule(Box<RuleCommand>),
     /// Upload the archive of an update; prints its SHA-256 for `rule add --blob`
     #[command(after_help = "Example:\n  higuma firmware upload bios-2.0.0.tar.zst")]
     Upload {
@@ -137,7 +137,7 @@ pub struct Spec {
 pub(super) fn run(global: &Global, command: Firmware) -> Result<()> {
     let client = Client::new(global)?;
     match command {
-        Firmware::Rule(command) => rule(global, &client, command),
+        Firmware::Rule(command) => rule(global, &client, *command),
         Firmware::Upload { file } => {
             let progress = Progress::new();
             let (sha256, size) = upload::upload(&client, "archive", &file, &progress)?;

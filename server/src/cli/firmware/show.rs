@@ -30,7 +30,7 @@ pub(super) fn rules(rules: &[FirmwareRule]) -> String {
                 spec.component.clone(),
                 spec.vendor.clone(),
                 spec.model.clone(),
-                [&[spec.wanted.clone()], &spec.allowed[..]].concat().join(", "),
+                [std::slice::from_ref(&spec.wanted), &spec.allowed[..]].concat().join(", "),
                 spec.mode.clone(),
                 spec.on_failure.clone(),
                 runs.unwrap_or_default(),
