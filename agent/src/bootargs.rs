@@ -14,6 +14,8 @@ pub struct BootArgs {
     pub grpc: Option<String>,
     /// The single-use boot nonce, 64 hex digits.
     pub nonce: Option<String>,
+    /// The node's name as the server made it of what iPXE told: for people, and for the server's log.
+    pub node: Option<String>,
     /// `init=`: the program that the second stage hands over to.
     pub init: Option<String>,
 }
@@ -25,6 +27,7 @@ impl fmt::Debug for BootArgs {
             .field("http", &self.http)
             .field("grpc", &self.grpc)
             .field("nonce", &self.nonce.as_ref().map(|_| "(secret)"))
+            .field("node", &self.node)
             .field("init", &self.init)
             .finish()
     }
@@ -48,6 +51,7 @@ impl BootArgs {
                 }
                 "higuma.grpc" => args.grpc = split_host_port(value).map(|_| value.to_owned()),
                 "higuma.nonce" => args.nonce = is_secret(value).then(|| value.to_owned()),
+                "higuma.node" => args.node = is_uuid(value).then(|| value.to_owned()),
                 "init" => args.init = value.starts_with('/').then(|| value.to_owned()),
                 _ => {}
             }
@@ -78,6 +82,11 @@ pub fn is_secret(value: &str) -> bool {
     value.len() == 64 && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
+/// Canonical: 8-4-4-4-12 lower-case hex digits.
+fn is_uuid(value: &str) -> bool {
+    uuid::Uuid::try_parse(value).is_ok_and(|uuid| uuid.hyphenated().to_string() == value)
+}
+
 /// `HOST:PORT` or `[V6]:PORT` to host (without brackets) and port.
 pub fn split_host_port(value: &str) -> Option<(&str, u16)> {
     let (host, port) = value.rsplit_once(':')?;
@@ -101,13 +110,15 @@ mod tests {
     fn the_line_of_the_script() {
         let nonce = "ab".repeat(32);
         let line = format!(
-            "initrd=first-stage.img initrd=site.img BOOTIF=01-52-54-00-AA-bb-01 higuma.http=http://10.0.2.2:8080/ \
+            "initrd=first-stage.img initrd=site.img BOOTIF=01-52-54-00-AA-bb-01 \
+             higuma.node=4c4c4544-0046-3010-8052-b4c04f4a4d32 higuma.http=http://10.0.2.2:8080/ \
              higuma.grpc=10.0.2.2:8444 higuma.nonce={nonce} panic=60 console=ttyS0\n"
         );
         let args = BootArgs::parse(&line);
         assert_eq!(args.boot_mac.as_deref(), Some("52:54:00:aa:bb:01"));
         assert_eq!(args.http.as_deref(), Some("http://10.0.2.2:8080"));
         assert_eq!(args.grpc.as_deref(), Some("10.0.2.2:8444"));
+        assert_eq!(args.node.as_deref(), Some("4c4c4544-0046-3010-8052-b4c04f4a4d32"));
         assert_eq!(args.nonce.as_deref(), Some(nonce.as_str()));
         assert!(!args.server_is_ipv6());
         assert!(!format!("{args:?}").contains(&nonce));
@@ -115,7 +126,9 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_absent() {
-        let args = BootArgs::parse("BOOTIF=01-52 higuma.http=ftp://x higuma.grpc=a:b:c higuma.nonce=XYZ init=sh quiet");
+        let args = BootArgs::parse(
+            "BOOTIF=01-52 higuma.http=ftp://x higuma.grpc=a:b:c higuma.nonce=XYZ higuma.node=4C4C init=sh quiet",
+        );
         assert_eq!(args, BootArgs::default());
     }
 

@@ -14,6 +14,8 @@ mod curl_agent;
 mod firmware;
 #[path = "http/fixture.rs"]
 mod fixture;
+#[path = "http/identity.rs"]
+mod identity;
 #[path = "http/process.rs"]
 mod process;
 #[path = "http/refused.rs"]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use higuma::domain::boot::{Event, EventState};
+use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
 use higuma::domain::script::Machine;
@@ -52,7 +53,8 @@ async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
 }
 
 fn machine(uuid: &str) -> Machine {
-    Machine { uuid: Some(uuid.parse().unwrap()), mac: Some(MAC.parse().unwrap()), arch: Some(Arch::X86_64) }
+    let told = Told { uuid: Some(uuid.parse().unwrap()), ..Told::default() };
+    Machine { told, mac: Some(MAC.parse().unwrap()), arch: Some(Arch::X86_64) }
 }
 
 async fn boot(app: &App, uuid: &str) -> (Registered, Secret) {
@@ -66,6 +68,7 @@ fn registration(uuid: &str, nonce: Secret, credential: Secret) -> Registration {
         nonce,
         credential,
         uuid: Some(uuid.parse().unwrap()),
+        node: None,
         boot_mac: Some(MAC.parse().unwrap()),
         inventory: Inventory { nics: vec![Nic { mac: MAC.into(), ..Nic::default() }], ..Inventory::default() },
         neighbours: vec![],

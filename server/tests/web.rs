@@ -4,6 +4,7 @@
 
 use higuma::config::{Config, Flags};
 use higuma::domain::boot::{Boot, Event, EventState, Phase};
+use higuma::domain::identity::{Identity, Source};
 use higuma::domain::image::{Arch, Image, Part, Role};
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::profile::{Profile, Spec};
@@ -18,6 +19,8 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
+
+const NEW_BOARDS: [&str; 2] = ["5c4c4544-0046-3010-8052-b4c04f4a4d40", "5c4c4544-0046-3010-8052-b4c04f4a4d41"];
 
 /// A browser without JavaScript.
 struct Browser {
@@ -120,6 +123,18 @@ async fn seed(url: &str) {
                 |seq, step: &str, state| Event { seq, at: now, step: step.into(), state, message: "<u>".into() };
             let events = [event(0, "mounts", EventState::Started), event(1, "mounts", EventState::Ok)];
             tx.add_events(boot.id, &events, now, 10)?;
+            // Two that may be it with another board.
+            for name in NEW_BOARDS {
+                let name: NodeUuid = name.parse()?;
+                tx.put_node(&Node::new(name.clone(), Admission::Pending, now))?;
+                tx.put_identity(&Identity {
+                    node: name.clone(),
+                    source: Source::Smbios,
+                    claimed: name.clone(),
+                    told: Some(name),
+                    merge_candidate: Some(uuid.clone()),
+                })?;
+            }
             Ok(())
         })
         .await
@@ -148,6 +163,7 @@ async fn people_log_in_look_and_change() {
         log_in(&mut browser, &data);
         look(&browser);
         change(&browser);
+        say_who_it_is(&browser);
         log_out(&mut browser);
     });
     pages.await.unwrap();
@@ -261,6 +277,27 @@ fn change(browser: &Browser) {
     assert_eq!((seen.status, seen.location), (303, format!("{node}?done=firmware-retry")));
     assert!(browser.get(&format!("{node}?done=firmware-retry")).body.contains("counts no more"));
     assert_eq!(post(&[("action", "explode")]).status, 400);
+}
+
+fn say_who_it_is(browser: &Browser) {
+    let [one, other] = NEW_BOARDS;
+    let page = browser.get(&format!("/nodes/{UUID}"));
+    for new in NEW_BOARDS {
+        assert!(page.body.contains(&format!("action=\"/nodes/{new}\"")), "{}", page.body);
+    }
+    let post = |new: &str, form: &[(&str, &str)]| browser.post(&format!("/nodes/{new}"), "same-origin", form);
+    let seen = post(one, &[("action", "merge"), ("into", "")]);
+    assert!(seen.status == 400 && seen.body.contains("8-4-4-4-12"), "{}", seen.body);
+    let seen = post(one, &[("action", "merge"), ("into", UUID)]);
+    assert_eq!((seen.status, seen.location), (303, format!("/nodes/{UUID}?done=merged")));
+    let seen = post(other, &[("action", "not-same"), ("into", UUID)]);
+    assert_eq!((seen.status, seen.location), (303, format!("/nodes/{other}?done=not-same")));
+    assert_eq!(post(other, &[("action", "not-same")]).status, 409);
+    let page = browser.get(&format!("/nodes/{UUID}?done=merged"));
+    assert!(page.body.contains("Merged.") && page.body.contains(one) && page.body.contains("hv-12"), "{}", page.body);
+    assert!(!page.body.contains("value=\"merge\""), "{}", page.body);
+    // The old address shows the node that it became.
+    assert!(browser.get(&format!("/nodes/{one}")).body.contains("hv-12"));
 }
 
 fn log_out(browser: &mut Browser) {

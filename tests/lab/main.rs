@@ -6,6 +6,7 @@ mod boot_large;
 mod boot_uefi;
 mod boots_at_all;
 mod corrupt_blob;
+mod duplicate_uuid;
 mod firmware_update;
 mod inventory_values;
 mod main_way;

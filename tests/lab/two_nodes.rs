@@ -5,7 +5,7 @@ use higuma_proto::api::{NewProfile, NodeProfile, RegisterAnswer, RegisterBody};
 use higuma_tests::error::ensure;
 use higuma_tests::images::TINY_UP;
 use higuma_tests::stock::{self, CONSOLE};
-use higuma_tests::{Context, Lab, LabResult, NodeSpec, Server, ServerSpec, Stock};
+use higuma_tests::{Context, Lab, LabResult, Node, NodeSpec, Server, ServerSpec, Stock};
 use std::time::Duration;
 
 #[test]
@@ -50,8 +50,8 @@ fn two_nodes() -> LabResult {
     // The same two as agents that speak JSON: each credential opens its own node's profile and detail only.
     let uuids = [nodes[0].uuid(), nodes[1].uuid()];
     let credentials = ["1".repeat(64), "2".repeat(64)];
-    for (uuid, credential) in uuids.iter().zip(&credentials) {
-        register(&server, uuid, credential)?;
+    for (node, credential) in nodes.iter().zip(&credentials) {
+        register(&server, node, credential)?;
     }
     for (own, uuid) in uuids.iter().enumerate() {
         for (whose, credential) in credentials.iter().enumerate() {
@@ -73,16 +73,17 @@ fn two_nodes() -> LabResult {
     lab.finish()
 }
 
-/// Fetches the node's script and registers with its nonce.
-fn register(server: &Server, uuid: &str, credential: &str) -> LabResult {
-    let (status, script) = server.http_get(&format!("/ipxe/{uuid}?arch=x86_64&platform=pcbios"))?;
+/// Fetches the node's script and registers with its nonce; its address is what the node is recognised by.
+fn register(server: &Server, node: &Node, credential: &str) -> LabResult {
+    let (uuid, mac) = (node.uuid(), &node.spec().nics[0].mac);
+    let (status, script) = server.http_get(&format!("/ipxe/{uuid}?mac={mac}&arch=x86_64&platform=pcbios"))?;
     ensure(status == 200, format!("script: status {status}"))?;
     let nonce =
         script.split("higuma.nonce=").nth(1).and_then(|rest| rest.get(..64)).context("no nonce in the script")?;
     let body = RegisterBody {
         nonce: nonce.to_owned(),
         credential: credential.to_owned(),
-        boot_mac: String::new(),
+        boot_mac: mac.clone(),
         inventory: Default::default(),
     };
     let api = server.api()?.with_token("");

@@ -112,8 +112,10 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
         agent_version: crate::VERSION.to_owned(),
         inventory: Some(inventory),
         neighbours: heard,
+        node: args.node.clone().unwrap_or_default(),
     };
-    say(names::REGISTER, &format!("server {} as {}", address.grpc, address.server_name));
+    let node = args.node.as_deref().unwrap_or("that is not named yet");
+    say(names::REGISTER, &format!("node {node}, server {} as {}", address.grpc, address.server_name));
     let mut step = register::Register { client: client.clone(), request };
     steps::run(&mut step, journal).await.map_err(|e| format!("not registered: {e}"))?;
     let reporter = Reporter { client: client.clone(), journal: journal.clone() };

@@ -7,6 +7,8 @@
 //! | GET /api/v1/nodes/{uuid} | -> [`NodeDetail`] |
 //! | PUT /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] (adds a node that was never seen, admitted) |
 //! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
+//! | POST /api/v1/nodes/{uuid}/merge | [`MergeInto`] -> [`NodeDetail`] of the node that stays (a replaced board) |
+//! | POST /api/v1/nodes/{uuid}/not-same | -> [`NodeDetail`] (it is not its merge candidate) |
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
@@ -28,11 +30,13 @@
 //! | GET /api/v1/status | -> [`Status`] |
 
 mod firmware;
+mod identity;
 
 pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
     NewFirmwareRule, NodeFirmware,
 };
+pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
 
 use crate::agent::{Event, Inventory, Neighbour};
 use serde::{Deserialize, Serialize};
@@ -86,6 +90,9 @@ pub struct NodeSummary {
     pub first_seen_us: i64,
     /// Anything heard from it.
     pub last_seen_us: i64,
+    /// Another machine lays claim to the same name: which node it is, and what differs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub conflict: Option<String>,
 }
 
 /// A node with everything known.
@@ -106,6 +113,9 @@ pub struct NodeDetail {
     pub maintenance: bool,
     /// Retired: refused.
     pub retired: bool,
+    /// How it came by its name.
+    #[serde(default)]
+    pub identity: NodeIdentity,
 }
 
 /// What was noticed of a node, and matters until it is put right or a person has seen it.

@@ -6,7 +6,8 @@ use super::client::{Client, encode};
 use super::error::{Failure, Result};
 use super::inventory;
 use super::output::{self, Format, answer, typed};
-use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
+use crate::domain::identity::named_by;
+use higuma_proto::api::{MergeInto, NodeDetail, NodePatch, NodeSummary, Page};
 use serde_json::Value;
 use std::fmt::Write as _;
 use ureq::http::Method;
@@ -75,6 +76,22 @@ pub enum Node {
         /// UUID, a unique beginning of it, or host name
         node: String,
     },
+    /// A node whose board was replaced: merge the new one into the old one, which keeps its name, settings and history
+    #[command(
+        after_help = "Example:\n  higuma node merge 4c4c4544-0046-3010-8052-b4c04f4a4d32 web-17\n\nThe new UUID leads to the old node from now on."
+    )]
+    Merge {
+        /// The new node, which goes: UUID, a unique beginning of it, or host name
+        new: String,
+        /// The old node, which stays
+        old: String,
+    },
+    /// A node is not the one that it was offered to be merged into: offer it no more
+    #[command(after_help = "Example:\n  higuma node not-same 4c4c4544")]
+    NotSame {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
     /// Change host name, maintenance, retirement
     #[command(
         after_help = "Example:\n  higuma node set 4c4c4544 --hostname web-17\n  higuma node set web-17 --maintenance on"
@@ -131,6 +148,17 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             let uuid = resolve(&client, &node)?;
             let value = client.get(&format!("/api/v1/nodes/{}", encode(&uuid)))?;
             return answer(global.format, value, |detail| show(&detail, inventory, output::now_us()));
+        }
+        Node::Merge { new, old } => {
+            let (new, old) = (resolve(&client, &new)?, resolve(&client, &old)?);
+            let path = format!("/api/v1/nodes/{}/merge", encode(&new));
+            let value = client.call(Method::POST, &path, Some(&MergeInto { into: old }))?;
+            return answer(global.format, value, |node: NodeDetail| line(&node.summary));
+        }
+        Node::NotSame { node } => {
+            let path = format!("/api/v1/nodes/{}/not-same", encode(&resolve(&client, &node)?));
+            let value = client.call(Method::POST, &path, None::<&()>)?;
+            return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
         Node::Approve { node } => (node, admission("admitted")),
         Node::Reject { node } => (node, admission("rejected")),
@@ -200,7 +228,7 @@ fn list_table(nodes: &[NodeSummary], now: i64) -> String {
             [
                 n.uuid.clone(),
                 n.hostname.clone(),
-                n.lifecycle.clone(),
+                n.conflict.as_ref().map_or_else(|| n.lifecycle.clone(), |_| format!("{} CONFLICT", n.lifecycle)),
                 n.admission.clone(),
                 n.profile.clone().unwrap_or_default(),
                 format!("{} {}", n.manufacturer, n.product).trim().to_owned(),
@@ -230,6 +258,7 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("First seen", output::time_ago(s.first_seen_us, now)),
         ("Last seen", output::time_ago(s.last_seen_us, now)),
     ];
+    lines.extend(identity_lines(node));
     if node.maintenance {
         lines.push(("Maintenance", "on".into()));
     }
@@ -254,6 +283,22 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
     text
 }
 
+/// Who it is, where there is more to say than that its firmware tells its name.
+fn identity_lines(node: &NodeDetail) -> Vec<(&'static str, String)> {
+    let i = &node.identity;
+    let mut lines = vec![("Named by", named_by(&i.source, i.seen).to_owned())];
+    if let Some(told) = i.told_uuid.as_ref().filter(|told| **told != node.summary.uuid) {
+        lines.push(("Firmware says", told.clone()));
+    }
+    lines.extend(i.aliases.iter().map(|alias| ("Alias", alias.clone())));
+    lines.extend(i.conflicts.iter().map(|c| ("Conflict", format!("with {}: {}", c.node, c.differs))));
+    let offer = |new: &str, old: &str| format!("{old}: higuma node merge {new} {old} | higuma node not-same {new}");
+    lines.extend(i.merge_candidate.iter().map(|old| ("May be", offer(&node.summary.uuid, old))));
+    let mine = |new: &String| ("May be this", format!("{new}: higuma node merge {new} {}", node.summary.uuid));
+    lines.extend(i.merge_offers.iter().map(mine));
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -275,6 +320,7 @@ mod tests {
             step: None,
             first_seen_us: 0,
             last_seen_us: 1_000_000,
+            conflict: None,
         }
     }
 

@@ -76,16 +76,24 @@ impl NodeUuid {
     /// The name of a machine whose firmware tells no UUID: UUIDv5 (RFC 9562, 5.5) of the MAC address that it boots
     /// from, so it stays the same over reboots.
     pub fn from_mac(mac: &Mac) -> Self {
-        Self(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("higuma mac {mac}").as_bytes()).to_string())
+        Self::derived(&format!("higuma mac {mac}"))
     }
 
-    /// Is it one of the values that firmware tells when it has none (DSP0134 7.2.1: all 00 "not present", all FF "not
-    /// settable"; and one that several vendors ship)? Such a value names nobody.
+    /// UUIDv5 (RFC 9562, 5.5) of a text of ours: names for machines whose firmware gives them none.
+    pub(super) fn derived(text: &str) -> Self {
+        Self(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).to_string())
+    }
+
+    /// Is it what firmware tells when it has none? Such a value names nobody.
     pub fn is_placeholder(&self) -> bool {
-        let digits = self.0.bytes().filter(|b| *b != b'-');
-        digits.clone().all(|b| b == b'0')
-            || digits.clone().all(|b| b == b'f')
-            || self.0 == "03000200-0400-0500-0006-000700080009"
+        super::placeholder::is_uuid(self)
+    }
+
+    /// The same bytes with the first three fields the other way round: iPXE, the kernel and firmware disagree on their
+    /// order on some boards (before SMBIOS 2.6 it was not said).
+    pub fn swapped(&self) -> Self {
+        let uuid = uuid::Uuid::try_parse(&self.0).unwrap_or_default();
+        Self(uuid::Uuid::from_bytes_le(*uuid.as_bytes()).to_string())
     }
 
     /// Last twelve hexadecimal digits: short, and unlike the first eight not the same for all machines of a vendor.
@@ -215,6 +223,8 @@ mod tests {
         for none in ["00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"] {
             assert!(none.parse::<NodeUuid>().unwrap().is_placeholder());
         }
+        assert_eq!(uuid.swapped().as_str(), "44454c4c-4600-1030-8052-b4c04f4a4d32");
+        assert_eq!(uuid.swapped().swapped(), uuid);
         for bad in [
             "",
             "4c4c4544",

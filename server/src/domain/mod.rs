@@ -4,12 +4,14 @@
 pub mod boot;
 pub mod cmdline;
 pub mod firmware;
+pub mod identity;
 pub mod ids;
 pub mod image;
 pub mod lifecycle;
 pub mod node;
 pub mod node_event;
 pub mod offer;
+pub mod placeholder;
 pub mod plan;
 pub mod profile;
 pub mod script;

@@ -121,6 +121,28 @@ impl Node {
     }
 }
 
+impl Node {
+    /// This node, with what `new` was last seen as: its machine is this one with another board. What a person decided
+    /// stays.
+    pub fn with_machine_of(self, new: Node) -> Node {
+        let first_seen = self.first_seen.min(new.first_seen);
+        if new.boot.is_none() {
+            return Node { first_seen, ..self };
+        }
+        Node {
+            manufacturer: new.manufacturer,
+            product: new.product,
+            serial: new.serial,
+            boot_mac: new.boot_mac.or(self.boot_mac),
+            boot: new.boot,
+            inventory_hash: new.inventory_hash.or(self.inventory_hash),
+            first_seen,
+            last_seen: self.last_seen.max(new.last_seen),
+            ..self
+        }
+    }
+}
+
 /// How a machine that was never seen is received; `None`: refused.
 pub fn admit_unknown(policy: AdmissionPolicy) -> Option<Admission> {
     match policy {

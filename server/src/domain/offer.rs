@@ -1,6 +1,7 @@
 //! The single-use boot nonce of a script, and what Register may do with it. Fetching a script only offers a boot;
 //! Register alone starts one.
 
+use super::identity::{Claim, Known, Resolution, Teller, Told};
 use super::ids::{Mac, Micros, NodeUuid, Sha256};
 
 /// Offers kept per node: fetching scripts without registering cannot fill the database.
@@ -11,10 +12,12 @@ pub const OFFERS_PER_NODE: usize = 8;
 pub struct Offer {
     /// Hash of the nonce.
     pub nonce_hash: Sha256,
-    /// For which node; none when the firmware told no UUID.
+    /// For which node, as far as iPXE's words led.
     pub node: Option<NodeUuid>,
-    /// For which boot interface; the only name when there is no UUID.
+    /// For which boot interface.
     pub mac: Option<Mac>,
+    /// What iPXE told.
+    pub told: Told,
     /// Base URL of our plain HTTP listener as this node reaches it.
     pub http_base: String,
     /// Made.
@@ -81,21 +84,63 @@ impl Refusal {
     }
 }
 
-/// Decide on `offer` for an agent that says it is `node` with `macs` and holds `credential`.
-pub fn decide(
-    offer: Option<&Offer>,
-    now: Micros,
-    node: Option<&NodeUuid>,
-    macs: &[Mac],
-    credential: &Sha256,
-) -> Verdict {
+impl Offer {
+    /// Who iPXE said the machine is.
+    pub fn claim(&self) -> Claim {
+        Claim::new(Teller::Ipxe, &self.told, self.mac.clone(), self.mac.clone())
+    }
+
+    /// Is `claim`, of the agent alone, the machine that asked iPXE's script? By what both told: the UUID, in either order
+    /// of bytes or as the script named the node; the boot interface; the serial number where there is no interface.
+    fn is_of(&self, claim: &Claim) -> bool {
+        let asked = self.claim();
+        let uuid_fits = match (&asked.uuid, &claim.uuid) {
+            (Some(asked), Some(uuid)) => asked == uuid || asked.swapped() == *uuid || self.node.as_ref() == Some(uuid),
+            _ => true,
+        };
+        let named = asked.uuid.is_some();
+        let interface_fits = match &self.mac {
+            Some(mac) if claim.boot_mac.as_ref() == Some(mac) || claim.macs.contains(mac) => true,
+            Some(_) => named && claim.boot_mac.is_none() && claim.macs.is_empty(),
+            None => match (&asked.serial, &claim.serial) {
+                (Some(asked), Some(serial)) => asked == serial,
+                _ => named,
+            },
+        };
+        uuid_fits && interface_fits
+    }
+
+    /// The agent's claim with what only iPXE could read. An agent that repeats the name that the script gave it has told no
+    /// UUID by that.
+    pub fn complete(&self, mut claim: Claim) -> Claim {
+        let asked = self.claim();
+        let made = asked.claimed().map(|(name, _)| name);
+        if claim.uuid.is_some() && claim.uuid != asked.uuid {
+            let repeated = asked.uuid.is_some() && claim.uuid == self.node;
+            if repeated || claim.uuid == made {
+                claim.uuid = None;
+            }
+        }
+        claim.completed_by(&asked)
+    }
+
+    /// May the machine of this offer be the node that all its facts led to? iPXE knew less, so it need not be the offered
+    /// one; but an offer that named no UUID is no way to a known node that has nothing in common with it.
+    pub fn is_for(&self, claim: &Claim, found: &Resolution, node: Option<&Known>) -> bool {
+        if self.node.as_ref() == Some(&found.name) || self.claim().uuid.is_some() {
+            return true;
+        }
+        node.is_none_or(|known| {
+            let mac = self.mac.as_ref().is_some_and(|mac| known.macs.contains(mac));
+            known.has_no_facts() || mac || (claim.serial.is_some() && claim.serial == known.serial)
+        })
+    }
+}
+
+/// Decide on `offer` for an agent that makes this claim and holds `credential`.
+pub fn decide(offer: Option<&Offer>, now: Micros, claim: &Claim, credential: &Sha256) -> Verdict {
     let Some(offer) = offer else { return Verdict::Refuse(Refusal::Unknown) };
-    let same_node = match (&offer.node, &offer.mac) {
-        (Some(offered), _) => node == Some(offered),
-        (None, Some(mac)) => macs.contains(mac),
-        (None, None) => false,
-    };
-    if !same_node {
+    if !offer.is_of(claim) {
         return Verdict::Refuse(Refusal::OtherNode);
     }
     match &offer.bound {
@@ -108,51 +153,5 @@ pub fn decide(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn node(n: u8) -> NodeUuid {
-        format!("4c4c4544-0046-3010-8052-b4c04f4a4d{n:02x}").parse().unwrap()
-    }
-    fn offer() -> Offer {
-        Offer {
-            nonce_hash: Sha256::of("n"),
-            node: Some(node(1)),
-            mac: None,
-            http_base: String::new(),
-            created: 0,
-            expires: 100,
-            bound: None,
-        }
-    }
-
-    #[test]
-    fn all_verdicts() {
-        let (a, b) = (Sha256::of("a"), Sha256::of("b"));
-        let n1 = node(1);
-        let boot = uuid::Uuid::from_u128(5);
-        let bound = Offer { bound: Some((a.clone(), boot)), ..offer() };
-        let refuse = Verdict::Refuse;
-        assert_eq!(decide(None, 0, Some(&n1), &[], &a), refuse(Refusal::Unknown));
-        assert_eq!(decide(Some(&offer()), 100, Some(&n1), &[], &a), Verdict::Accept);
-        assert_eq!(decide(Some(&offer()), 101, Some(&n1), &[], &a), refuse(Refusal::Expired));
-        assert_eq!(decide(Some(&offer()), 1, Some(&node(2)), &[], &a), refuse(Refusal::OtherNode));
-        assert_eq!(decide(Some(&offer()), 1, None, &[], &a), refuse(Refusal::OtherNode));
-        assert_eq!(decide(Some(&bound), 999, Some(&n1), &[], &a), Verdict::Replay(boot));
-        assert_eq!(decide(Some(&bound), 1, Some(&n1), &[], &b), refuse(Refusal::OtherCredential));
-        assert_eq!(decide(Some(&bound), 1, Some(&node(2)), &[], &a), refuse(Refusal::OtherNode));
-    }
-
-    #[test]
-    fn without_a_uuid_the_mac_is_the_name() {
-        let mac: Mac = "52:54:00:00:00:01".parse().unwrap();
-        let other: Mac = "52:54:00:00:00:02".parse().unwrap();
-        let by_mac = Offer { node: None, mac: Some(mac.clone()), ..offer() };
-        let a = Sha256::of("a");
-        assert_eq!(decide(Some(&by_mac), 1, Some(&node(9)), &[other.clone(), mac], &a), Verdict::Accept);
-        assert_eq!(decide(Some(&by_mac), 1, Some(&node(9)), &[other], &a), Verdict::Refuse(Refusal::OtherNode));
-        let nameless = Offer { node: None, mac: None, ..offer() };
-        assert_eq!(decide(Some(&nameless), 1, None, &[], &a), Verdict::Refuse(Refusal::OtherNode));
-    }
-}
+#[path = "offer_tests.rs"]
+mod tests;

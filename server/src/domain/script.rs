@@ -1,19 +1,27 @@
 //! Which script iPXE gets: the decision alone. Rendering is the transport's, storing the offer is the service's.
 
 use super::Invalid;
-use super::ids::{Mac, NodeUuid, Sha256};
+use super::identity::{Claim, Teller, Told};
+use super::ids::{Mac, Sha256};
 use super::image::Arch;
 use super::node::{Admission, Node};
 
-/// What iPXE tells of the machine (all but `uuid` and `mac` is for logs only).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What iPXE tells of the machine. Any text may hold anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// `${uuid}`; none when the firmware tells none.
-    pub uuid: Option<NodeUuid>,
+    /// SMBIOS, as iPXE sees it: nothing at all where the firmware has only the newer entry point.
+    pub told: Told,
     /// MAC of the interface that it booted from.
     pub mac: Option<Mac>,
     /// What the processor can run; none: neither of ours.
     pub arch: Option<Arch>,
+}
+
+impl Machine {
+    /// Who it says it is.
+    pub fn claim(&self) -> Claim {
+        Claim::new(Teller::Ipxe, &self.told, self.mac.clone(), self.mac.clone())
+    }
 }
 
 /// The architecture from iPXE's words; `i386` is a 32-bit processor, since boot.ipxe tests for long mode.
@@ -69,8 +77,8 @@ pub fn decide(machine: &Machine, node: Option<&Node>, first_stage: Option<&First
     let Some(arch) = machine.arch else {
         return (Script::Unsupported, "the processor is neither x86_64 nor arm64".to_owned());
     };
-    if machine.uuid.is_none() && machine.mac.is_none() {
-        return (Script::Nameless, "iPXE told neither a UUID nor a MAC address".to_owned());
+    if machine.claim().claimed().is_none() {
+        return (Script::Nameless, "iPXE told neither a UUID nor a serial number nor a MAC address".to_owned());
     }
     if let Some(node) = node {
         if node.retired {
@@ -127,12 +135,14 @@ pub fn check_authority(text: &str) -> Result<&str, Invalid> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::domain::NodeUuid;
 
     #[test]
     fn decisions() {
         let uuid: NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
         let stage = FirstStage { arch: Arch::X86_64, kernel: Sha256::of("k"), initramfs: Sha256::of("i") };
-        let m = Machine { uuid: Some(uuid.clone()), mac: None, arch: Some(Arch::X86_64) };
+        let told = Told { uuid: Some(uuid.clone()), ..Told::default() };
+        let m = Machine { told, mac: None, arch: Some(Arch::X86_64) };
         let node = Node::new(uuid, Admission::Pending, 0);
         let name = |m: &Machine, n: Option<&Node>, s: Option<&FirstStage>| decide(m, n, s).0.name();
         assert_eq!(name(&m, None, Some(&stage)), "first-stage");
@@ -140,7 +150,7 @@ mod tests {
         assert_eq!(name(&m, None, None), "no-first-stage");
         assert_eq!(name(&Machine { arch: Some(Arch::Aarch64), ..m.clone() }, None, Some(&stage)), "no-first-stage");
         assert_eq!(name(&Machine { arch: None, ..m.clone() }, None, Some(&stage)), "unsupported");
-        assert_eq!(name(&Machine { uuid: None, ..m.clone() }, None, Some(&stage)), "nameless");
+        assert_eq!(name(&Machine { told: Told::default(), ..m.clone() }, None, Some(&stage)), "nameless");
         let rejected = Node { admission: Admission::Rejected, ..node.clone() };
         assert_eq!(name(&m, Some(&rejected), Some(&stage)), "rejected");
         assert_eq!(name(&m, Some(&Node { retired: true, ..node }), Some(&stage)), "rejected");

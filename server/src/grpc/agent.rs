@@ -43,6 +43,8 @@ fn registration(request: RegisterRequest) -> Result<Registration> {
         nonce: request.nonce.parse::<Secret>()?,
         credential: request.credential.parse::<Secret>()?,
         uuid: if request.uuid.is_empty() { None } else { Some(request.uuid.parse()?) },
+        // Of no consequence, so a strange one is none.
+        node: request.node.parse().ok(),
         boot_mac: if request.boot_mac.is_empty() { None } else { Some(request.boot_mac.parse()?) },
         inventory: request.inventory.unwrap_or_default(),
         neighbours: request.neighbours,

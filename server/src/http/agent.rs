@@ -23,6 +23,7 @@ pub async fn register(state: Data<State>, path: Path<String>, body: Json<Registe
         nonce: nonce.parse::<Secret>()?,
         credential: credential.parse::<Secret>()?,
         uuid,
+        node: None,
         boot_mac: if boot_mac.is_empty() { None } else { Some(boot_mac.parse()?) },
         inventory,
         neighbours: Vec::new(),

@@ -6,6 +6,7 @@ use crate::domain::image::{Arch, ImageRef};
 use crate::domain::{Name, NodeUuid};
 use crate::error::Error;
 use crate::service::auth::Person;
+use crate::service::identity as identity_cases;
 use crate::service::node_events::{self as event_cases, NodeEventQuery};
 use crate::service::nodes::NodeQuery;
 use crate::service::profiles as profile_cases;
@@ -13,7 +14,7 @@ use crate::service::{boots as boot_cases, first_stage as stage_cases, images as 
 use crate::store::NodeEventFilter;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ReqData};
-use higuma_proto::api::{NewFirstStage, NewImage, NewProfile, NodePatch};
+use higuma_proto::api::{MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch};
 use serde::Deserialize;
 
 type S = Data<State>;
@@ -75,6 +76,15 @@ pub async fn add_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answe
 
 pub async fn patch_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
     ok(node_cases::patch(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
+}
+
+pub async fn merge_node(s: S, uuid: Path<String>, body: Json<MergeInto>) -> Answer {
+    let (new, old) = (uuid.parse::<NodeUuid>()?, body.into.parse::<NodeUuid>()?);
+    ok(identity_cases::merge(&s.app, new, old).await?)
+}
+
+pub async fn not_same(s: S, uuid: Path<String>) -> Answer {
+    ok(identity_cases::not_same(&s.app, uuid.parse::<NodeUuid>()?).await?)
 }
 
 /// Which node events.

@@ -116,6 +116,8 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::node)),
         route(PUT,    "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::add_node)),
         route(PATCH,  "/api/v1/nodes/{uuid}",            Admin,  || web::to(api::patch_node)),
+        route(POST,   "/api/v1/nodes/{uuid}/merge",      Admin,  || web::to(api::merge_node)),
+        route(POST,   "/api/v1/nodes/{uuid}/not-same",   Admin,  || web::to(api::not_same)),
         route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
         route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),

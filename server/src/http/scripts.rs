@@ -2,6 +2,7 @@
 
 use super::failure::{Answer, Failure};
 use super::{State, host};
+use crate::domain::identity::Told;
 use crate::domain::image::Arch;
 use crate::domain::script::{Machine, Script, arch_from_ipxe, check_authority};
 use crate::domain::{NodeUuid, Sha256};
@@ -54,8 +55,8 @@ struct Nameless<'a> {
     base: &'a str,
 }
 
-/// The script of an answer; `site`: blob of the site part; `node`: whom it is for.
-fn render(answer: &ScriptAnswer, site: &Sha256, node: Option<&NodeUuid>) -> Result<String> {
+/// The script of an answer; `site`: blob of the site part.
+fn render(answer: &ScriptAnswer, site: &Sha256) -> Result<String> {
     let base = answer.http_base.as_str();
     check_authority(base.strip_prefix("http://").unwrap_or(base))?;
     check_authority(&answer.grpc)?;
@@ -67,7 +68,8 @@ fn render(answer: &ScriptAnswer, site: &Sha256, node: Option<&NodeUuid>) -> Resu
         }
         Script::NoFirstStage(arch) => NoFirstStage { base, arch: *arch }.render(),
         Script::Rejected => {
-            Rejected { base, node: node.map_or_else(|| "UUID".to_owned(), ToString::to_string) }.render()
+            let node = answer.node.as_ref().map_or_else(|| "UUID".to_owned(), ToString::to_string);
+            Rejected { base, node }.render()
         }
         Script::Unsupported => Unsupported { base }.render(),
         Script::Nameless => Nameless { base }.render(),
@@ -84,9 +86,10 @@ fn finished(text: askama::Result<String>) -> Result<String> {
 fn cmdline(answer: &ScriptAnswer) -> String {
     let nonce = answer.nonce.as_ref().map_or("<nonce>", |n| n.reveal());
     let bootif = answer.mac.as_ref().map(|mac| format!(" BOOTIF={}", mac.bootif())).unwrap_or_default();
+    let node = answer.node.as_ref().map(|node| format!(" higuma.node={node}")).unwrap_or_default();
     let ScriptAnswer { http_base, grpc, cmdline, .. } = answer;
     let text = format!(
-        "initrd=first-stage.img initrd=site.img{bootif} higuma.http={http_base} higuma.grpc={grpc} \
+        "initrd=first-stage.img initrd=site.img{bootif}{node} higuma.http={http_base} higuma.grpc={grpc} \
          higuma.nonce={nonce} panic=60 {cmdline}"
     );
     text.trim_end().to_owned()
@@ -105,7 +108,7 @@ pub async fn boot() -> Answer {
 }
 
 /// What iPXE says of the machine.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Said {
     mac: String,
@@ -125,11 +128,14 @@ pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, r
     };
     // A MAC that is none (an interface that is not Ethernet) is no reason to leave a machine without a script.
     let mac = said.mac.parse().ok();
-    let machine = Machine { uuid: uuid.clone(), mac, arch: arch_from_ipxe(&said.arch) };
+    let Said { manufacturer, product, serial, .. } = said.0.clone();
+    let told = Told { uuid: uuid.clone(), manufacturer, product, serial };
+    let machine = Machine { told, mac, arch: arch_from_ipxe(&said.arch) };
     let answer = scripts::script(&state.app, machine, host(&request)?).await?;
     let Said { serial, asset, manufacturer, product, arch, platform, mac } = said.into_inner();
     tracing::info!(
         uuid = uuid.as_ref().map(|u| u.as_str()),
+        node = answer.node.as_ref().map(|u| u.as_str()),
         mac,
         serial,
         asset,
@@ -144,7 +150,7 @@ pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, r
         answer.why
     );
     metrics::counter!("higuma_scripts_total", "decision" => answer.script.name()).increment(1);
-    Ok(text(render(&answer, &state.site, uuid.as_ref())?))
+    Ok(text(render(&answer, &state.site)?))
 }
 
 /// For a preview.
@@ -165,11 +171,11 @@ pub async fn preview(state: Data<State>, path: Path<String>, query: Query<For>, 
         name => name.to_owned(),
     };
     let asked = format!("{name}:{}", state.http_port);
-    let answer = scripts::preview_node(&state.app, uuid.clone(), arch, &asked).await.map_err(Failure)?;
+    let answer = scripts::preview_node(&state.app, uuid, arch, &asked).await.map_err(Failure)?;
     Ok(HttpResponse::Ok().json(ScriptPreview {
         decision: answer.script.name().to_owned(),
         why: answer.why.clone(),
-        script: render(&answer, &state.site, Some(&uuid))?,
+        script: render(&answer, &state.site)?,
     }))
 }
 

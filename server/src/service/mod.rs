@@ -7,6 +7,7 @@ pub mod boots;
 pub mod events;
 pub mod firmware;
 pub mod first_stage;
+pub mod identity;
 pub mod images;
 pub mod node_events;
 pub mod nodes;

@@ -1,6 +1,7 @@
 //! People look at nodes and change what they should be.
 
-use super::{App, boots, wire};
+use super::{App, boots, identity, wire};
+use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, Node};
 use crate::domain::{Invalid, Name, NodeUuid};
@@ -48,8 +49,13 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
                 let rows = tx.nodes(&filter, after.as_ref(), PAGE_MAX)?;
                 scanned += rows.len();
                 let last_piece = rows.len() < PAGE_MAX;
+                let mut conflicts = match (rows.first(), rows.last()) {
+                    (Some(first), Some(last)) => tx.open_messages(CONFLICT, &first.node.uuid, &last.node.uuid)?,
+                    _ => Default::default(),
+                };
                 for row in rows {
-                    let summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                    let mut summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                    summary.conflict = conflicts.remove(&summary.uuid);
                     if query.lifecycle.is_none_or(|wanted| summary.lifecycle == wanted.as_str()) {
                         if items.len() == limit {
                             return Ok(Page { items, next: after.map(|u| u.to_string()) });
@@ -69,15 +75,26 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
         .await
 }
 
+/// By its name, or by one that was merged into it.
+fn find(tx: &mut Tx<'_>, uuid: &NodeUuid) -> Result<Node> {
+    if let Some(node) = tx.node(uuid)? {
+        return Ok(node);
+    }
+    let merged = tx.alias(uuid)?.map(|node| tx.node(&node)).transpose()?.flatten();
+    merged.ok_or_else(|| not_found(uuid))
+}
+
 /// Everything about one node.
 pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
     let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);
     let names = app.settings.pci_names.clone();
     app.store
         .read(move |tx| {
-            let node = tx.node(&uuid)?.ok_or_else(|| not_found(&uuid))?;
+            let node = find(tx, &uuid)?;
+            let uuid = node.uuid.clone();
             let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
-            let summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
+            let mut summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
+            summary.conflict = tx.open_messages(CONFLICT, &uuid, &uuid)?.into_values().next();
             let stored = tx.inventory(&uuid)?;
             let mut inventory: Option<Inventory> =
                 stored.as_ref().map(|s| serde_json::from_str(&s.json)).transpose().map_err(Error::internal)?;
@@ -92,6 +109,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
                 boot: boot.map(|b| boots::detail(tx, &b)).transpose()?,
                 maintenance: node.maintenance,
                 retired: node.retired,
+                identity: identity::detail(tx, &uuid)?,
             })
         })
         .await
@@ -114,6 +132,9 @@ pub async fn add(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDeta
                     "there is a node {key} already: change it with `higuma node set`"
                 )));
             }
+            if let Some(node) = tx.alias(&key)? {
+                return Err(Error::Conflict(format!("{key} was merged into node {node}: change that one")));
+            }
             let mut node = Node::new(key.clone(), Admission::Admitted, now);
             change.check(tx)?;
             change.apply(&mut node)?;
@@ -127,13 +148,18 @@ pub async fn add(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDeta
 /// there, a retired node.
 pub async fn patch(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDetail> {
     let change = Change::parse(patch)?;
-    let key = uuid.clone();
+    let (key, now) = (uuid.clone(), app.now());
     app.store
         .write(move |tx| {
-            let mut node = tx.node(&key)?.ok_or_else(|| not_found(&key))?;
+            let mut node = find(tx, &key)?;
+            let was_retired = node.retired;
             change.check(tx)?;
             change.apply(&mut node)?;
-            tx.put_node(&node)
+            tx.put_node(&node)?;
+            if node.retired != was_retired {
+                identity::retired(tx, &node, now)?;
+            }
+            Ok(())
         })
         .await?;
     show(app, uuid).await

@@ -1,9 +1,12 @@
 //! Register: a machine says who it is and what it is made of, and a boot begins. All of it is one transaction, so an
 //! acknowledged registration survives a crash at any instant, and the same request again gives the same answer.
 
+mod identity;
+
 use super::{App, events, firmware};
 use crate::domain::boot::{Boot, Phase, clean};
-use crate::domain::node::{Admission, Node, admit_unknown};
+use crate::domain::identity::Claim;
+use crate::domain::node::{Admission, Node};
 use crate::domain::offer::{self, Offer, Refusal, Verdict};
 use crate::domain::secret::Secret;
 use crate::domain::{Mac, Micros, NodeUuid, Sha256};
@@ -19,8 +22,10 @@ pub struct Registration {
     pub nonce: Secret,
     /// Made by the agent.
     pub credential: Secret,
-    /// What it says it is called; none when the firmware tells nothing.
+    /// The UUID as its firmware tells it, perhaps a placeholder; none when it tells nothing.
     pub uuid: Option<NodeUuid>,
+    /// The node's name as the script gave it, for the log alone.
+    pub node: Option<NodeUuid>,
     /// MAC that it booted from.
     pub boot_mac: Option<Mac>,
     /// What it is made of.
@@ -51,19 +56,21 @@ enum Outcome {
     Refused(Refusal),
 }
 
-/// Register. A UUID that is a placeholder names nobody: the MAC does. Errors: `Forbidden` with what to do when it is refused; the database.
-pub async fn register(app: &App, mut request: Registration) -> Result<Registered> {
-    request.uuid = request.uuid.filter(|uuid| !uuid.is_placeholder());
+/// Register. Which node it is follows from all that iPXE and the agent told (see [`crate::domain::identity`]). Errors:
+/// `Forbidden` with what to do when it is refused; the database.
+pub async fn register(app: &App, request: Registration) -> Result<Registered> {
     let now = app.now();
     let policy = app.settings.admission;
     let new_boot = Uuid::new_v4();
     let inventory = stored_inventory(&request.inventory, now)?;
-    let claim = format!(
+    let words = format!(
         "{:?}, booted from {:?}",
         request.uuid.as_ref().map(NodeUuid::as_str),
         request.boot_mac.as_ref().map(Mac::as_str)
     );
-    let facts = Facts { request, inventory, new_boot, now };
+    let named = request.node.clone();
+    let claim = identity::claim(&request);
+    let facts = Facts { request, claim, inventory, new_boot, now };
     let outcome = app
         .store
         .write(move |tx| {
@@ -71,58 +78,52 @@ pub async fn register(app: &App, mut request: Registration) -> Result<Registered
             let nonce = request.nonce.hash();
             let credential = request.credential.hash();
             let offer = tx.offer(&nonce)?;
-            let macs = macs(request);
-            let name = name(request, offer.as_ref());
-            match offer::decide(offer.as_ref(), facts.now, name.as_ref(), &macs, &credential) {
+            match offer::decide(offer.as_ref(), facts.now, &facts.claim, &credential) {
                 Verdict::Refuse(refusal) => Ok(Outcome::Refused(refusal)),
                 Verdict::Replay(boot) => {
-                    let node = tx.boot(boot)?.map(|b| b.node).or(name);
+                    let node = tx.boot(boot)?.map(|b| b.node).or(offer.and_then(|o| o.node));
                     let node = node.ok_or_else(|| Error::internal(format!("boot {boot} of an offer has no node")))?;
                     Ok(Outcome::Replay(Registered { node, boot }))
                 }
                 Verdict::Accept => {
-                    let (Some(uuid), Some(offer)) = (name, offer) else {
+                    let Some(offer) = offer else { return Ok(Outcome::Refused(Refusal::OtherNode)) };
+                    let Some(found) = identity::find(tx, &offer, &facts.claim)? else {
                         return Ok(Outcome::Refused(Refusal::OtherNode));
                     };
-                    let known = tx.node(&uuid)?;
-                    if let Some(refusal) = refuse_claim(tx, &offer, known.as_ref())? {
-                        return Ok(Outcome::Refused(refusal));
-                    }
-                    let node = match known {
+                    let uuid = found.who.name.clone();
+                    let node = match tx.node(&uuid)? {
+                        Some(node) if node.retired || node.admission == Admission::Rejected => {
+                            return Ok(Outcome::Refused(Refusal::Rejected));
+                        }
                         Some(node) => node,
-                        None => match admit_unknown(policy) {
+                        None => match identity::admission(policy, &found.who) {
                             Some(admission) => Node::new(uuid.clone(), admission, facts.now),
                             None => return Ok(Outcome::Refused(Refusal::NotKnown)),
                         },
                     };
-                    begin(tx, node, &offer, &credential, &macs, &facts)?;
+                    begin(tx, node, &offer, &credential, &found, &facts)?;
+                    identity::record(tx, &found, request.uuid.clone(), facts.now)?;
                     Ok(Outcome::New(Registered { node: uuid, boot: facts.new_boot }))
                 }
             }
         })
         .await?;
-    answer(outcome, &claim)
+    let answer = answer(outcome, &words);
+    if let (Some(named), Ok(Registered { node, .. })) = (named, &answer)
+        && named != *node
+    {
+        // iPXE knew less than the agent; or the node was merged since.
+        tracing::info!(%node, script = %named, "the script called this machine {named}, its facts say {node}");
+    }
+    answer
 }
 
 struct Facts {
     request: Registration,
+    claim: Claim,
     inventory: Option<StoredInventory>,
     new_boot: Uuid,
     now: Micros,
-}
-
-/// A nonce that names only a MAC must not let its holder take a known node's name; nor may one whom a person refused.
-fn refuse_claim(tx: &mut Tx<'_>, offer: &Offer, known: Option<&Node>) -> Result<Option<Refusal>> {
-    let Some(node) = known else { return Ok(None) };
-    if node.retired || node.admission == Admission::Rejected {
-        return Ok(Some(Refusal::Rejected));
-    }
-    if let (None, Some(mac)) = (&offer.node, &offer.mac)
-        && !tx.nodes_by_mac(mac)?.contains(&node.uuid)
-    {
-        return Ok(Some(Refusal::OtherNode));
-    }
-    Ok(None)
 }
 
 fn begin(
@@ -130,7 +131,7 @@ fn begin(
     mut node: Node,
     offer: &Offer,
     credential: &Sha256,
-    macs: &[Mac],
+    found: &identity::Found,
     facts: &Facts,
 ) -> Result<()> {
     let ended = match node.boot {
@@ -141,6 +142,7 @@ fn begin(
     node.manufacturer = clean(system.manufacturer.trim(), 200);
     node.product = clean(system.product.trim(), 200);
     node.serial = clean(system.serial.trim(), 200);
+    identity::complete_node(&mut node, found);
     node.boot_mac = facts.request.boot_mac.clone().or_else(|| offer.mac.clone()).or(node.boot_mac);
     node.boot = Some(facts.new_boot);
     node.last_seen = facts.now;
@@ -157,7 +159,7 @@ fn begin(
     tx.put_boot(&boot)?;
     tx.prune_boots(&node.uuid, BOOTS_KEPT)?;
     tx.bind_offer(&offer.nonce_hash, credential, boot.id)?;
-    tx.set_macs(&node.uuid, macs)?;
+    tx.set_macs(&node.uuid, &macs(&facts.request, &found.claim))?;
     if let Some(inventory) = &facts.inventory {
         tx.put_inventory(&node.uuid, inventory)?;
     }
@@ -165,18 +167,11 @@ fn begin(
     firmware::at_register(tx, &boot, &facts.request.inventory, facts.now)
 }
 
-/// The name that counts: what the agent read; else what iPXE read; else one made of the MAC.
-fn name(request: &Registration, offer: Option<&Offer>) -> Option<NodeUuid> {
-    request
-        .uuid
-        .clone()
-        .or_else(|| offer.and_then(|o| o.node.clone()))
-        .or_else(|| request.boot_mac.as_ref().or(offer.and_then(|o| o.mac.as_ref())).map(NodeUuid::from_mac))
-}
-
-fn macs(request: &Registration) -> Vec<Mac> {
+/// All that are known of, also those that identify nobody.
+fn macs(request: &Registration, claim: &Claim) -> Vec<Mac> {
     let reported = request.inventory.nics.iter().filter_map(|nic| nic.mac.parse().ok());
-    let mut macs: Vec<Mac> = reported.chain(request.boot_mac.clone()).take(PORTS_MAX).collect();
+    let mut macs: Vec<Mac> = claim.macs.iter().cloned().chain(request.boot_mac.clone()).collect();
+    macs.extend(reported.take(PORTS_MAX));
     macs.sort();
     macs.dedup();
     macs

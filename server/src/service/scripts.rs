@@ -1,8 +1,10 @@
 //! Which script a machine's iPXE gets. A fetched script offers a boot (a nonce, bounded in number and expiring); a
 //! preview offers nothing.
 
-use super::{App, new_secret};
+use super::{App, identity, new_secret};
+use crate::domain::boot::clean;
 use crate::domain::cmdline::Cmdline;
+use crate::domain::identity::{Told, Why};
 use crate::domain::image::Arch;
 use crate::domain::offer::{OFFERS_PER_NODE, Offer};
 use crate::domain::script::{self, FirstStage, Machine, Script};
@@ -21,6 +23,8 @@ pub struct ScriptAnswer {
     pub http_base: String,
     /// `HOST:PORT` of the agents' gRPC.
     pub grpc: String,
+    /// The node, as far as iPXE's words lead; Register decides.
+    pub node: Option<NodeUuid>,
     /// MAC that it booted from.
     pub mac: Option<Mac>,
     /// The operator's additions to the first stage's command line.
@@ -31,18 +35,25 @@ pub struct ScriptAnswer {
 
 /// The script for `machine`, whose request came to `host` (`HOST:PORT`, the Host header). Offers a boot where the
 /// decision is the first stage. Errors: a host that is none, the database.
-pub async fn script(app: &App, mut machine: Machine, host: &str) -> Result<ScriptAnswer> {
-    machine.uuid = machine.uuid.filter(|uuid| !uuid.is_placeholder());
-    let mut answer = preview(app, machine.clone(), host).await?;
+pub async fn script(app: &App, machine: Machine, host: &str) -> Result<ScriptAnswer> {
+    let mut answer = decide(app, machine.clone(), None, host).await?;
     if !matches!(answer.script, Script::FirstStage(_)) {
         return Ok(answer);
     }
     let nonce = new_secret()?;
     let now = app.now();
+    let Machine { told, mac, .. } = machine;
+    let line = |text: &str| clean(text, 200);
     let offer = Offer {
         nonce_hash: nonce.hash(),
-        node: machine.uuid,
-        mac: machine.mac,
+        node: answer.node.clone(),
+        mac,
+        told: Told {
+            uuid: told.uuid,
+            manufacturer: line(&told.manufacturer),
+            product: line(&told.product),
+            serial: line(&told.serial),
+        },
         http_base: answer.http_base.clone(),
         created: now,
         expires: now + app.settings.offer_ttl,
@@ -54,25 +65,34 @@ pub async fn script(app: &App, mut machine: Machine, host: &str) -> Result<Scrip
     Ok(answer)
 }
 
-/// The same decision, without offering anything.
-pub async fn preview(app: &App, machine: Machine, host: &str) -> Result<ScriptAnswer> {
+/// The decision, without offering anything; for `node` when it is given, else for whom the machine says it is.
+async fn decide(app: &App, machine: Machine, node: Option<NodeUuid>, host: &str) -> Result<ScriptAnswer> {
     let (http_base, grpc) = addresses(app, host)?;
-    let (uuid, arch) = (machine.uuid.clone(), machine.arch);
-    let (node, stage) = app
+    let (asked, arch) = (machine.clone(), machine.arch);
+    let (name, conflict, node, stage) = app
         .store
         .read(move |tx| {
-            let node = uuid.map(|u| tx.node(&u)).transpose()?.flatten();
+            let (name, why) = match node {
+                Some(node) => (Some(node), None),
+                None => identity::of_machine(tx, &asked)?.map(|who| (who.name, who.why)).unzip(),
+            };
+            let conflict = match why {
+                Some(Why::Conflict { with, differs }) => Some(format!("; its UUID is that of node {with}: {differs}")),
+                _ => None,
+            };
+            let node = name.as_ref().map(|u| tx.node(u)).transpose()?.flatten();
             let stage = arch.map(|a| tx.first_stage(a)).transpose()?.flatten();
-            Ok((node, stage))
+            Ok((name, conflict.unwrap_or_default(), node, stage))
         })
         .await?;
     let stage = stage.map(|s| first_stage(&s)).transpose()?;
     let (script, why) = script::decide(&machine, node.as_ref(), stage.as_ref());
     Ok(ScriptAnswer {
         script,
-        why,
+        why: why + &conflict,
         http_base,
         grpc,
+        node: name,
         mac: machine.mac,
         cmdline: app.settings.first_stage_cmdline.clone(),
         nonce: None,
@@ -84,7 +104,8 @@ pub async fn preview_node(app: &App, uuid: NodeUuid, arch: Arch, host: &str) -> 
     let key = uuid.clone();
     let node = app.store.read(move |tx| tx.node(&key)).await?;
     let mac = node.and_then(|n| n.boot_mac);
-    preview(app, Machine { uuid: Some(uuid), mac, arch: Some(arch) }, host).await
+    let told = Told { uuid: Some(uuid.clone()), ..Told::default() };
+    decide(app, Machine { told, mac, arch: Some(arch) }, Some(uuid), host).await
 }
 
 fn first_stage(stored: &higuma_proto::api::FirstStage) -> Result<FirstStage> {

@@ -83,7 +83,7 @@ pub fn firmware_plan(answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
     agent::GetFirmwarePlanResponse { answer: Some(answer) }
 }
 
-/// A node in a list.
+/// A node in a list; its conflict is the caller's to fill in.
 pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_timeout: Micros) -> api::NodeSummary {
     let (state, reason) = lifecycle::of_node(node, boot, now, heartbeat_timeout);
     api::NodeSummary {
@@ -100,6 +100,7 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         step: boot.and_then(|b| b.last_step.clone()),
         first_seen_us: node.first_seen,
         last_seen_us: boot.and_then(|b| b.heartbeat).map_or(node.last_seen, |h| h.max(node.last_seen)),
+        conflict: None,
     }
 }
 

@@ -17,6 +17,9 @@ diesel::define_sql_function! {
     fn lower(text: Text) -> Text;
 }
 
+/// Nodes given for one MAC address: more have it only when it tells nothing of a machine.
+pub const OWNERS_MAX: usize = 16;
+
 /// A node with its present boot, as lists need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRow {
@@ -247,13 +250,14 @@ impl Tx<'_> {
         })
     }
 
-    /// Nodes that reported this MAC (indexed), in order of UUID.
+    /// Nodes that reported this MAC (indexed), in order of UUID; at most [`OWNERS_MAX`].
     pub fn nodes_by_mac(&mut self, mac: &Mac) -> Result<Vec<NodeUuid>> {
         let found: Vec<String> = self.run(format_args!("nodes with MAC address {mac}"), |c| {
             node_macs::table
                 .filter(node_macs::mac.eq(mac.as_str()))
                 .select(node_macs::node)
                 .order(node_macs::node)
+                .limit(limit_of(OWNERS_MAX))
                 .load(c)
         })?;
         let row = Row { table: "node_macs", key: mac };

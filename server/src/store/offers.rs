@@ -3,6 +3,7 @@
 use super::schema::{boots, offers};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::boot::Phase;
+use crate::domain::identity::Told;
 use crate::domain::offer::Offer;
 use crate::domain::{Micros, Sha256};
 use crate::error::{Error, Result};
@@ -20,6 +21,10 @@ struct OfferRec {
     expires: i64,
     bound_credential: Option<String>,
     bound_boot: Option<String>,
+    told_uuid: Option<String>,
+    told_manufacturer: String,
+    told_product: String,
+    told_serial: String,
 }
 
 impl From<&Offer> for OfferRec {
@@ -33,6 +38,10 @@ impl From<&Offer> for OfferRec {
             expires: offer.expires,
             bound_credential: offer.bound.as_ref().map(|(credential, _)| credential.to_string()),
             bound_boot: offer.bound.as_ref().map(|(_, boot)| boot.to_string()),
+            told_uuid: offer.told.uuid.as_ref().map(ToString::to_string),
+            told_manufacturer: offer.told.manufacturer.clone(),
+            told_product: offer.told.product.clone(),
+            told_serial: offer.told.serial.clone(),
         }
     }
 }
@@ -50,6 +59,12 @@ impl OfferRec {
             created: self.created,
             expires: self.expires,
             bound: credential.zip(boot),
+            told: Told {
+                uuid: row.parse_opt("told_uuid", self.told_uuid.as_deref())?,
+                manufacturer: self.told_manufacturer,
+                product: self.told_product,
+                serial: self.told_serial,
+            },
         })
     }
 }

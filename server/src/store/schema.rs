@@ -134,6 +134,12 @@ diesel::table! {
     }
 }
 diesel::table! {
+    node_aliases (uuid) {
+        uuid -> Text,
+        node -> Text,
+    }
+}
+diesel::table! {
     node_events (id) {
         id -> Text,
         node -> Text,
@@ -155,6 +161,15 @@ diesel::table! {
         reason -> Text,
         components -> Text,
         rules -> BigInt,
+    }
+}
+diesel::table! {
+    node_identities (node) {
+        node -> Text,
+        source -> Text,
+        claimed -> Text,
+        told -> Nullable<Text>,
+        merge_candidate -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -191,6 +206,10 @@ diesel::table! {
         expires -> BigInt,
         bound_credential -> Nullable<Text>,
         bound_boot -> Nullable<Text>,
+        told_uuid -> Nullable<Text>,
+        told_manufacturer -> Text,
+        told_product -> Text,
+        told_serial -> Text,
     }
 }
 diesel::table! {
@@ -240,8 +259,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     images,
     inventories,
     neighbours,
+    node_aliases,
     node_events,
     node_firmware,
+    node_identities,
     node_macs,
     nodes,
     offers,

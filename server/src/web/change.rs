@@ -5,7 +5,7 @@ use super::{PageError, fleet, node, see_other};
 use crate::domain::NodeUuid;
 use crate::error::Error;
 use crate::http::State;
-use crate::service::{firmware, nodes};
+use crate::service::{firmware, identity, nodes};
 use actix_web::{HttpRequest, HttpResponse, web};
 use higuma_proto::api::NodePatch;
 use serde::Deserialize;
@@ -18,6 +18,8 @@ pub(super) struct ChangeForm {
     action: String,
     profile: String,
     hostname: String,
+    /// The node to merge into.
+    into: String,
     /// Query of the fleet page that the form stands on; absent on the node's page.
     back: Option<String>,
 }
@@ -66,6 +68,8 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "firmware-retry" => {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
         }
+        "merged" => "Merged. This node has the new board now.",
+        "not-same" => "Noted. It is not offered again.",
         _ => return None,
     })
 }
@@ -82,6 +86,9 @@ pub(super) async fn submit(
         firmware::retry(&state.app, uuid.clone()).await?;
         return Ok(see_other(&format!("/nodes/{uuid}?done=firmware-retry")));
     }
+    if matches!(form.action.as_str(), "merge" | "not-same") {
+        return who_it_is(&state, uuid, &form, &req).await;
+    }
     let outcome = match form.patch() {
         Ok((patch, done)) => nodes::patch(&state.app, uuid.clone(), patch).await.map(|_| done),
         Err(error) => Err(error),
@@ -91,6 +98,25 @@ pub(super) async fn submit(
         (Ok(done), None) => Ok(see_other(&format!("/nodes/{uuid}?done={done}"))),
         (Err(error @ Error::Internal(_)), _) => Err(error.into()),
         (Err(error), _) => node::with_error(&state.app, uuid, &req, error).await,
+    }
+}
+
+/// The buttons of a node that may be another one with a new board.
+async fn who_it_is(
+    state: &State,
+    uuid: NodeUuid,
+    form: &ChangeForm,
+    req: &HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let outcome = match (form.action.as_str(), form.into.parse::<NodeUuid>()) {
+        ("merge", Ok(into)) => identity::merge(&state.app, uuid.clone(), into).await.map(|node| (node, "merged")),
+        ("merge", Err(error)) => Err(error.into()),
+        _ => identity::not_same(&state.app, uuid.clone()).await.map(|node| (node, "not-same")),
+    };
+    match outcome {
+        Ok((node, done)) => Ok(see_other(&format!("/nodes/{}?done={done}", node.summary.uuid))),
+        Err(error @ Error::Internal(_)) => Err(error.into()),
+        Err(error) => node::with_error(&state.app, uuid, req, error).await,
     }
 }
 

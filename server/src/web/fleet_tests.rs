@@ -21,6 +21,7 @@ pub(super) fn node(state: &str, admission: &str) -> NodeSummary {
         step: Some("download".to_owned()),
         first_seen_us: NOW - 60_000_000,
         last_seen_us: NOW - 12_000_000,
+        conflict: None,
     }
 }
 
@@ -103,4 +104,13 @@ fn the_way_back_is_always_a_view_of_ours() {
 fn a_filter_that_is_none_is_refused() {
     let query = FleetQuery { lifecycle: "sleeping".into(), ..FleetQuery::default() };
     assert_eq!(query.parsed().unwrap_err().code(), "bad_request");
+}
+
+#[test]
+fn a_conflict_is_marked() {
+    let mut twin = node("discovered", "pending");
+    twin.conflict = Some("identity conflict with <b>x</b>: serial S1 / S2".to_owned());
+    let body = view(&FleetQuery::default(), status(&[], &[("discovered", 1)]), vec![twin], &[]).render().unwrap();
+    assert!(body.contains(">identity conflict</span>") && body.contains("serial S1 / S2"), "{body}");
+    assert!(!body.contains("<b>x"), "{body}");
 }

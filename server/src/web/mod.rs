@@ -9,6 +9,7 @@ mod devices;
 mod firmware;
 mod fleet;
 mod human;
+mod identity;
 mod inventory;
 mod login;
 mod node;

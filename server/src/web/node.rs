@@ -1,6 +1,7 @@
 //! `/nodes/{uuid}`: one node. Its state and why, what it should be (with the forms), the present boot as a picture, what
 //! it is made of, where it is cabled to, and its earlier boots. `?boot=` shows an earlier one; `?fragment=1` the live part.
 
+use super::identity::IdentityView;
 use super::inventory::{self, Fact, Table};
 use super::timeline::Timeline;
 use super::{PageError, Shell, firmware, fleet, html, human};
@@ -35,10 +36,12 @@ pub(super) async fn page(
     req: HttpRequest,
 ) -> std::result::Result<HttpResponse, PageError> {
     let (app, uuid): (_, NodeUuid) = (&state.app, path.parse()?);
-    let mut data = load(app, uuid.clone()).await?;
+    let mut data = load(app, uuid).await?;
+    // A name that was merged into another shows that one.
+    let uuid = data.node.summary.uuid.clone();
     if !query.boot.is_empty() {
         let boot = boots::show(app, &query.boot).await?;
-        if boot.summary.node != uuid.as_str() {
+        if boot.summary.node != uuid {
             return Err(Error::NotFound(format!("node {uuid} has no boot {}", boot.summary.id)).into());
         }
         data.node.boot = Some(boot);
@@ -73,7 +76,8 @@ pub(super) struct NodeData {
 }
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
-    let node = nodes::show(app, uuid.clone()).await?;
+    let node = nodes::show(app, uuid).await?;
+    let uuid = node.summary.uuid.parse()?;
     let profiles = fleet::profile_names(app).await?;
     let earlier = boots::list(app, uuid.clone(), None, Some(EARLIER)).await?.items;
     let firmware = Some(firmware_cases::show(app, uuid).await?);
@@ -98,6 +102,7 @@ struct NodePage {
     profiles: Vec<Choice>,
     maintenance: bool,
     retired: bool,
+    identity: IdentityView,
     facts: Vec<Fact>,
     tables: Vec<Table>,
     neighbours: Table,
@@ -155,6 +160,7 @@ impl NodePage {
         Self {
             shell,
             error,
+            identity: IdentityView::new(&summary, node.identity),
             uuid: summary.uuid,
             hostname: summary.hostname,
             trouble: summary.lifecycle == "failed",

@@ -6,7 +6,7 @@ use higuma_proto::agent::{
     Bios, Cpu, Dimm, Disk, Event, HostInterface, Inventory, Link, Memory, Neighbour, Nic, PciDevice, SourceError,
     System, Tpm, Virtualisation, Volatile,
 };
-use higuma_proto::api::NodeSummary;
+use higuma_proto::api::{IdentityConflict, NodeIdentity, NodeSummary};
 
 const NOW: Micros = 1_790_000_000_000_000;
 const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
@@ -131,6 +131,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 step: None,
                 first_seen_us: NOW,
                 last_seen_us: NOW,
+                conflict: None,
             },
             inventory: Some(inventory()),
             inventory_hash: Some("0".repeat(64)),
@@ -144,6 +145,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
             boot,
             maintenance: false,
             retired: false,
+            identity: Default::default(),
         },
         profiles: vec!["db".into(), "web".into()],
         earlier: vec![],
@@ -188,6 +190,33 @@ fn long_lists_are_folded() {
     assert!(fold.contains("<summary>1 function</summary>") && fold.contains("15b3:1015"), "{fold}");
     assert!(fold.contains("Mellanox ConnectX-4 Lx &#60;i&#62;"), "{fold}");
     assert!(body.contains("<details id=\"fold-flags\"><summary>2 flags</summary>"), "{body}");
+}
+
+#[test]
+fn who_it_is_and_what_a_person_can_do_about_it() {
+    let old = "4c4c4544-0046-3010-8052-b4c04f4a4d33";
+    let mut node = data("discovered", "pending", None);
+    node.node.identity = NodeIdentity {
+        source: "conflict".into(),
+        seen: true,
+        told_uuid: Some(old.into()),
+        aliases: vec!["4c4c4544-0046-3010-8052-b4c04f4a4d34".into()],
+        conflicts: vec![IdentityConflict { node: old.into(), differs: "serial <b>S1</b> / S2".into() }],
+        merge_candidate: Some(old.into()),
+        merge_offers: vec![],
+    };
+    let body = render(node);
+    for text in ["its UUID is another machine", "&#60;b&#62;S1", "b4c04f4a4d34", "value=\"not-same\""] {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    assert!(body.contains(&format!("name=\"into\" value=\"{old}\"")) && body.contains("value=\"merge\""), "{body}");
+    // The old one has the same button, for the new one.
+    let mut node = data("running", "admitted", None);
+    node.node.identity = NodeIdentity { seen: true, merge_offers: vec![old.into()], ..NodeIdentity::default() };
+    let body = render(node);
+    assert!(body.contains(&format!("action=\"/nodes/{old}\"")), "{body}");
+    assert!(body.contains(&format!("name=\"into\" value=\"{UUID}\"")), "{body}");
+    assert!(!render(data("running", "admitted", None)).contains("value=\"merge\""));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::fixture::*;
 use higuma::domain::Sha256;
 use higuma::domain::boot::{Boot, Event, EventState, Phase};
+use higuma::domain::identity::Told;
 use higuma::domain::offer::Offer;
 use higuma::error::Error;
 
@@ -121,6 +122,7 @@ fn offer(n: u32, created: i64) -> Offer {
         nonce_hash: Sha256::of(format!("nonce {n}")),
         node: Some(uuid(1)),
         mac: Some(mac(1)),
+        told: Told { uuid: Some(uuid(1)), manufacturer: "M".into(), product: "P".into(), serial: "S".into() },
         http_base: "http://h".into(),
         created,
         expires: created + 100,

@@ -6,6 +6,7 @@
 mod boots;
 mod firmware;
 mod fixture;
+mod identity;
 mod images;
 mod node_events;
 mod nodes;
@@ -52,6 +53,9 @@ async fn run_all(databases: fixture::Databases) {
         firmware::what_counts_is_never_pruned,
         firmware::standings_are_counted_and_paged,
         firmware::archives_in_use_are_never_forgotten,
+        identity::facts_are_found_by_name_alias_and_address,
+        identity::open_events_by_subject,
+        identity::a_merge_moves_everything,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

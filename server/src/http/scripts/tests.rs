@@ -25,6 +25,7 @@ fn answer(script: Script) -> ScriptAnswer {
         why: String::new(),
         http_base: "http://10.0.0.1:8080".to_owned(),
         grpc: "10.0.0.1:8444".to_owned(),
+        node: Some("4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap()),
         mac: Some("52:54:00:12:34:56".parse().unwrap()),
         cmdline: "console=tty0 console=ttyS0,115200".parse().unwrap(),
         nonce: Some(Secret::from_bytes([0xab; 32])),
@@ -39,10 +40,6 @@ fn first_stage() -> Script {
     })
 }
 
-fn uuid() -> NodeUuid {
-    "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap()
-}
-
 #[test]
 fn every_decision() {
     golden("boot", &finished(Boot.render()).unwrap());
@@ -51,7 +48,7 @@ fn every_decision() {
         [first_stage(), Script::NoFirstStage(Arch::Aarch64), Script::Rejected, Script::Unsupported, Script::Nameless];
     for script in decisions {
         let name = script.name();
-        golden(name, &render(&answer(script), &site, Some(&uuid())).unwrap());
+        golden(name, &render(&answer(script), &site).unwrap());
     }
 }
 
@@ -61,19 +58,20 @@ fn ipv6_without_mac_and_as_a_preview() {
         http_base: "http://[fd00::1]:8080".to_owned(),
         grpc: "[fd00::1]:8444".to_owned(),
         mac: None,
+        node: None,
         nonce: None,
         cmdline: Cmdline::default(),
         ..answer(first_stage())
     };
-    golden("first-stage-ipv6-preview", &render(&answer, &Sha256::of("site"), None).unwrap());
+    golden("first-stage-ipv6-preview", &render(&answer, &Sha256::of("site")).unwrap());
 }
 
 #[test]
 fn no_line_can_be_injected() {
     for bad in ["http://h:1\nshell", "http://h ${x}", "http://h/../x y"] {
         let answer = ScriptAnswer { http_base: bad.to_owned(), ..answer(Script::Nameless) };
-        assert!(render(&answer, &Sha256::of("site"), None).is_err());
+        assert!(render(&answer, &Sha256::of("site")).is_err());
     }
     let answer = ScriptAnswer { grpc: "h:1 init=/bin/sh".to_owned(), ..answer(first_stage()) };
-    assert!(render(&answer, &Sha256::of("site"), None).is_err());
+    assert!(render(&answer, &Sha256::of("site")).is_err());
 }

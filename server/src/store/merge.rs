@@ -1,0 +1,67 @@
+//! Two nodes become one. Every table that hangs on a node has its line in [`Tx::move_children`]: a new child table belongs
+//! there, or its rows go with the node that is deleted.
+
+use super::schema::{
+    boots, inventories, neighbours, node_aliases, node_events, node_firmware, node_identities, node_macs, nodes, offers,
+};
+use super::tx::Tx;
+use crate::domain::{Micros, NodeUuid};
+use crate::error::Result;
+use diesel::prelude::*;
+
+impl Tx<'_> {
+    /// Give all that hangs on `from` to `to`. Of what a node has once (MAC addresses, inventory, neighbours), that of `from`
+    /// counts when it has any: it was seen last.
+    pub fn move_children(&mut self, from: &NodeUuid, to: &NodeUuid, now: Micros) -> Result<()> {
+        let (old, new) = (from.as_str(), to.as_str());
+        // An event of a subject that is open at both is told by the one that stays.
+        for subject in self.open_subjects(to, "")? {
+            self.clear_subject(from, &subject, now)?;
+        }
+        self.run(format_args!("what belongs to node {from}"), |c| {
+            macro_rules! move_all {
+                ($table:ident) => {
+                    diesel::update($table::table.filter($table::node.eq(old))).set($table::node.eq(new)).execute(c)?;
+                };
+            }
+            macro_rules! replace {
+                ($table:ident) => {
+                    let mine = $table::table.filter($table::node.eq(old)).count().get_result::<i64>(c)?;
+                    if mine > 0 {
+                        diesel::delete($table::table.filter($table::node.eq(new))).execute(c)?;
+                        move_all!($table);
+                    }
+                };
+            }
+            // At most one is open, and that of a board that is gone will never be reported.
+            let open = |of| {
+                firmware_attempts::table
+                    .filter(firmware_attempts::node.eq(of))
+                    .filter(firmware_attempts::ended.is_null())
+            };
+            if open(old).count().get_result::<i64>(c)? > 0 {
+                diesel::delete(open(new)).execute(c)?;
+            }
+            move_all!(firmware_attempts);
+            move_all!(boots);
+            move_all!(offers);
+            move_all!(node_events);
+            move_all!(node_aliases);
+            replace!(node_firmware);
+            replace!(node_macs);
+            replace!(inventories);
+            replace!(neighbours);
+            // Who is offered to be merged into the one that goes.
+            diesel::update(node_identities::table.filter(node_identities::merge_candidate.eq(old)))
+                .set(node_identities::merge_candidate.eq(new))
+                .execute(c)?;
+            Ok(())
+        })
+    }
+
+    /// Delete a node with all that still hangs on it.
+    pub fn delete_node(&mut self, node: &NodeUuid) -> Result<()> {
+        self.run(format_args!("node {node}"), |c| diesel::delete(nodes::table.find(node.as_str())).execute(c))?;
+        Ok(())
+    }
+}
