@@ -2,7 +2,8 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    boots, inventories, neighbours, node_aliases, node_events, node_firmware, node_identities, node_macs, nodes, offers,
+    boots, firmware_attempts, inventories, neighbours, node_aliases, node_events, node_firmware, node_identities,
+    node_macs, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};

@@ -77,7 +77,7 @@ pub(super) struct NodeData {
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
     let node = nodes::show(app, uuid).await?;
-    let uuid = node.summary.uuid.parse()?;
+    let uuid: NodeUuid = node.summary.uuid.parse()?;
     let profiles = fleet::profile_names(app).await?;
     let earlier = boots::list(app, uuid.clone(), None, Some(EARLIER)).await?.items;
     let firmware = Some(firmware_cases::show(app, uuid).await?);
