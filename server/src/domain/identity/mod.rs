@@ -127,7 +127,7 @@ pub struct Resolution {
 /// The node that `claim` is, given what is known of those that [`Claim::names`] and its MAC addresses lead to (more do no
 /// harm). `None`: there is nothing to call it by.
 pub fn resolve(claim: &Claim, known: &[Known]) -> Option<Resolution> {
-    let Some((claimed, source)) = claim.claimed() else { return None };
+    let (claimed, source) = claim.claimed()?;
     let is = |node: &Known, why, claimed: &NodeUuid| Resolution {
         name: node.name.clone(),
         source: node.source,
