@@ -3,6 +3,7 @@
 
 use higuma_proto::agent::{Inventory, PciDevice};
 use pciid_parser::Database;
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,9 +66,10 @@ impl PciNames {
         }
     }
 
-    /// Fills the names in, where they are known.
+    /// Fills the names in where they are known, and empties the others: an agent has no say in them.
     pub fn fill(&self, inventory: &mut Inventory) {
-        let Some(database) = &self.0 else { return };
+        let none = Database { vendors: HashMap::new(), classes: HashMap::new() };
+        let database = self.0.as_deref().unwrap_or(&none);
         for device in &mut inventory.pci_devices {
             (device.vendor_name, device.device_name) = product(database, &device.vendor_id, &device.device_id);
             device.class_name = class(database, device);

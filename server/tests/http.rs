@@ -16,6 +16,8 @@ mod firmware;
 mod fixture;
 #[path = "http/identity.rs"]
 mod identity;
+#[path = "http/pci_names.rs"]
+mod pci_names;
 #[path = "http/process.rs"]
 mod process;
 #[path = "http/refused.rs"]
