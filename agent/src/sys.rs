@@ -5,11 +5,13 @@
 mod ethtool;
 mod loops;
 mod packet;
+mod private_flags;
 mod random;
 
 pub use ethtool::{DriverInfo, driver_info, permanent_mac, supported_link_modes};
 pub use loops::{loop_bind, loop_free};
 pub use packet::packet_socket;
+pub use private_flags::{private_flags, set_private_flags};
 pub use random::wait_for_random;
 
 use std::io;

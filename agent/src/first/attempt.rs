@@ -17,6 +17,9 @@ use crate::steps::{self, StepError, kexec, load, memory};
 /// Verified parts by sha256.
 pub type Parts = HashMap<String, File>;
 
+/// For telling the server of neighbours heard just now.
+const NEWS: Duration = Duration::from_secs(3);
+
 /// Does not come back when it works.
 pub async fn boot(stage: &Stage, plan: &BootPlan, parts: &mut Parts) -> StepError {
     match try_boot(stage, plan, parts).await {
@@ -57,6 +60,8 @@ async fn try_boot(stage: &Stage, plan: &BootPlan, parts: &mut Parts) -> Result<s
     let loaded = steps::run(&mut load, &stage.journal).await?;
     // The source of the initramfs is a whole copy of it: not needed any more.
     drop(load);
+    // What a switch said in these seconds would be lost with this kernel.
+    stage.neighbours.flush(NEWS).await;
     Err(kexec::jump(loaded, &stage.reporter, &stage.journal).await)
 }
 

@@ -42,6 +42,7 @@ struct Stage {
     session: Session,
     journal: Journal,
     reporter: Reporter,
+    neighbours: lldp::Later,
 }
 
 /// Runs until the jump or a restart; `run` counts the workers of this boot.
@@ -103,7 +104,7 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
         );
     }
     let client = Client::new(&address, &session.credential)?;
-    let (heard, told) = neighbours.within_budget(journal).await;
+    let (heard, told) = neighbours.heard_so_far();
     let request = RegisterRequest {
         nonce,
         credential: session.credential.clone(),
@@ -117,11 +118,13 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     let node = args.node.as_deref().unwrap_or("that is not named yet");
     say(names::REGISTER, &format!("node {node}, server {} as {}", address.grpc, address.server_name));
     let mut step = register::Register { client: client.clone(), request };
-    steps::run(&mut step, journal).await.map_err(|e| format!("not registered: {e}"))?;
+    let registered = steps::run(&mut step, journal).await.map_err(|e| format!("not registered: {e}"))?;
     let reporter = Reporter { client: client.clone(), journal: journal.clone() };
     reporter.start();
-    neighbours.report_later(client, told, journal.clone());
-    Ok(Stage { args, address, session, journal: journal.clone(), reporter })
+    let allowed = Duration::from_millis(u64::from(registered.lldp_wait_ms));
+    let neighbours = neighbours.wait(allowed, told, client, journal).await;
+    neighbours.watch(journal.clone());
+    Ok(Stage { args, address, session, journal: journal.clone(), reporter, neighbours })
 }
 
 /// Does what the firmware policy asks for, asks for a plan and carries it out, again and again.

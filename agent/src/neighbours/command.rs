@@ -210,6 +210,7 @@ mod tests {
             mac: "02:00:00:00:00:01".into(),
             link,
             error: error.map(str::to_owned),
+            heard_after: None,
         };
         Snapshot {
             generation: 1,
@@ -220,6 +221,7 @@ mod tests {
                 port("eth2", true, Some("broken")),
                 port("eth3", true, None),
             ],
+            since: None,
         }
     }
 

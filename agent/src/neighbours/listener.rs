@@ -67,6 +67,13 @@ impl Listener {
         self.shared.lock().snapshot()
     }
 
+    /// Whether there is link, and every port that has it has heard somebody.
+    #[must_use]
+    pub fn all_heard(&self) -> bool {
+        let state = self.shared.lock();
+        state.all_heard() && !state.open.is_empty()
+    }
+
     /// What is known now, if the neighbours changed since the snapshot of this generation.
     #[must_use]
     pub fn changed_since(&self, generation: u64) -> Option<Snapshot> {
@@ -102,6 +109,8 @@ struct State {
     ports: BTreeMap<String, PortStatus>,
     /// Names of the ports that are open.
     open: Vec<String>,
+    /// When the link of each of them was seen.
+    since: BTreeMap<String, Instant>,
     scanned: bool,
 }
 
@@ -115,7 +124,18 @@ impl State {
             generation: self.table.generation(),
             neighbours: self.table.neighbours(),
             ports: self.ports.values().cloned().collect(),
+            since: self.since.values().min().copied(),
         }
+    }
+
+    fn hear(&mut self, port: &PortInfo, heard: &lldp_parser::Lldpdu, now: Instant) -> Result<(), String> {
+        self.table.hear(&port.name, &port.mac.to_string(), heard, now)?;
+        if self.table.has(&port.name)
+            && let (Some(since), Some(status)) = (self.since.get(&port.name), self.ports.get_mut(&port.name))
+        {
+            status.heard_after.get_or_insert(now.saturating_duration_since(*since));
+        }
+        Ok(())
     }
 
     fn fail(&mut self, interface: &str, error: String) {
@@ -226,6 +246,7 @@ impl Worker {
             state.fail(&name, error);
         }
         state.open = self.open.keys().cloned().collect();
+        state.since.retain(|name, _| self.open.contains_key(name));
         state.scanned = true;
     }
 
@@ -234,8 +255,9 @@ impl Worker {
         match OpenPort::open(info) {
             Ok(port) => {
                 if let Some(status) = state.ports.get_mut(&name) {
-                    status.error = None;
+                    (status.error, status.heard_after) = (None, None);
                 }
+                state.since.insert(name.clone(), now);
                 open.insert(name, Watched { port, said: 0, due: now });
             }
             Err(error) => state.fail(&name, error),
@@ -300,7 +322,7 @@ impl Worker {
             // Our own frames (a looped cable), and what was not sent to us (a mirrored port).
             Ok(frame) if frame.source == port.mac => return,
             Ok(frame) if !GROUPS.contains(&frame.destination) && frame.destination != port.mac => return,
-            Ok(frame) => state.table.hear(&port.name, &port.mac.to_string(), &frame.lldpdu, Instant::now()),
+            Ok(frame) => state.hear(port, &frame.lldpdu, Instant::now()),
             Err(error) => Err(format!("an LLDP frame was refused: {error}")),
         };
         if let Err(error) = result {

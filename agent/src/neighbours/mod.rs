@@ -5,11 +5,13 @@
 mod announce;
 pub mod command;
 pub mod convert;
+pub mod firmware_agent;
 mod listener;
 mod port;
 mod table;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use higuma_proto::agent::Neighbour;
 
@@ -42,6 +44,8 @@ pub struct Snapshot {
     pub neighbours: Vec<Neighbour>,
     /// Every port that is watched, by name.
     pub ports: Vec<PortStatus>,
+    /// When the first port that has link now was seen to have it; nothing can have been heard before.
+    pub since: Option<Instant>,
 }
 
 /// One port, for people and for the list of sources that failed.
@@ -55,4 +59,6 @@ pub struct PortStatus {
     pub link: bool,
     /// Why it is not listened on, or what of it was refused last.
     pub error: Option<String>,
+    /// From when its link was seen (looked for each half second) to its first neighbour.
+    pub heard_after: Option<Duration>,
 }

@@ -102,7 +102,7 @@ pub fn permanent_mac(interface: &str) -> io::Result<Option<String>> {
 }
 
 /// One SIOCETHTOOL call; `T` must be the structure that its command word asks for.
-fn ethtool<T>(interface: &str, value: &mut T) -> io::Result<()> {
+pub(super) fn ethtool<T>(interface: &str, value: &mut T) -> io::Result<()> {
     // SAFETY: plain values; the result is checked before use.
     let raw = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
     // SAFETY: `raw` is a fresh descriptor that nobody else owns.
