@@ -8,6 +8,8 @@ mod blobs;
 mod boot_grpc;
 #[path = "http/boot_json.rs"]
 mod boot_json;
+#[path = "http/cabling.rs"]
+mod cabling;
 #[path = "http/curl_agent.rs"]
 mod curl_agent;
 #[path = "http/firmware.rs"]

@@ -85,6 +85,7 @@ fn register(server: &Server, node: &Node, credential: &str) -> LabResult {
         credential: credential.to_owned(),
         boot_mac: mac.clone(),
         inventory: Default::default(),
+        neighbours: Vec::new(),
     };
     let api = server.api()?.with_token("");
     let answer: RegisterAnswer = api.call("POST", &format!("/ipxe/{uuid}/register"), Some(&body))?;

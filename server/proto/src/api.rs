@@ -20,6 +20,12 @@
 //! | GET /api/v1/firmware/nodes?state=&cursor=&limit= | -> Page<[`FirmwareNode`]> |
 //! | GET /api/v1/events?node=&kind=&open=&cursor=&limit= | -> Page<[`NodeEvent`]>, newest first |
 //! | POST /api/v1/events/{id}/acknowledge | -> [`NodeEvent`] |
+//! | GET /api/v1/switches?cursor=&limit= | -> Page<[`Switch`]> |
+//! | GET /api/v1/switches/{chassis}/ports | -> Page<[`SwitchPort`]>, whole, as people count; `chassis` is an id or a name |
+//! | GET /api/v1/cabling/links?node=&switch=&history=&cursor=&limit= | -> Page<[`CableLink`]>; with `history=true` also earlier ones |
+//! | GET, PUT /api/v1/cabling/expected?cursor=&limit= | -> Page<[`ExpectedCable`]>; [`NewExpected`] -> [`Imported`] (replaces all) |
+//! | GET /api/v1/cabling/check?node=&all=&cursor=&limit= | -> Page<[`CablingFinding`]>; without `all=true` only what differs |
+//! | POST /api/v1/nodes/{uuid}/cabling/accept | -> Page<[`CableLink`]>: the cables that hold from now on |
 //! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
 //! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
 //! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
@@ -29,9 +35,11 @@
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET /api/v1/status | -> [`Status`] |
 
+mod cabling;
 mod firmware;
 mod identity;
 
+pub use cabling::*;
 pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
     NewFirmwareRule, NodeFirmware,
@@ -396,6 +404,9 @@ pub struct RegisterBody {
     /// Optional.
     #[serde(default)]
     pub inventory: Inventory,
+    /// Switch ports heard; optional.
+    #[serde(default)]
+    pub neighbours: Vec<Neighbour>,
 }
 
 /// Answer to it.

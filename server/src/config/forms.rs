@@ -5,6 +5,11 @@ use crate::domain::Micros;
 
 /// `90s`, `15m`, `24h`, `250ms`, `7d`; more than zero.
 pub fn duration(text: &str) -> Option<Micros> {
+    duration_or_zero(text).filter(|m| *m > 0)
+}
+
+/// As [`duration`], and zero is one: `0s`.
+pub fn duration_or_zero(text: &str) -> Option<Micros> {
     let (number, unit) = split(text)?;
     let micros: i64 = match unit {
         "ms" => 1_000,
@@ -14,7 +19,7 @@ pub fn duration(text: &str) -> Option<Micros> {
         "d" => 86_400_000_000,
         _ => return None,
     };
-    i64::try_from(number).ok()?.checked_mul(micros).filter(|m| *m > 0)
+    i64::try_from(number).ok()?.checked_mul(micros)
 }
 
 /// `1048576`, `64KiB`, `512MiB`, `64GiB`, `1TiB`, and the decimal kB, MB, GB, TB. Zero is a size.
@@ -54,6 +59,8 @@ mod tests {
         for bad in ["", "90", "0s", "-1s", "1.5h", "s", "9999999999999999d", "1w", "１s"] {
             assert_eq!(duration(bad), None, "{bad:?}");
         }
+        assert_eq!((duration_or_zero("0s"), duration_or_zero("3s")), (Some(0), Some(3_000_000)));
+        assert_eq!(duration_or_zero("0"), None);
     }
 
     #[test]

@@ -302,6 +302,8 @@ impl Layers {
             first_stage_cmdline: self.value("first-stage-cmdline", |t| t.parse::<Cmdline>().ok())?,
             advertise_grpc: self.optional("advertise-grpc", |t| check_authority(t).ok().map(str::to_owned))?,
             advertise_http: self.optional("advertise-http", http_url)?,
+            lldp_wait: self.value("lldp-wait", forms::duration_or_zero)?,
+            cabling_moved: self.value("cabling-moved", |t| t.parse().ok())?,
             grpc_port: grpc_listen.port(),
             pci_names: PciNames::default(),
         };

@@ -16,6 +16,8 @@ pub enum Form {
     Authority,
     /// 90s, 15m, 24h.
     Duration,
+    /// The same, and 0s.
+    DurationOrZero,
     /// 512MiB.
     Size,
     /// Kernel command line.
@@ -33,7 +35,7 @@ impl Form {
             Self::Listen => "ADDRESS:PORT",
             Self::HttpUrl => "http://HOST:PORT",
             Self::Authority => "HOST:PORT",
-            Self::Duration => "DURATION",
+            Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
             Self::Cmdline => "PARAMETERS",
             Self::Words(words) => words,
@@ -49,6 +51,7 @@ impl Form {
             Self::HttpUrl => "http://HOST:PORT, e.g. http://10.0.0.1:8080",
             Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",
             Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
+            Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
@@ -98,6 +101,8 @@ pub const SETTINGS: &[Setting] = &[
     s("heartbeat-timeout", Form::Duration, "3m", "A node not heard from for so long is not running any more"),
     s("park", Form::Words("wait|poweroff"), "wait", "What a node without a profile does"),
     s("poll-interval", Form::Duration, "5s", "How often a waiting node asks again"),
+    s("lldp-wait", Form::DurationOrZero, "3s", "How long a boot waits for LLDP neighbours that are not known from the last one"),
+    s("cabling-moved", Form::Words("log|hold"), "log", "What follows when a node is behind another switch port than at its last boot"),
     s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),

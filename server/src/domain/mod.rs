@@ -2,6 +2,7 @@
 //! is tested without a server.
 
 pub mod boot;
+pub mod cabling;
 pub mod cmdline;
 pub mod firmware;
 pub mod identity;

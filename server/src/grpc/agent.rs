@@ -57,7 +57,8 @@ impl Agent for Methods {
         let request = registration(request.into_inner()).map_err(status)?;
         let registered = register::register(&self.app, request).await.map_err(status)?;
         let boot_id = registered.boot.to_string();
-        Ok(Response::new(RegisterResponse { boot_id, server_time_us: self.app.now(), ..Default::default() }))
+        let lldp_wait_ms = u32::try_from(registered.lldp_wait / 1_000).unwrap_or(u32::MAX);
+        Ok(Response::new(RegisterResponse { boot_id, server_time_us: self.app.now(), lldp_wait_ms }))
     }
 
     async fn report_events(&self, request: Request<ReportEventsRequest>) -> Reply<ReportEventsResponse> {

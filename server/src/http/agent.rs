@@ -18,7 +18,7 @@ pub async fn register(state: Data<State>, path: Path<String>, body: Json<Registe
         "unknown" => None,
         text => Some(text.parse()?),
     };
-    let RegisterBody { nonce, credential, boot_mac, inventory } = body.into_inner();
+    let RegisterBody { nonce, credential, boot_mac, inventory, neighbours } = body.into_inner();
     let request = Registration {
         nonce: nonce.parse::<Secret>()?,
         credential: credential.parse::<Secret>()?,
@@ -26,7 +26,7 @@ pub async fn register(state: Data<State>, path: Path<String>, body: Json<Registe
         node: None,
         boot_mac: if boot_mac.is_empty() { None } else { Some(boot_mac.parse()?) },
         inventory,
-        neighbours: Vec::new(),
+        neighbours,
     };
     let registered = registering::register(&state.app, request).await?;
     Ok(HttpResponse::Ok().json(RegisterAnswer { boot_id: registered.boot.to_string() }))

@@ -5,6 +5,7 @@ mod agent;
 mod api;
 mod blobs;
 mod bounds;
+mod cabling;
 pub mod failure;
 mod firmware;
 mod guard;

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, firmware, health, scripts};
+use super::{agent, api, blobs, cabling, firmware, health, scripts};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -60,6 +60,8 @@ pub struct Route {
 
 /// JSON bodies.
 pub const JSON_LIMIT: usize = 1 << 20;
+/// Expected cabling is a file in a JSON string.
+pub const CSV_LIMIT: usize = 20 << 20;
 /// Register carries an inventory.
 pub const REGISTER_LIMIT: usize = 6 << 20;
 
@@ -131,6 +133,13 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/firmware/nodes",              Admin, || web::to(firmware::nodes)),
         route(GET,    "/api/v1/events",                  Admin,  || web::to(api::node_events)),
         route(POST,   "/api/v1/events/{id}/acknowledge", Admin,  || web::to(api::acknowledge)),
+        route(GET,    "/api/v1/switches",                Admin,  || web::to(cabling::switches)),
+        route(GET,    "/api/v1/switches/{chassis}/ports", Admin, || web::to(cabling::ports)),
+        route(GET,    "/api/v1/cabling/links",           Admin,  || web::to(cabling::links)),
+        route(GET,    "/api/v1/cabling/expected",        Admin,  || web::to(cabling::expected)),
+        Route { limit: CSV_LIMIT, ..route(PUT, "/api/v1/cabling/expected", Admin, || web::to(cabling::import)) },
+        route(GET,    "/api/v1/cabling/check",           Admin,  || web::to(cabling::check)),
+        route(POST,   "/api/v1/nodes/{uuid}/cabling/accept", Admin, || web::to(cabling::accept)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
         route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
         route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),

@@ -4,7 +4,7 @@ use crate::blob::Blobs;
 use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
-use crate::service::{App, blobs as records, sweep as sweeping};
+use crate::service::{App, blobs as records, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -34,12 +34,17 @@ pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken)
 }
 
 /// Blobs that nothing uses go after their time of grace; at the start and then hourly, so do files of which there is no
-/// record (the server was killed between the two, or a removal failed). The blob of the site part is never recorded.
+/// record (the server was killed between the two, or a removal failed), and switch ports that no cable leads to. The blob of the site part is never recorded.
 pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, stop: CancellationToken) -> Result<()> {
     let mut minutes: u32 = 0;
     loop {
         if minutes.is_multiple_of(60)
             && let Err(error) = collect_orphans(&app, &blobs, &site).await
+        {
+            crate::http::failure::log_internal(&error);
+        }
+        if minutes.is_multiple_of(60)
+            && let Err(error) = switches::forget_unused(&app).await
         {
             crate::http::failure::log_internal(&error);
         }

@@ -1,7 +1,7 @@
 //! Events of the first stage, as the agent reports them; idempotent on (boot, seq).
 
-use super::App;
 use super::register::PORTS_MAX;
+use super::{App, cabling};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, EVENTS_PER_BOOT, Event, EventState, clean};
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
     if events.len() > REPORT_MAX {
         return Err(Error::TooLarge(format!("at most {REPORT_MAX} events a report, got {}", events.len())));
     }
-    let (id, now) = (boot.id, app.now());
+    let (id, now, rules) = (boot.id, app.now(), cabling::Rules::of(app));
     let (stored, failed) = app
         .store
         .write(move |tx| {
@@ -29,7 +29,11 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
                 node.last_seen = now;
                 tx.put_node(&node)?;
                 if let Some(neighbours) = &neighbours {
-                    tx.put_neighbours(&node.uuid, &clean_neighbours(neighbours), now)?;
+                    let neighbours = clean_neighbours(neighbours);
+                    tx.put_neighbours(&node.uuid, &neighbours, now)?;
+                    if node.boot == Some(boot.id) {
+                        cabling::learn(tx, &node, &boot, &neighbours, rules)?;
+                    }
                 }
             }
             let failed = (failed_before != boot.failed_step).then_some(boot);

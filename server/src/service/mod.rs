@@ -4,7 +4,9 @@
 pub mod auth;
 pub mod blobs;
 pub mod boots;
+pub mod cabling;
 pub mod events;
+pub mod expected;
 pub mod firmware;
 pub mod first_stage;
 pub mod identity;
@@ -17,10 +19,12 @@ pub mod register;
 pub mod scripts;
 pub mod status;
 pub mod sweep;
+pub mod switches;
 pub mod up;
 pub mod wire;
 
 use crate::domain::Micros;
+use crate::domain::cabling::MovedPolicy;
 use crate::domain::node::AdmissionPolicy;
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
@@ -64,6 +68,10 @@ pub struct Settings {
     pub advertise_grpc: Option<String>,
     /// `http://HOST:PORT` of the plain listener, as nodes reach it; none: the host of the script request.
     pub advertise_http: Option<String>,
+    /// A boot waits so long for LLDP neighbours at most; zero: not at all.
+    pub lldp_wait: Micros,
+    /// What follows when a cable moved.
+    pub cabling_moved: MovedPolicy,
     /// Our gRPC port.
     pub grpc_port: u16,
     /// Read when the server starts.
@@ -86,6 +94,8 @@ impl Default for Settings {
             first_stage_cmdline: crate::domain::cmdline::Cmdline::default(),
             advertise_grpc: None,
             advertise_http: None,
+            lldp_wait: 3 * SECOND,
+            cabling_moved: MovedPolicy::Log,
             grpc_port: 8444,
             pci_names: PciNames::default(),
         }

@@ -1,7 +1,7 @@
 //! What a registered boot may boot now: a plan, or wait, or power off. Asking again is safe: it gives the plan that
 //! holds now.
 
-use super::App;
+use super::{App, cabling};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::node::{Admission, Node};
@@ -44,6 +44,7 @@ pub struct Planned {
 /// ended by a newer one; the database.
 pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanAnswer> {
     let (id, now, deadline) = (boot.id, app.now(), app.settings.boot_deadline);
+    let rules = cabling::Rules::of(app);
     if let Some(answer) = still_waiting(app, id, now).await? {
         return Ok(answer);
     }
@@ -54,7 +55,7 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             let mut node = owner(tx, &boot)?;
             node.last_seen = now;
             tx.put_node(&node)?;
-            let plan = match begin(tx, &mut boot, &node, now + deadline)? {
+            let plan = match begin(tx, &mut boot, &node, now + deadline, rules)? {
                 Ok(plan) => plan,
                 Err(reason) => return Ok(Err(reason)),
             };
@@ -72,6 +73,7 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
 /// Thousands of parked nodes ask every few seconds: as long as nothing changes, that is a read, and a write only now and
 /// then to tell that the node is still there.
 async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<PlanAnswer>> {
+    let rules = cabling::Rules::of(app);
     let reason = app
         .store
         .read(move |tx| {
@@ -80,7 +82,7 @@ async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<
             if now - node.last_seen > LAST_SEEN_EVERY {
                 return Ok(None);
             }
-            Ok(find_plan(tx, &node)?.err())
+            Ok(find_plan(tx, &node, &boot, rules)?.err())
         })
         .await?;
     Ok(reason.map(|reason| no_plan(app, reason)))
@@ -105,12 +107,12 @@ pub(super) fn retry_after(app: &App) -> u32 {
 
 /// The plan that a boot's node has now, changing nothing (for a node that asks `profile` or `detail` by JSON).
 pub async fn current(app: &App, boot: &Boot) -> Result<Planned> {
-    let id = boot.id;
+    let (id, rules) = (boot.id, cabling::Rules::of(app));
     app.store
         .read(move |tx| {
             let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             let node = owner(tx, &boot)?;
-            match find_plan(tx, &node)? {
+            match find_plan(tx, &node, &boot, rules)? {
                 Ok(plan) => Ok(Planned { boot, plan }),
                 Err(reason) => Err(Error::NotFound(format!("there is no plan yet: {}", reason.text))),
             }
@@ -139,8 +141,14 @@ pub(super) fn owner(tx: &mut Tx<'_>, boot: &Boot) -> Result<Node> {
 
 /// Put the boot on its way with the plan that holds now; the caller stores the boot. A deadline that runs already is
 /// kept, so that asking again does not move it.
-fn begin(tx: &mut Tx<'_>, boot: &mut Boot, node: &Node, deadline: Micros) -> Result<std::result::Result<Plan, NoPlan>> {
-    let plan = match find_plan(tx, node)? {
+fn begin(
+    tx: &mut Tx<'_>,
+    boot: &mut Boot,
+    node: &Node,
+    deadline: Micros,
+    rules: cabling::Rules,
+) -> Result<std::result::Result<Plan, NoPlan>> {
+    let plan = match find_plan(tx, node, boot, rules)? {
         Ok(plan) => plan,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -151,6 +159,7 @@ fn begin(tx: &mut Tx<'_>, boot: &mut Boot, node: &Node, deadline: Micros) -> Res
     if fresh {
         boot.deadline = Some(deadline);
         (boot.failed_step, boot.failed_reason) = (None, None);
+        cabling::tell_silence(tx, boot, rules)?;
     }
     boot.profile = Some(plan.profile.clone());
     boot.revision = Some(plan.revision);
@@ -160,12 +169,17 @@ fn begin(tx: &mut Tx<'_>, boot: &mut Boot, node: &Node, deadline: Micros) -> Res
 }
 
 /// For an agent that speaks JSON and says "installed" at once: its boot takes the plan that holds now, if it has none.
-pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, deadline: Micros) -> Result<()> {
+pub(super) fn begin_if_registered(
+    tx: &mut Tx<'_>,
+    boot: &mut Boot,
+    deadline: Micros,
+    rules: cabling::Rules,
+) -> Result<()> {
     if boot.phase != Phase::Registered {
         return Ok(());
     }
     let node = owner(tx, boot)?;
-    match begin(tx, boot, &node, deadline)? {
+    match begin(tx, boot, &node, deadline, rules)? {
         Ok(_) => Ok(()),
         Err(reason) => Err(Error::Conflict(format!("there is no plan yet: {}", reason.text))),
     }
@@ -182,9 +196,17 @@ pub(super) fn kept_back(node: &Node) -> Option<&'static str> {
     }
 }
 
-fn find_plan(tx: &mut Tx<'_>, node: &Node) -> Result<std::result::Result<Plan, NoPlan>> {
+fn find_plan(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    boot: &Boot,
+    rules: cabling::Rules,
+) -> Result<std::result::Result<Plan, NoPlan>> {
     let wait = |text: &str| Ok(Err(NoPlan { text: text.to_owned(), parks: false, ask_firmware: false }));
     if let Some(why) = kept_back(node) {
+        return wait(why);
+    }
+    if let Some(why) = cabling::hold(tx, boot, rules)? {
         return wait(why);
     }
     match tx.firmware_action(&node.uuid)? {

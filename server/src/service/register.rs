@@ -3,7 +3,7 @@
 
 mod identity;
 
-use super::{App, events, firmware};
+use super::{App, cabling, events, firmware};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::identity::Claim;
 use crate::domain::node::{Admission, Node};
@@ -41,6 +41,8 @@ pub struct Registered {
     pub node: NodeUuid,
     /// Its boot.
     pub boot: Uuid,
+    /// How long it may still wait for LLDP neighbours, microseconds from when it began to listen.
+    pub lldp_wait: Micros,
 }
 
 /// JSON bytes kept of an inventory; a larger one is not stored, and the node boots all the same.
@@ -70,7 +72,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
     );
     let named = request.node.clone();
     let claim = identity::claim(&request);
-    let facts = Facts { request, claim, inventory, new_boot, now };
+    let facts = Facts { request, claim, inventory, new_boot, now, rules: cabling::Rules::of(app) };
     let outcome = app
         .store
         .write(move |tx| {
@@ -83,7 +85,8 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                 Verdict::Replay(boot) => {
                     let node = tx.boot(boot)?.map(|b| b.node).or(offer.and_then(|o| o.node));
                     let node = node.ok_or_else(|| Error::internal(format!("boot {boot} of an offer has no node")))?;
-                    Ok(Outcome::Replay(Registered { node, boot }))
+                    let lldp_wait = cabling::wait_again(tx, &node, &request.inventory, facts.rules)?;
+                    Ok(Outcome::Replay(Registered { node, boot, lldp_wait }))
                 }
                 Verdict::Accept => {
                     let Some(offer) = offer else { return Ok(Outcome::Refused(Refusal::OtherNode)) };
@@ -101,9 +104,9 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                             None => return Ok(Outcome::Refused(Refusal::NotKnown)),
                         },
                     };
-                    begin(tx, node, &offer, &credential, &found, &facts)?;
+                    let lldp_wait = begin(tx, node, &offer, &credential, &found, &facts)?;
                     identity::record(tx, &found, request.uuid.clone(), facts.now)?;
-                    Ok(Outcome::New(Registered { node: uuid, boot: facts.new_boot }))
+                    Ok(Outcome::New(Registered { node: uuid, boot: facts.new_boot, lldp_wait }))
                 }
             }
         })
@@ -124,6 +127,7 @@ struct Facts {
     inventory: Option<StoredInventory>,
     new_boot: Uuid,
     now: Micros,
+    rules: cabling::Rules,
 }
 
 fn begin(
@@ -133,7 +137,7 @@ fn begin(
     credential: &Sha256,
     found: &identity::Found,
     facts: &Facts,
-) -> Result<()> {
+) -> Result<Micros> {
     let ended = match node.boot {
         Some(id) => tx.boot(id)?,
         None => None,
@@ -163,8 +167,10 @@ fn begin(
     if let Some(inventory) = &facts.inventory {
         tx.put_inventory(&node.uuid, inventory)?;
     }
-    tx.put_neighbours(&node.uuid, &events::clean_neighbours(&facts.request.neighbours), facts.now)?;
-    firmware::at_register(tx, &boot, &facts.request.inventory, facts.now)
+    let neighbours = events::clean_neighbours(&facts.request.neighbours);
+    tx.put_neighbours(&node.uuid, &neighbours, facts.now)?;
+    firmware::at_register(tx, &boot, &facts.request.inventory, facts.now)?;
+    cabling::begin(tx, &node, &boot, &facts.request.inventory, &neighbours, facts.rules)
 }
 
 /// All that are known of, also those that identify nobody.

@@ -1,6 +1,6 @@
 //! The second stage says that it is up, and that it still lives.
 
-use super::{App, events, plan};
+use super::{App, cabling, events, plan};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event, EventState, Phase, clean};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub struct Up {
 /// Up. Again is a heartbeat. From an agent that speaks JSON (session credential) or from a callback. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
 /// interval in seconds.
 pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
-    let (id, now) = (boot.id, app.now());
+    let (id, now, rules) = (boot.id, app.now(), cabling::Rules::of(app));
     let (os, kernel) = (clean(&up.os, 200), clean(&up.kernel, 100));
     let message = format!("{os}, kernel {kernel}, {} s after its kernel started", up.uptime_seconds);
     let first = app
@@ -30,7 +30,7 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
         .write(move |tx| {
             let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             let first = boot.phase != Phase::Running;
-            plan::begin_if_registered(tx, &mut boot, now)?;
+            plan::begin_if_registered(tx, &mut boot, now, rules)?;
             events::apply(tx, &mut boot, &up.events, now)?;
             if !boot.advance(Phase::Running) {
                 return Err(Error::Conflict(format!("this boot is {}: it cannot be up", boot.phase)));

@@ -2,8 +2,8 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    boots, firmware_attempts, inventories, neighbours, node_aliases, node_events, node_firmware, node_identities,
-    node_macs, nodes, offers,
+    boots, firmware_attempts, inventories, links, neighbours, node_aliases, node_events, node_firmware, node_identities,
+    node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -43,6 +43,12 @@ impl Tx<'_> {
             if open(old).count().get_result::<i64>(c)? > 0 {
                 diesel::delete(open(new)).execute(c)?;
             }
+            // Where the one that was seen last is cabled holds; where the other one was is history.
+            let present = |of| links::table.filter(links::node.eq(of)).filter(links::ended.is_null());
+            if present(old).count().get_result::<i64>(c)? > 0 {
+                diesel::update(present(new)).set(links::ended.eq(now)).execute(c)?;
+            }
+            move_all!(links);
             move_all!(firmware_attempts);
             move_all!(boots);
             move_all!(offers);
@@ -50,6 +56,7 @@ impl Tx<'_> {
             move_all!(node_aliases);
             replace!(node_firmware);
             replace!(node_macs);
+            replace!(node_nics);
             replace!(inventories);
             replace!(neighbours);
             // Who is offered to be merged into the one that goes.

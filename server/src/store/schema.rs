@@ -41,6 +41,16 @@ diesel::table! {
     }
 }
 diesel::table! {
+    expected_cabling (position) {
+        position -> BigInt,
+        node -> Text,
+        serial -> Text,
+        nic -> Text,
+        switch -> Text,
+        port -> Text,
+    }
+}
+diesel::table! {
     firmware_attempts (id) {
         id -> Text,
         node -> Text,
@@ -122,6 +132,23 @@ diesel::table! {
     }
 }
 diesel::table! {
+    links (id) {
+        id -> Text,
+        node -> Text,
+        mac -> Text,
+        interface -> Text,
+        chassis_id -> Text,
+        chassis_id_type -> Text,
+        port_id -> Text,
+        port_id_type -> Text,
+        accepted -> Bool,
+        boot -> Text,
+        first_seen -> BigInt,
+        last_seen -> BigInt,
+        ended -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
     neighbours (node, position) {
         node -> Text,
         position -> BigInt,
@@ -175,6 +202,14 @@ diesel::table! {
 diesel::table! {
     node_macs (node, mac) {
         node -> Text,
+        mac -> Text,
+    }
+}
+diesel::table! {
+    node_nics (node, position) {
+        node -> Text,
+        position -> BigInt,
+        name -> Text,
         mac -> Text,
     }
 }
@@ -242,6 +277,29 @@ diesel::table! {
     }
 }
 diesel::table! {
+    switch_ports (chassis_id, chassis_id_type, port_id, port_id_type) {
+        chassis_id -> Text,
+        chassis_id_type -> Text,
+        port_id -> Text,
+        port_id_type -> Text,
+        description -> Text,
+        pvid -> BigInt,
+        first_seen -> BigInt,
+        last_seen -> BigInt,
+    }
+}
+diesel::table! {
+    switches (chassis_id, chassis_id_type) {
+        chassis_id -> Text,
+        chassis_id_type -> Text,
+        name -> Text,
+        description -> Text,
+        addresses -> Text,
+        first_seen -> BigInt,
+        last_seen -> BigInt,
+    }
+}
+diesel::table! {
     tokens (hash) {
         hash -> Text,
         name -> Text,
@@ -252,23 +310,28 @@ diesel::allow_tables_to_appear_in_same_query!(
     blobs,
     boot_events,
     boots,
+    expected_cabling,
     firmware_attempts,
     firmware_rules,
     first_stages,
     image_parts,
     images,
     inventories,
+    links,
     neighbours,
     node_aliases,
     node_events,
     node_firmware,
     node_identities,
     node_macs,
+    node_nics,
     nodes,
     offers,
     profile_revisions,
     profiles,
     sessions,
     settings,
+    switch_ports,
+    switches,
     tokens
 );

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod boots;
+mod cabling;
 mod firmware;
 mod fixture;
 mod identity;
@@ -56,6 +57,11 @@ async fn run_all(databases: fixture::Databases) {
         identity::facts_are_found_by_name_alias_and_address,
         identity::open_events_by_subject,
         identity::a_merge_moves_everything,
+        cabling::links_are_kept_confirmed_ended_and_pruned,
+        cabling::links_are_found_by_node_and_switch_and_paged,
+        cabling::a_merge_takes_the_cables_along,
+        cabling::switches_are_described_anew_paged_and_forgotten,
+        cabling::expected_cabling_is_replaced_and_found_by_any_name,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

@@ -50,7 +50,13 @@ fn bench(arguments: &Arguments) -> LabResult {
         let nonce =
             script.split("higuma.nonce=").nth(1).and_then(|rest| rest.get(..64)).context("no nonce")?.to_owned();
         let credential = format!("{:032x}{:032x}", uuid.as_u128(), turn);
-        let body = RegisterBody { nonce, credential, boot_mac: String::new(), inventory: Default::default() };
+        let body = RegisterBody {
+            nonce,
+            credential,
+            boot_mac: String::new(),
+            inventory: Default::default(),
+            neighbours: Vec::new(),
+        };
         let _: RegisterAnswer = api.call("POST", &format!("/ipxe/{uuid}/register"), Some(&body))?;
         Ok(1)
     })?;
