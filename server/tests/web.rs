@@ -306,3 +306,85 @@ fn log_out(browser: &mut Browser) {
     // The session is gone on the server, not only in the browser.
     assert_eq!(browser.get("/").location, "/login");
 }
+
+/// A switch with a node behind it, as the pages show it; the button that accepts a moved cable.
+#[test]
+fn cabling_is_drawn_and_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("higuma.db").display());
+    runtime.block_on(seed(&url));
+    runtime.block_on(seed_cables(&url));
+    let fixed = [
+        ("data-dir", dir.path().to_str().unwrap()),
+        ("http-listen", "127.0.0.1:0"),
+        ("https-listen", "127.0.0.1:0"),
+        ("grpc-listen", "127.0.0.1:0"),
+        ("cabling-moved", "hold"),
+    ];
+    let flags = Flags { values: fixed.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect() };
+    let stop = CancellationToken::new();
+    let config = Config::load(&flags, &|_| None, false).unwrap();
+    let running = runtime.block_on(serve::start(config, stop.clone())).unwrap();
+    let mut browser = Browser::new(dir.path(), running.https);
+    assert_eq!(browser.get("/cabling").status, 303, "only for people who logged in");
+    log_in(&mut browser, dir.path());
+
+    let page = browser.get("/cabling");
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.body.contains("<svg class=\"rack\"") && page.body.contains("moved, held"), "{}", page.body);
+    assert!(page.body.contains("tor-&#60;1&#62;") && !page.body.contains("tor-<1>"), "{}", page.body);
+    assert!(page.body.find("swp3").unwrap() < page.body.find("swp10").unwrap(), "ports as people count");
+    let node = browser.get(&format!("/nodes/{UUID}"));
+    assert!(node.body.contains("id=\"cabling-held\"") && node.body.contains("Accept the cabling"), "{}", node.body);
+    let accept = format!("/nodes/{UUID}/cabling");
+    assert_eq!(browser.post(&accept, "cross-site", &[]).status, 403);
+    let seen = browser.post(&accept, "same-origin", &[]);
+    assert_eq!((seen.status, seen.location), (303, format!("/nodes/{UUID}?done=cabling-accepted")));
+    let node = browser.get(&format!("/nodes/{UUID}?done=cabling-accepted"));
+    assert!(node.body.contains("Cabling accepted") && !node.body.contains("id=\"cabling-held\""), "{}", node.body);
+    stop.cancel();
+}
+
+async fn seed_cables(url: &str) {
+    use higuma::domain::cabling::{Link, Place};
+    use higuma::store::{PortRow, SwitchRow};
+    let store = Store::open(url).unwrap();
+    let place = |port: &str| Place {
+        chassis_id: "02:aa".into(),
+        chassis_id_type: "mac_address".into(),
+        port_id: port.into(),
+        port_id_type: "interface_name".into(),
+    };
+    store
+        .write(move |tx| {
+            tx.put_switch(&SwitchRow {
+                chassis_id: "02:aa".into(),
+                chassis_id_type: "mac_address".into(),
+                name: "tor-<1>".into(),
+                description: String::new(),
+                addresses: vec![],
+                first_seen: 1,
+                last_seen: 1,
+            })?;
+            for (port, accepted) in [("swp10", true), ("swp3", false)] {
+                let (description, pvid) = (String::new(), 0);
+                tx.put_switch_port(&PortRow { place: place(port), description, pvid, first_seen: 1, last_seen: 1 })?;
+                tx.add_link(&Link {
+                    id: uuid::Uuid::now_v7(),
+                    node: UUID.parse()?,
+                    mac: "52:54:00:00:00:01".parse()?,
+                    interface: "eth0".into(),
+                    place: place(port),
+                    accepted,
+                    boot: uuid::Uuid::now_v7(),
+                    first_seen: 1,
+                    last_seen: 1,
+                    ended: None,
+                })?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+}

@@ -3,6 +3,7 @@
 //! folder of its own and hands over by the API.
 
 pub mod boot;
+pub mod cabling;
 pub mod client;
 pub mod error;
 pub mod firmware;
@@ -84,6 +85,12 @@ pub enum Command {
     /// Operating system images: build, import, list
     #[command(subcommand)]
     Image(image::Image),
+    /// Switches that nodes have heard: list, show
+    #[command(subcommand)]
+    Switch(cabling::Switch),
+    /// Cables: list, import what is expected, check, accept
+    #[command(subcommand)]
+    Cabling(cabling::Cabling),
     /// Boots and their timelines
     #[command(subcommand)]
     Boot(boot::Boot),
@@ -122,6 +129,8 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Node(command) => node::run(global, command),
         Command::Profile(command) => profile::run(global, command),
         Command::Image(command) => image::run(global, command),
+        Command::Switch(command) => cabling::switch(global, command),
+        Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
         Command::FirstStage(command) => first_stage::run(global, command),

@@ -64,6 +64,7 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "maintenance-on" => "In maintenance. It boots nothing new.",
         "maintenance-off" => "Back from maintenance.",
         "retired" => "Retired. It is refused from now on.",
+        "cabling-accepted" => "Cabling accepted. The node boots on when it asks next.",
         "restored" => "Taken back.",
         "firmware-retry" => {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."

@@ -4,6 +4,7 @@
 //! for every line of [`routes`] before a handler runs.
 
 mod assets;
+mod cabling;
 mod change;
 mod devices;
 mod firmware;
@@ -13,6 +14,8 @@ mod identity;
 mod inventory;
 mod login;
 mod node;
+mod node_cabling;
+mod rack;
 mod timeline;
 
 use crate::error::Error;
@@ -40,6 +43,8 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/firmware",      Admin,  || web::to(firmware::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
+        route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),
+        route(GET,  "/cabling",       Admin,  || web::to(cabling::page)),
     ];
     for line in &mut table {
         line.limit = FORM_LIMIT;

@@ -3,6 +3,7 @@
 
 use super::identity::IdentityView;
 use super::inventory::{self, Fact, Table};
+use super::node_cabling::{self, Cabling, CablingData};
 use super::timeline::Timeline;
 use super::{PageError, Shell, firmware, fleet, html, human};
 use crate::domain::{Micros, NodeUuid};
@@ -73,15 +74,17 @@ pub(super) struct NodeData {
     pub profiles: Vec<String>,
     pub earlier: Vec<BootSummary>,
     pub firmware: Option<NodeFirmware>,
+    pub cabling: CablingData,
 }
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
     let node = nodes::show(app, uuid).await?;
     let uuid: NodeUuid = node.summary.uuid.parse()?;
     let profiles = fleet::profile_names(app).await?;
+    let cabling = node_cabling::load(app, &uuid).await?;
     let earlier = boots::list(app, uuid.clone(), None, Some(EARLIER)).await?.items;
     let firmware = Some(firmware_cases::show(app, uuid).await?);
-    Ok(NodeData { node, profiles, earlier, firmware })
+    Ok(NodeData { node, profiles, earlier, firmware, cabling })
 }
 
 #[derive(Template)]
@@ -106,6 +109,7 @@ struct NodePage {
     facts: Vec<Fact>,
     tables: Vec<Table>,
     neighbours: Table,
+    cabling: Cabling,
     inventory: bool,
     boot: Option<BootView>,
     boots: Vec<BootRow>,
@@ -148,7 +152,7 @@ struct BootRow {
 
 impl NodePage {
     fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
-        let NodeData { node, profiles, earlier, firmware } = data;
+        let NodeData { node, profiles, earlier, firmware, cabling } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
         let profile = summary.profile.clone().unwrap_or_default();
         let mut boot = node.boot.map(|b| BootView::new(&b, now));
@@ -176,6 +180,7 @@ impl NodePage {
             retired: node.retired,
             facts: inventory::facts(&stored),
             tables: inventory::tables(&stored),
+            cabling: Cabling::new(cabling, now),
             neighbours: inventory::neighbours(&node.neighbours),
             inventory: node.inventory_hash.is_some(),
             boot,

@@ -148,6 +148,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
             identity: Default::default(),
         },
         profiles: vec!["db".into(), "web".into()],
+        cabling: CablingData::default(),
         earlier: vec![],
         firmware: None,
     }
