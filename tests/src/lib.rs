@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod qmp;
 pub mod server;
 pub mod stock;
+pub mod switch;
 pub mod wait;
 
 pub use error::{Context, LabError, LabResult};

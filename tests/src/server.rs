@@ -52,6 +52,10 @@ pub struct ServerSpec {
     pub advertise_http: u16,
     /// Port that nodes are told for gRPC.
     pub advertise_grpc: u16,
+    /// Address that it listens on; 127.0.0.1 must reach it.
+    pub listen: String,
+    /// Address of this machine as nodes see it.
+    pub host: String,
     /// Further settings as flags, without the dashes: `("boot-deadline", "30s")`.
     pub settings: Vec<(String, String)>,
 }
@@ -61,7 +65,19 @@ impl ServerSpec {
     pub fn new(settings: &[(&str, &str)]) -> LabResult<ServerSpec> {
         let ports = Ports::free()?;
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Ok(ServerSpec { ports, advertise_http: ports.http, advertise_grpc: ports.grpc, settings })
+        Ok(ServerSpec {
+            ports,
+            advertise_http: ports.http,
+            advertise_grpc: ports.grpc,
+            listen: "127.0.0.1".to_owned(),
+            host: "10.0.2.2".to_owned(),
+            settings,
+        })
+    }
+
+    /// The same for nodes behind a switch: reached at `host`, an address of this machine.
+    pub fn behind(host: &str, settings: &[(&str, &str)]) -> LabResult<ServerSpec> {
+        Ok(ServerSpec { listen: "0.0.0.0".to_owned(), host: host.to_owned(), ..ServerSpec::new(settings)? })
     }
 }
 
@@ -90,11 +106,12 @@ impl Server {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let mut command = bound(higuma()?);
         command.arg("serve").arg("--data-dir").arg(&self.data_dir);
-        command.args(["--http-listen", &format!("127.0.0.1:{http}")]);
-        command.args(["--https-listen", &format!("127.0.0.1:{https}")]);
-        command.args(["--grpc-listen", &format!("127.0.0.1:{grpc}")]);
-        command.args(["--advertise-http", &format!("http://10.0.2.2:{}", self.spec.advertise_http)]);
-        command.args(["--advertise-grpc", &format!("10.0.2.2:{}", self.spec.advertise_grpc)]);
+        let ServerSpec { listen, host, .. } = &self.spec;
+        command.args(["--http-listen", &format!("{listen}:{http}")]);
+        command.args(["--https-listen", &format!("{listen}:{https}")]);
+        command.args(["--grpc-listen", &format!("{listen}:{grpc}")]);
+        command.args(["--advertise-http", &format!("http://{host}:{}", self.spec.advertise_http)]);
+        command.args(["--advertise-grpc", &format!("{host}:{}", self.spec.advertise_grpc)]);
         for (key, value) in &self.spec.settings {
             command.args([format!("--{key}"), value.clone()]);
         }
@@ -154,9 +171,9 @@ impl Server {
         &self.spec
     }
 
-    /// What a node on slirp boots from.
+    /// What a node boots from.
     pub fn bootfile(&self) -> String {
-        format!("http://10.0.2.2:{}/boot.ipxe", self.spec.advertise_http)
+        format!("http://{}:{}/boot.ipxe", self.spec.host, self.spec.advertise_http)
     }
 
     /// A client with the admin token.

@@ -201,7 +201,7 @@ pub async fn accept(app: &App, uuid: NodeUuid, by: &str) -> Result<Vec<CableLink
     let links = app
         .store
         .write(move |tx| {
-            tx.node(&key)?.ok_or_else(|| super::nodes::not_found(&key))?;
+            let key = super::nodes::find(tx, &key)?.uuid;
             let present = tx.present_links(&key)?;
             let machine: Vec<Mac> = tx.macs(&key)?.into_iter().collect();
             let (accepted, ended) = cabling::accept(&present, &machine);

@@ -88,7 +88,7 @@ pub async fn check(app: &App, query: CheckQuery) -> Result<Page<CablingFinding>>
         .read(move |tx| {
             let findings = match &query.node {
                 Some(uuid) => {
-                    let node = tx.node(uuid)?.ok_or_else(|| super::nodes::not_found(uuid))?;
+                    let node = super::nodes::find(tx, uuid)?;
                     of_node(tx, &node)?
                 }
                 None => {

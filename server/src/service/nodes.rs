@@ -76,7 +76,7 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
 }
 
 /// By its name, or by one that was merged into it.
-fn find(tx: &mut Tx<'_>, uuid: &NodeUuid) -> Result<Node> {
+pub(super) fn find(tx: &mut Tx<'_>, uuid: &NodeUuid) -> Result<Node> {
     if let Some(node) = tx.node(uuid)? {
         return Ok(node);
     }
