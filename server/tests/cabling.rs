@@ -4,6 +4,7 @@
 
 use higuma::domain::boot::Boot;
 use higuma::domain::cabling::MovedPolicy;
+use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
 use higuma::domain::script::Machine;
@@ -17,7 +18,7 @@ use higuma::service::switches;
 use higuma::service::switches::LinkQuery;
 use higuma::service::{App, Settings, auth, cabling, events, expected, new_secret, nodes, plan, register, scripts};
 use higuma::store::{LinkFilter, NodeEventFilter, Store};
-use higuma_proto::agent::{Inventory, Link, Neighbour, Nic, Volatile};
+use higuma_proto::agent::{Inventory, Link, Neighbour, Nic, System, Volatile};
 use higuma_proto::api::{NewExpected, NewFirstStage, NewImage, NewProfile, NodePatch};
 use std::sync::Arc;
 
@@ -77,7 +78,7 @@ fn heard(machine: u8, nic: u8, port: u8) -> Neighbour {
 /// A machine with two NICs with link boots under a name, having heard `neighbours` so far.
 async fn boot(app: &App, uuid: &str, machine: u8, neighbours: Vec<Neighbour>) -> (Registered, Boot) {
     let asks = Machine {
-        uuid: Some(uuid.parse().unwrap()),
+        told: Told { uuid: Some(uuid.parse().unwrap()), serial: format!("SN{uuid}"), ..Told::default() },
         mac: Some(mac(machine, 0).parse().unwrap()),
         arch: Some(Arch::X86_64),
     };
@@ -90,8 +91,14 @@ async fn boot(app: &App, uuid: &str, machine: u8, neighbours: Vec<Neighbour>) ->
         nonce,
         credential: credential.clone(),
         uuid: Some(uuid.parse().unwrap()),
+        node: None,
         boot_mac: Some(mac(machine, 0).parse().unwrap()),
-        inventory: Inventory { nics: vec![nic(0), nic(1)], volatile: Some(volatile), ..Inventory::default() },
+        inventory: Inventory {
+            system: Some(System { serial: format!("SN{uuid}"), ..System::default() }),
+            nics: vec![nic(0), nic(1)],
+            volatile: Some(volatile),
+            ..Inventory::default()
+        },
         neighbours,
     };
     let registered = register::register(app, request.clone()).await.unwrap();
