@@ -2,8 +2,8 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    boots, firmware_attempts, inventories, links, neighbours, node_aliases, node_events, node_firmware, node_identities,
-    node_macs, node_nics, nodes, offers,
+    boots, firmware_attempts, inventories, links, neighbours, node_aliases, node_events, node_firmware,
+    node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};

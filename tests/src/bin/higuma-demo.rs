@@ -56,7 +56,7 @@ fn demo(arguments: &Arguments) -> LabResult {
     let teller = Teller { start: Instant::now() };
     let home = programs::cache().join("demo");
     let ports = ports()?;
-    let spec = ServerSpec { ports, advertise_http: ports.http, advertise_grpc: ports.grpc, settings: Vec::new() };
+    let spec = ServerSpec { ports, advertise_http: ports.http, advertise_grpc: ports.grpc, ..ServerSpec::new(&[])? };
     let server = Server::start(&home, spec)?;
     teller.say(&format!("server: up on SQLite, data in {}", server.data_dir().display()));
     stock::first_stage(&server)?;
