@@ -14,6 +14,7 @@ pub mod programs;
 pub mod proxy;
 pub mod qmp;
 pub mod server;
+pub mod smbios;
 pub mod stock;
 pub mod switch;
 pub mod wait;
