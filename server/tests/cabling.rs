@@ -110,7 +110,7 @@ async fn boot(app: &App, uuid: &str, machine: u8, neighbours: Vec<Neighbour>) ->
 }
 
 async fn open_events(app: &App, uuid: &str) -> Vec<(String, String, String)> {
-    let filter = NodeEventFilter { node: Some(uuid.parse().unwrap()), kind: None, open: true };
+    let filter = NodeEventFilter { node: Some(uuid.parse().unwrap()), open: true, ..NodeEventFilter::default() };
     let page = node_events::list(app, NodeEventQuery { filter, ..NodeEventQuery::default() }).await.unwrap();
     page.items.into_iter().map(|e| (e.severity, e.subject, e.message)).collect()
 }

@@ -136,7 +136,7 @@ impl Lab {
 
     /// Open events of a node as "severity subject: message".
     async fn events(&self, n: u32) -> Vec<String> {
-        let filter = NodeEventFilter { node: Some(uuid(n)), kind: None, open: true };
+        let filter = NodeEventFilter { node: Some(uuid(n)), open: true, ..NodeEventFilter::default() };
         let page = node_events::list(&self.app, NodeEventQuery { filter, ..NodeEventQuery::default() }).await.unwrap();
         page.items.into_iter().map(|e| format!("{} {}: {}", e.severity, e.subject, e.message)).collect()
     }

@@ -16,6 +16,8 @@ mod curl_agent;
 mod firmware;
 #[path = "http/fixture.rs"]
 mod fixture;
+#[path = "http/history.rs"]
+mod history;
 #[path = "http/identity.rs"]
 mod identity;
 #[path = "http/pci_names.rs"]

@@ -7,10 +7,11 @@ use higuma::domain::boot::{Boot, Event, EventState, Phase};
 use higuma::domain::identity::{Identity, Source};
 use higuma::domain::image::{Arch, Image, Part, Role};
 use higuma::domain::node::{Admission, Node};
+use higuma::domain::node_event::{Kind, Notice, Severity};
 use higuma::domain::profile::{Profile, Spec};
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::serve;
-use higuma::store::Store;
+use higuma::store::{Store, StoredInventory, StoredVersion, Tx};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,6 +82,20 @@ impl Seen {
     }
 }
 
+/// Two versions of its inventory, and an event about it.
+fn hardware(tx: &mut Tx<'_>, node: &NodeUuid, now: i64) -> higuma::error::Result<()> {
+    for (number, bios) in [(1, "1.9.2"), (2, "<2.1.0>")] {
+        let json = format!("{{\"bios\":{{\"version\":\"{bios}\"}}}}");
+        let hash = Sha256::of(&json);
+        let size = json.len() as u64;
+        let version = StoredVersion { number, hash, size, changes: number, at: now, last_seen: now };
+        tx.put_inventory(node, &StoredInventory { version, json, unread: Default::default() })?;
+    }
+    let message = "BIOS 1.9.2 -> <2.1.0>".to_owned();
+    let notice = Notice { kind: Kind::Hardware, severity: Severity::Warning, subject: "bios".into(), message };
+    tx.raise(uuid::Uuid::from_u128(1), node, &notice, now).map(drop)
+}
+
 /// A pending node, a failed one and a profile.
 async fn seed(url: &str) {
     let store = Store::open(url).unwrap();
@@ -135,6 +150,7 @@ async fn seed(url: &str) {
                     merge_candidate: Some(uuid.clone()),
                 })?;
             }
+            hardware(tx, &uuid, now)?;
             Ok(())
         })
         .await
@@ -164,6 +180,7 @@ async fn people_log_in_look_and_change() {
         look(&browser);
         change(&browser);
         say_who_it_is(&browser);
+        see_events(&browser);
         log_out(&mut browser);
     });
     pages.await.unwrap();
@@ -298,6 +315,35 @@ fn say_who_it_is(browser: &Browser) {
     assert!(!page.body.contains("value=\"merge\""), "{}", page.body);
     // The old address shows the node that it became.
     assert!(browser.get(&format!("/nodes/{one}")).body.contains("hv-12"));
+}
+
+fn see_events(browser: &Browser) {
+    let node = format!("/nodes/{UUID}");
+    for page in ["/", "/events", "/events?kind=hardware&state=all", node.as_str()] {
+        let seen = browser.get(page);
+        assert!(seen.status == 200 && seen.body.contains("BIOS 1.9.2 -&#62; &#60;2.1.0&#62;"), "{page}: {}", seen.body);
+        assert!(seen.body.contains("action=\"/events\""), "{page}: {}", seen.body);
+    }
+    assert!(browser.get("/").body.contains(&format!("{node}#noticed")));
+    assert!(!browser.get("/events?kind=cabling").body.contains("BIOS"));
+    assert_eq!(browser.get("/events?kind=weather").status, 400);
+    let page = browser.get(&node);
+    assert!(page.body.contains("Inventory history") && page.body.contains(&format!("{node}/inventory?to=2")));
+    let diff = browser.get(&format!("{node}/inventory?from=&to="));
+    assert!(diff.body.contains("Version 1 to version 2: 1 change."), "{}", diff.body);
+    assert!(diff.body.contains("1.9.2") && diff.body.contains("&#60;2.1.0&#62;"), "{}", diff.body);
+    assert_eq!(browser.get(&format!("{node}/inventory?from=9")).status, 404);
+    assert_eq!(browser.get(&format!("{node}/inventory?from=x")).status, 400);
+
+    let id = uuid::Uuid::from_u128(1).to_string();
+    let post = |site: &str, id: &str, back: &str| browser.post("/events", site, &[("id", id), ("back", back)]);
+    assert_eq!(post("cross-site", &id, UUID).status, 403);
+    assert_eq!(post("same-origin", "x", "").status, 400);
+    assert_eq!(post("same-origin", &uuid::Uuid::from_u128(9).to_string(), "").status, 404);
+    let seen = post("same-origin", &id, UUID);
+    assert_eq!((seen.status, seen.location), (303, format!("{node}?done=seen#noticed")));
+    assert!(browser.get("/").body.find("BIOS 1.9.2").is_none());
+    assert!(browser.get(&node).body.contains("seen by admin"));
 }
 
 fn log_out(browser: &mut Browser) {

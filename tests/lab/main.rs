@@ -9,6 +9,7 @@ mod cable_moved;
 mod corrupt_blob;
 mod duplicate_uuid;
 mod firmware_update;
+mod hardware_change;
 mod inventory_values;
 mod lldp_fast;
 mod main_way;

@@ -18,6 +18,9 @@
 //! | POST /api/v1/firmware/rules/{name}/move | [`FirmwareMove`] -> Page<[`FirmwareRule`]> |
 //! | GET /api/v1/firmware/compliance | -> [`FirmwareCompliance`] |
 //! | GET /api/v1/firmware/nodes?state=&cursor=&limit= | -> Page<[`FirmwareNode`]> |
+//! | GET /api/v1/nodes/{uuid}/inventory/versions?cursor=&limit= | -> Page<[`InventoryVersion`]>, newest first |
+//! | GET /api/v1/nodes/{uuid}/inventory/versions/{number} | -> [`InventoryVersionDetail`] |
+//! | GET /api/v1/nodes/{uuid}/inventory/diff?from=&to= | -> [`InventoryDiff`] (absent: the newest, and the one before) |
 //! | GET /api/v1/events?node=&kind=&open=&cursor=&limit= | -> Page<[`NodeEvent`]>, newest first |
 //! | POST /api/v1/events/{id}/acknowledge | -> [`NodeEvent`] |
 //! | GET /api/v1/switches?cursor=&limit= | -> Page<[`Switch`]> |
@@ -94,6 +97,9 @@ pub struct NodeSummary {
     pub boot_mac: Option<String>,
     /// Last step of the present boot.
     pub step: Option<String>,
+    /// Events that are neither put right nor acknowledged.
+    #[serde(default)]
+    pub open_events: u32,
     /// First registered.
     pub first_seen_us: i64,
     /// Anything heard from it.
@@ -133,6 +139,9 @@ pub struct NodeEvent {
     pub id: String,
     /// Node.
     pub node: String,
+    /// Its host name.
+    #[serde(default)]
+    pub hostname: String,
     /// hardware, cabling, identity or firmware.
     pub kind: String,
     /// info, warning or alarm.
@@ -149,6 +158,65 @@ pub struct NodeEvent {
     pub acknowledged_us: Option<i64>,
     /// Who.
     pub acknowledged_by: Option<String>,
+}
+
+/// One version of what a node is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryVersion {
+    /// Counts from 1 within a node.
+    pub version: u32,
+    /// SHA-256 (hex) over the content.
+    pub hash: String,
+    /// Of the content as JSON.
+    pub bytes: u64,
+    /// Differences from the version before it.
+    pub changes: u32,
+    /// First reported.
+    pub at_us: i64,
+    /// Last reported.
+    pub last_seen_us: i64,
+}
+
+/// A version with its content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InventoryVersionDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub version: InventoryVersion,
+    /// Without `volatile` and `errors`, which are no part of a version.
+    pub inventory: Inventory,
+}
+
+/// What differs between two versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryDiff {
+    /// Node.
+    pub node: String,
+    /// The one.
+    pub from: InventoryVersion,
+    /// The other.
+    pub to: InventoryVersion,
+    /// By section, thing and field; at most 2,000.
+    pub changes: Vec<InventoryChange>,
+    /// Changes beyond these.
+    pub more: u64,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryChange {
+    /// Kind of thing: `dimm`, `disk`, `nic`, `bios`, ...
+    pub section: String,
+    /// Which: slot, serial number, address; empty where there is only one.
+    pub item: String,
+    /// gone, new or changed.
+    pub change: String,
+    /// Of `changed`: which field.
+    pub field: Option<String>,
+    /// Before: the field's value (sizes in bytes), or a description of what is gone.
+    pub old: Option<String>,
+    /// After.
+    pub new: Option<String>,
 }
 
 /// A change to a node; absent fields stay as they are.

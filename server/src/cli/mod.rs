@@ -6,8 +6,10 @@ pub mod boot;
 pub mod cabling;
 pub mod client;
 pub mod error;
+pub mod event;
 pub mod firmware;
 pub mod first_stage;
+pub mod history;
 pub mod image;
 pub mod interrupt;
 mod inventory;
@@ -97,6 +99,9 @@ pub enum Command {
     /// Versions of firmware: rules, updates, how nodes stand
     #[command(subcommand)]
     Firmware(Box<firmware::Firmware>),
+    /// What was noticed of nodes: list, acknowledge
+    #[command(subcommand)]
+    Event(event::Event),
     /// The small Linux that every server boots first: build, show
     #[command(subcommand)]
     FirstStage(first_stage::FirstStage),
@@ -133,6 +138,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
+        Command::Event(command) => event::run(global, command),
         Command::FirstStage(command) => first_stage::run(global, command),
         Command::Ipxe(command) => status::ipxe(global, command),
         Command::Status(command) => status::run(global, &command),

@@ -36,6 +36,24 @@ pub enum Node {
         #[arg(long)]
         inventory: bool,
     },
+    /// Versions of what a node is made of, newest first
+    #[command(after_help = "Example:\n  higuma node history web-17")]
+    History {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// What differs between two versions of what a node is made of
+    #[command(after_help = "Example:\n  higuma node diff web-17\n  higuma node diff web-17 --from 1 --to 4")]
+    Diff {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+        /// Version, from `node history` [default: the one before]
+        #[arg(long, value_name = "N")]
+        from: Option<u32>,
+        /// Version [default: the newest]
+        #[arg(long, value_name = "N")]
+        to: Option<u32>,
+    },
     /// Add a node before it is first powered on: it is admitted (needed with `admission = "known-only"`)
     #[command(
         after_help = "Example:\n  higuma node add 4c4c4544-0046-3010-8052-b4c04f4a4d32 --hostname hv-12 --profile hv"
@@ -160,6 +178,8 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             let value = client.call(Method::POST, &path, None::<&()>)?;
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
+        Node::History { node } => return super::history::history(global, &client, &node),
+        Node::Diff { node, from, to } => return super::history::diff(global, &client, &node, from, to),
         Node::Approve { node } => (node, admission("admitted")),
         Node::Reject { node } => (node, admission("rejected")),
         Node::Assign { node, profile } if profile.is_empty() => {
@@ -318,6 +338,7 @@ mod tests {
             serial: "S1".into(),
             boot_mac: None,
             step: None,
+            open_events: 0,
             first_seen_us: 0,
             last_seen_us: 1_000_000,
             conflict: None,

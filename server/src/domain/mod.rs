@@ -8,6 +8,7 @@ pub mod firmware;
 pub mod identity;
 pub mod ids;
 pub mod image;
+pub mod inventory;
 pub mod lifecycle;
 pub mod node;
 pub mod node_event;
@@ -17,5 +18,6 @@ pub mod plan;
 pub mod profile;
 pub mod script;
 pub mod secret;
+pub mod size;
 
 pub use ids::{Invalid, Mac, Micros, Name, NodeUuid, Sha256};

@@ -17,9 +17,9 @@ use actix_web::web::{Data, Json, Path, Query, ReqData};
 use higuma_proto::api::{MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch};
 use serde::Deserialize;
 
-type S = Data<State>;
+pub(super) type S = Data<State>;
 
-fn ok(body: impl serde::Serialize) -> Answer {
+pub(super) fn ok(body: impl serde::Serialize) -> Answer {
     Ok(HttpResponse::Ok().json(body))
 }
 
@@ -31,8 +31,8 @@ fn created(body: impl serde::Serialize) -> Answer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PageQuery {
-    cursor: Option<String>,
-    limit: Option<usize>,
+    pub(super) cursor: Option<String>,
+    pub(super) limit: Option<usize>,
 }
 
 /// Which nodes.
@@ -100,7 +100,7 @@ pub struct NodeEventsQuery {
 
 pub async fn node_events(s: S, query: Query<NodeEventsQuery>) -> Answer {
     let NodeEventsQuery { node, kind, open, cursor, limit } = query.into_inner();
-    let filter = NodeEventFilter { node: some(node)?, kind: some(kind)?, open: open.unwrap_or(false) };
+    let filter = NodeEventFilter { node: some(node)?, kind: some(kind)?, severity: None, open: open.unwrap_or(false) };
     ok(event_cases::list(&s.app, NodeEventQuery { filter, cursor, limit }).await?)
 }
 

@@ -11,6 +11,7 @@ mod firmware;
 mod guard;
 mod health;
 pub mod identity;
+mod inventory;
 mod observe;
 mod range;
 pub mod routes;

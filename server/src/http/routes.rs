@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, cabling, firmware, health, scripts};
+use super::{agent, api, blobs, cabling, firmware, health, inventory, scripts};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -131,6 +131,9 @@ fn https() -> Vec<Route> {
         route(POST,   "/api/v1/firmware/rules/{name}/move",  Admin, || web::to(firmware::move_rule)),
         route(GET,    "/api/v1/firmware/compliance",         Admin, || web::to(firmware::compliance)),
         route(GET,    "/api/v1/firmware/nodes",              Admin, || web::to(firmware::nodes)),
+        route(GET,    "/api/v1/nodes/{uuid}/inventory/versions", Admin, || web::to(inventory::versions)),
+        route(GET,    "/api/v1/nodes/{uuid}/inventory/versions/{number}", Admin, || web::to(inventory::version)),
+        route(GET,    "/api/v1/nodes/{uuid}/inventory/diff", Admin, || web::to(inventory::diff)),
         route(GET,    "/api/v1/events",                  Admin,  || web::to(api::node_events)),
         route(POST,   "/api/v1/events/{id}/acknowledge", Admin,  || web::to(api::acknowledge)),
         route(GET,    "/api/v1/switches",                Admin,  || web::to(cabling::switches)),

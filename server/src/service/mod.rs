@@ -9,6 +9,7 @@ pub mod events;
 pub mod expected;
 pub mod firmware;
 pub mod first_stage;
+pub mod history;
 pub mod identity;
 pub mod images;
 pub mod node_events;

@@ -2,7 +2,7 @@
 
 use super::nodes::page_limit;
 use super::{App, wire};
-use crate::domain::node_event::{Kind, Notice, Severity};
+use crate::domain::node_event::{self as domain, Kind, Notice, Severity};
 use crate::domain::{Invalid, Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{NodeEventCount, NodeEventFilter, Tx};
@@ -34,7 +34,30 @@ pub async fn list(app: &App, query: NodeEventQuery) -> Result<Page<NodeEvent>> {
             let more = events.len() > limit;
             events.truncate(limit);
             let next = events.last().filter(|_| more).map(|e| e.id.to_string());
-            Ok(Page { items: events.iter().map(wire::node_event).collect(), next })
+            Ok(Page { items: shown(tx, &events)?, next })
+        })
+        .await
+}
+
+/// With the names of the nodes.
+fn shown(tx: &mut Tx<'_>, events: &[domain::NodeEvent]) -> Result<Vec<NodeEvent>> {
+    let names = tx.hostnames(events.iter().map(|e| e.node.as_str()))?;
+    let name = |event: &domain::NodeEvent| names.get(event.node.as_str()).map(String::as_str).unwrap_or_default();
+    Ok(events.iter().map(|event| wire::node_event(event, name(event))).collect())
+}
+
+/// The open events that matter most: alarms, then warnings, then the rest, each newest first; and whether there are more.
+pub async fn foremost(app: &App, limit: usize) -> Result<(Vec<NodeEvent>, bool)> {
+    app.store
+        .read(move |tx| {
+            let mut found = Vec::new();
+            for severity in [Severity::Alarm, Severity::Warning, Severity::Info] {
+                let filter = NodeEventFilter { severity: Some(severity), open: true, ..NodeEventFilter::default() };
+                found.extend(tx.node_events(&filter, None, (limit + 1).saturating_sub(found.len()))?);
+            }
+            let more = found.len() > limit;
+            found.truncate(limit);
+            Ok((shown(tx, &found)?, more))
         })
         .await
 }
@@ -43,8 +66,11 @@ pub async fn list(app: &App, query: NodeEventQuery) -> Result<Page<NodeEvent>> {
 pub async fn acknowledge(app: &App, id: &str, by: &str) -> Result<NodeEvent> {
     let id: Uuid = id.parse().map_err(|_| Invalid::new("event id", crate::domain::ids::UUID_FORM, id))?;
     let (by, now) = (by.to_owned(), app.now());
-    let event = app.store.write(move |tx| tx.acknowledge(id, &by, now)).await?;
-    event.map(|e| wire::node_event(&e)).ok_or_else(|| Error::NotFound(format!("there is no node event {id}")))
+    let acknowledge = move |tx: &mut Tx<'_>| match tx.acknowledge(id, &by, now)? {
+        Some(event) => Ok(shown(tx, &[event])?.pop()),
+        None => Ok(None),
+    };
+    app.store.write(acknowledge).await?.ok_or_else(|| Error::NotFound(format!("there is no node event {id}")))
 }
 
 /// Open events by kind and severity, zeros included.

@@ -1,13 +1,12 @@
 //! People look at nodes and change what they should be.
 
-use super::{App, boots, identity, wire};
+use super::{App, boots, history, identity, wire};
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, Node};
 use crate::domain::{Invalid, Name, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{NodeFilter, Tx};
-use higuma_proto::agent::Inventory;
 use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
 
 /// Items of a page, at most, and when nothing is said.
@@ -58,17 +57,16 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
                     summary.conflict = conflicts.remove(&summary.uuid);
                     if query.lifecycle.is_none_or(|wanted| summary.lifecycle == wanted.as_str()) {
                         if items.len() == limit {
+                            count_events(tx, &mut items)?;
                             return Ok(Page { items, next: after.map(|u| u.to_string()) });
                         }
                         items.push(summary);
                     }
                     after = Some(row.node.uuid);
                 }
-                if last_piece {
-                    return Ok(Page { items, next: None });
-                }
-                if scanned >= SCAN_MAX {
-                    return Ok(Page { items, next: after.map(|u| u.to_string()) });
+                if last_piece || scanned >= SCAN_MAX {
+                    count_events(tx, &mut items)?;
+                    return Ok(Page { items, next: after.filter(|_| !last_piece).map(|u| u.to_string()) });
                 }
             }
         })
@@ -84,6 +82,16 @@ pub(super) fn find(tx: &mut Tx<'_>, uuid: &NodeUuid) -> Result<Node> {
     merged.ok_or_else(|| not_found(uuid))
 }
 
+/// Fill in how many events of each node are open: one query for all.
+fn count_events(tx: &mut Tx<'_>, items: &mut [NodeSummary]) -> Result<()> {
+    let names: Vec<&str> = items.iter().map(|n| n.uuid.as_str()).collect();
+    let counts = tx.open_events_of(&names)?;
+    for item in items {
+        item.open_events = counts.get(&item.uuid).copied().unwrap_or(0);
+    }
+    Ok(())
+}
+
 /// Everything about one node.
 pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
     let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);
@@ -95,16 +103,15 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
             let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
             let mut summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
             summary.conflict = tx.open_messages(CONFLICT, &uuid, &uuid)?.into_values().next();
-            let stored = tx.inventory(&uuid)?;
-            let mut inventory: Option<Inventory> =
-                stored.as_ref().map(|s| serde_json::from_str(&s.json)).transpose().map_err(Error::internal)?;
+            count_events(tx, std::slice::from_mut(&mut summary))?;
+            let (mut inventory, inventory_hash) = history::current(tx, &uuid)?.unzip();
             if let Some(inventory) = &mut inventory {
                 names.fill(inventory);
             }
             Ok(NodeDetail {
                 summary,
                 inventory,
-                inventory_hash: stored.map(|s| s.hash.to_string()),
+                inventory_hash,
                 neighbours: tx.neighbours(&uuid)?,
                 boot: boot.map(|b| boots::detail(tx, &b)).transpose()?,
                 maintenance: node.maintenance,

@@ -3,7 +3,7 @@
 
 mod identity;
 
-use super::{App, cabling, events, firmware};
+use super::{App, cabling, events, firmware, history};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::identity::Claim;
 use crate::domain::node::{Admission, Node};
@@ -11,7 +11,7 @@ use crate::domain::offer::{self, Offer, Refusal, Verdict};
 use crate::domain::secret::Secret;
 use crate::domain::{Mac, Micros, NodeUuid, Sha256};
 use crate::error::{Error, Result};
-use crate::store::{StoredInventory, Tx};
+use crate::store::Tx;
 use higuma_proto::agent::{Inventory, Neighbour};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ pub const BOOTS_KEPT: usize = 30;
 pub const PORTS_MAX: usize = 512;
 
 enum Outcome {
-    New(Registered),
+    New(Registered, history::Recorded),
     Replay(Registered),
     Refused(Refusal),
 }
@@ -64,7 +64,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
     let now = app.now();
     let policy = app.settings.admission;
     let new_boot = Uuid::new_v4();
-    let inventory = stored_inventory(&request.inventory, now)?;
+    let inventory = history::prepare(&request.inventory, INVENTORY_MAX)?;
     let words = format!(
         "{:?}, booted from {:?}",
         request.uuid.as_ref().map(NodeUuid::as_str),
@@ -104,9 +104,9 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                             None => return Ok(Outcome::Refused(Refusal::NotKnown)),
                         },
                     };
-                    let lldp_wait = begin(tx, node, &offer, &credential, &found, &facts)?;
+                    let (lldp_wait, recorded) = begin(tx, node, &offer, &credential, &found, &facts)?;
                     identity::record(tx, &found, request.uuid.clone(), facts.now)?;
-                    Ok(Outcome::New(Registered { node: uuid, boot: facts.new_boot, lldp_wait }))
+                    Ok(Outcome::New(Registered { node: uuid, boot: facts.new_boot, lldp_wait }, recorded))
                 }
             }
         })
@@ -124,7 +124,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
 struct Facts {
     request: Registration,
     claim: Claim,
-    inventory: Option<StoredInventory>,
+    inventory: history::Report,
     new_boot: Uuid,
     now: Micros,
     rules: cabling::Rules,
@@ -137,7 +137,7 @@ fn begin(
     credential: &Sha256,
     found: &identity::Found,
     facts: &Facts,
-) -> Result<Micros> {
+) -> Result<(Micros, history::Recorded)> {
     let ended = match node.boot {
         Some(id) => tx.boot(id)?,
         None => None,
@@ -150,9 +150,6 @@ fn begin(
     node.boot_mac = facts.request.boot_mac.clone().or_else(|| offer.mac.clone()).or(node.boot_mac);
     node.boot = Some(facts.new_boot);
     node.last_seen = facts.now;
-    if let Some(inventory) = &facts.inventory {
-        node.inventory_hash = Some(inventory.hash.clone());
-    }
     tx.put_node(&node)?;
     if let Some(mut old) = ended
         && old.advance(Phase::Ended)
@@ -164,13 +161,12 @@ fn begin(
     tx.prune_boots(&node.uuid, BOOTS_KEPT)?;
     tx.bind_offer(&offer.nonce_hash, credential, boot.id)?;
     tx.set_macs(&node.uuid, &macs(&facts.request, &found.claim))?;
-    if let Some(inventory) = &facts.inventory {
-        tx.put_inventory(&node.uuid, inventory)?;
-    }
     let neighbours = events::clean_neighbours(&facts.request.neighbours);
     tx.put_neighbours(&node.uuid, &neighbours, facts.now)?;
     firmware::at_register(tx, &boot, &facts.request.inventory, facts.now)?;
-    cabling::begin(tx, &node, &boot, &facts.request.inventory, &neighbours, facts.rules)
+    let recorded = history::record(tx, &node.uuid, &facts.inventory, facts.now)?;
+    let wait = cabling::begin(tx, &node, &boot, &facts.request.inventory, &neighbours, facts.rules)?;
+    Ok((wait, recorded))
 }
 
 /// All that are known of, also those that identify nobody.
@@ -183,18 +179,10 @@ fn macs(request: &Registration, claim: &Claim) -> Vec<Mac> {
     macs
 }
 
-fn stored_inventory(inventory: &Inventory, now: Micros) -> Result<Option<StoredInventory>> {
-    let json = serde_json::to_string(inventory).map_err(Error::internal)?;
-    if json.len() > INVENTORY_MAX {
-        tracing::warn!(bytes = json.len(), limit = INVENTORY_MAX, "an inventory over the limit was not stored");
-        return Ok(None);
-    }
-    Ok(Some(StoredInventory { hash: Sha256::of(&json), json, at: now }))
-}
-
 fn answer(outcome: Outcome, claim: &str) -> Result<Registered> {
     let (result, answer) = match outcome {
-        Outcome::New(registered) => {
+        Outcome::New(registered, recorded) => {
+            recorded.count();
             tracing::info!(node = %registered.node, boot = %registered.boot, "node {} registered", registered.node);
             ("new", Ok(registered))
         }

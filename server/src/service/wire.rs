@@ -83,7 +83,7 @@ pub fn firmware_plan(answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
     agent::GetFirmwarePlanResponse { answer: Some(answer) }
 }
 
-/// A node in a list; its conflict is the caller's to fill in.
+/// A node in a list; its conflict and the number of its open events are the caller's to fill in.
 pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_timeout: Micros) -> api::NodeSummary {
     let (state, reason) = lifecycle::of_node(node, boot, now, heartbeat_timeout);
     api::NodeSummary {
@@ -98,6 +98,7 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         serial: node.serial.clone(),
         boot_mac: node.boot_mac.as_ref().map(ToString::to_string),
         step: boot.and_then(|b| b.last_step.clone()),
+        open_events: 0,
         first_seen_us: node.first_seen,
         last_seen_us: boot.and_then(|b| b.heartbeat).map_or(node.last_seen, |h| h.max(node.last_seen)),
         conflict: None,
@@ -135,12 +136,13 @@ pub fn event(event: &Event) -> agent::Event {
     }
 }
 
-/// What was noticed of a node.
-pub fn node_event(event: &NodeEvent) -> api::NodeEvent {
+/// What was noticed of a node with this host name.
+pub fn node_event(event: &NodeEvent, hostname: &str) -> api::NodeEvent {
     let (acknowledged_us, acknowledged_by) = event.acknowledged.clone().unzip();
     api::NodeEvent {
         id: event.id.to_string(),
         node: event.node.to_string(),
+        hostname: hostname.to_owned(),
         kind: event.notice.kind.to_string(),
         severity: event.notice.severity.to_string(),
         subject: event.notice.subject.clone(),

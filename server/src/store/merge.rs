@@ -2,8 +2,8 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    boots, firmware_attempts, inventories, links, neighbours, node_aliases, node_events, node_firmware,
-    node_identities, node_macs, node_nics, nodes, offers,
+    boots, firmware_attempts, inventory_reports, inventory_versions, links, neighbours, node_aliases, node_events,
+    node_firmware, node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -57,7 +57,14 @@ impl Tx<'_> {
             replace!(node_firmware);
             replace!(node_macs);
             replace!(node_nics);
-            replace!(inventories);
+            replace!(inventory_reports);
+            // Its history goes on after the other's.
+            let versions = inventory_versions::table.filter(inventory_versions::node.eq(new));
+            let last: Option<i64> = versions.select(diesel::dsl::max(inventory_versions::version)).get_result(c)?;
+            let renumbered = inventory_versions::version.eq(inventory_versions::version + last.unwrap_or(0));
+            diesel::update(inventory_versions::table.filter(inventory_versions::node.eq(old)))
+                .set((inventory_versions::node.eq(new), renumbered))
+                .execute(c)?;
             replace!(neighbours);
             // Who is offered to be merged into the one that goes.
             diesel::update(node_identities::table.filter(node_identities::merge_candidate.eq(old)))

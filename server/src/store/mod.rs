@@ -12,6 +12,7 @@ mod images;
 mod inventory;
 mod links;
 mod merge;
+mod neighbours;
 mod node_events;
 mod nodes;
 mod offers;
@@ -25,7 +26,7 @@ mod tx;
 mod url;
 
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
-pub use inventory::StoredInventory;
+pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};
 pub use nodes::{NodeCount, NodeFilter, NodeRow};

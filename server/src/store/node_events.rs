@@ -6,6 +6,7 @@ use crate::domain::node_event::{Kind, NodeEvent, Notice, Severity};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
 use diesel::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Which events.
@@ -15,6 +16,8 @@ pub struct NodeEventFilter {
     pub node: Option<NodeUuid>,
     /// Of this kind.
     pub kind: Option<Kind>,
+    /// Of this severity.
+    pub severity: Option<Severity>,
     /// Only those that are not put right and that nobody has acknowledged.
     pub open: bool,
 }
@@ -130,12 +133,43 @@ impl Tx<'_> {
             if let Some(kind) = filter.kind {
                 query = query.filter(node_events::kind.eq(kind.as_str()));
             }
+            if let Some(severity) = filter.severity {
+                query = query.filter(node_events::severity.eq(severity.as_str()));
+            }
             if filter.open {
                 query = query.filter(node_events::cleared.is_null()).filter(node_events::acknowledged.is_null());
             }
             query.load(c)
         })?;
         recs.into_iter().map(EventRec::into_event).collect()
+    }
+
+    /// How many events of each of these nodes are open; nodes without any are absent.
+    pub fn open_events_of(&mut self, nodes: &[&str]) -> Result<BTreeMap<String, u32>> {
+        let open = node_events::table
+            .filter(node_events::node.eq_any(nodes))
+            .filter(node_events::cleared.is_null())
+            .filter(node_events::acknowledged.is_null())
+            .group_by(node_events::node)
+            .select((node_events::node, diesel::dsl::count_star()));
+        let recs: Vec<(String, i64)> = self.run("number of node events", |c| open.load(c))?;
+        let row = Row { table: "node_events", key: &"(counted)" };
+        recs.into_iter().map(|(node, count)| Ok((node, row.number("count", count)?))).collect()
+    }
+
+    /// Subjects of a node's warnings and alarms that are not put right, seen or not.
+    pub fn warned_subjects(&mut self, node: &NodeUuid, kind: Kind) -> Result<BTreeSet<String>> {
+        let bad = [Severity::Warning.as_str(), Severity::Alarm.as_str()];
+        let found: Vec<String> = self.run(format_args!("events of node {node}"), |c| {
+            node_events::table
+                .filter(node_events::node.eq(node.as_str()))
+                .filter(node_events::kind.eq(kind.as_str()))
+                .filter(node_events::cleared.is_null())
+                .filter(node_events::severity.eq_any(bad))
+                .select(node_events::subject)
+                .load(c)
+        })?;
+        Ok(found.into_iter().collect())
     }
 
     /// A person has seen it. `None`: there is no such event. A first acknowledgement stays.

@@ -11,6 +11,7 @@ use crate::domain::{Mac, Micros, Name, NodeUuid};
 use crate::error::Result;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use std::collections::{BTreeMap, BTreeSet};
 
 diesel::define_sql_function! {
     /// Of ASCII letters alone, on SQLite always and on PostgreSQL by the "C" collation.
@@ -163,6 +164,15 @@ impl Tx<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Host names by UUID; a node that is not there is absent.
+    pub fn hostnames<'n>(&mut self, uuids: impl Iterator<Item = &'n str>) -> Result<BTreeMap<String, String>> {
+        let wanted: BTreeSet<&str> = uuids.collect();
+        let found: Vec<(String, String)> = self.run("names of nodes", |c| {
+            nodes::table.filter(nodes::uuid.eq_any(wanted)).select((nodes::uuid, nodes::hostname)).load(c)
+        })?;
+        Ok(found.into_iter().collect())
     }
 
     /// In order of UUID, after the cursor, with their present boots.

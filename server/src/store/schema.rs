@@ -124,9 +124,8 @@ diesel::table! {
     }
 }
 diesel::table! {
-    inventories (node) {
+    inventory_reports (node) {
         node -> Text,
-        hash -> Text,
         json -> Text,
         at -> BigInt,
     }
@@ -146,6 +145,19 @@ diesel::table! {
         first_seen -> BigInt,
         last_seen -> BigInt,
         ended -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    inventory_versions (node, version) {
+        node -> Text,
+        version -> BigInt,
+        hash -> Text,
+        json -> Text,
+        size -> BigInt,
+        unread -> Text,
+        changes -> BigInt,
+        at -> BigInt,
+        last_seen -> BigInt,
     }
 }
 diesel::table! {
@@ -316,8 +328,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     first_stages,
     image_parts,
     images,
-    inventories,
     links,
+    inventory_reports,
+    inventory_versions,
     neighbours,
     node_aliases,
     node_events,

@@ -63,6 +63,7 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "renamed" => "Host name changed. It holds from the next boot.",
         "maintenance-on" => "In maintenance. It boots nothing new.",
         "maintenance-off" => "Back from maintenance.",
+        "seen" => "Seen. It is on the list of all events.",
         "retired" => "Retired. It is refused from now on.",
         "cabling-accepted" => "Cabling accepted. The node boots on when it asks next.",
         "restored" => "Taken back.",

@@ -1,18 +1,22 @@
 //! `/`: the fleet. How many nodes are in which state, why the server is not ready, and the nodes with what they do now;
 //! a node that waits for a person has its form in its row. `?fragment=1` gives the live part alone.
 
+use super::events::NoticeRow;
 use super::firmware::{self, FleetWord};
 use super::{PageError, Shell, html, human};
 use crate::domain::Micros;
 use crate::error::Result;
 use crate::http::{State, own_reasons};
 use crate::service::nodes::NodeQuery;
-use crate::service::{App, nodes, profiles, status};
+use crate::service::{App, node_events, nodes, profiles, status};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use higuma_proto::api::{NodeSummary, Page, Status};
+use higuma_proto::api::{NodeEvent, NodeSummary, Page, Status};
 use serde::Deserialize;
+
+/// Open events on the page.
+const EVENTS: usize = 10;
 
 /// What the address says. Unknown keys mean nothing.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -69,7 +73,8 @@ pub(super) async fn page(
     let status = status::status(app, own_reasons(&state).await).await?;
     let profiles = profile_names(app).await?;
     let shell = Shell::new("Fleet", &req, query.done.as_deref());
-    let mut view = FleetPage::new(shell, &query, status, page, profiles, app.now());
+    let events = node_events::foremost(app, EVENTS).await?;
+    let mut view = FleetPage::new(shell, &query, status, page, profiles, events, app.now());
     view.firmware = firmware::fleet_words(app).await?;
     Ok(match query.fragment {
         Some(_) => html(StatusCode::OK, &view.as_live()),
@@ -93,6 +98,8 @@ struct FleetPage {
     lifecycle: String,
     q: String,
     back: String,
+    events: Vec<NoticeRow>,
+    more_events: bool,
     rows: Vec<Row>,
     profiles: Vec<String>,
     found: String,
@@ -121,6 +128,8 @@ struct Row {
     doing: String,
     trouble: bool,
     conflict: String,
+    /// "2 events", or nothing.
+    events: String,
     ago: String,
     seen: String,
     form: RowForm,
@@ -140,6 +149,7 @@ impl FleetPage {
         status: Status,
         page: Page<NodeSummary>,
         profiles: Vec<String>,
+        (events, more_events): (Vec<NodeEvent>, bool),
         now: Micros,
     ) -> Self {
         let total: u64 = status.nodes.values().sum();
@@ -163,6 +173,8 @@ impl FleetPage {
             lifecycle: query.lifecycle.clone(),
             q: query.q.clone(),
             back: query.with(&query.lifecycle, &query.cursor),
+            events: events.iter().map(|event| NoticeRow::new(event, now, true)).collect(),
+            more_events,
             rows: page.items.iter().map(|node| Row::new(node, now)).collect(),
             profiles,
             found: match (shown, more) {
@@ -200,6 +212,11 @@ impl Row {
             },
             trouble: node.lifecycle == "failed",
             conflict: node.conflict.clone().unwrap_or_default(),
+            events: match node.open_events {
+                0 => String::new(),
+                1 => "1 event".to_owned(),
+                n => format!("{n} events"),
+            },
             ago: human::ago(node.last_seen_us, now),
             seen: human::absolute(node.last_seen_us),
             form,

@@ -1,6 +1,7 @@
 //! The fleet page with made data, hostile text included.
 
 #![allow(clippy::unwrap_used)]
+use super::super::events::tests::event;
 use super::*;
 
 const NOW: Micros = 1_790_000_000_000_000;
@@ -19,6 +20,7 @@ pub(super) fn node(state: &str, admission: &str) -> NodeSummary {
         serial: "SN-1".to_owned(),
         boot_mac: Some("52:54:00:12:34:56".to_owned()),
         step: Some("download".to_owned()),
+        open_events: 0,
         first_seen_us: NOW - 60_000_000,
         last_seen_us: NOW - 12_000_000,
         conflict: None,
@@ -37,7 +39,8 @@ fn status(reasons: &[&str], nodes: &[(&str, u64)]) -> Status {
 
 fn view(query: &FleetQuery, status: Status, items: Vec<NodeSummary>, profiles: &[&str]) -> FleetPage {
     let profiles = profiles.iter().map(|p| (*p).to_owned()).collect();
-    FleetPage::new(Shell::bare("Fleet"), query, status, Page { items, next: None }, profiles, NOW)
+    let events = (vec![event("warning", "DIMM <i>A1</i> is gone")], true);
+    FleetPage::new(Shell::bare("Fleet"), query, status, Page { items, next: None }, profiles, events, NOW)
 }
 
 #[test]
@@ -90,6 +93,17 @@ fn states_are_words_and_tiles_are_filters() {
     assert!(body.contains("step download") && body.contains("10 s ago") && body.contains("2026-09-21"), "{body}");
     let fragment = view.as_live().render().unwrap();
     assert!(fragment.contains("s-booting") && !fragment.contains("<html") && !fragment.contains("role=\"search\""));
+}
+
+#[test]
+fn open_events_are_on_the_page_and_counted_in_the_row() {
+    let mut troubled = node("running", "admitted");
+    troubled.open_events = 2;
+    let query = FleetQuery { q: "hv".into(), ..FleetQuery::default() };
+    let body = view(&query, status(&[], &[("running", 1)]), vec![troubled], &[]).as_live().render().unwrap();
+    assert!(body.contains("DIMM &#60;i&#62;A1") && body.contains("href=\"/events\""), "{body}");
+    assert!(body.contains(&format!("href=\"/nodes/{UUID}#noticed\"")) && body.contains("2 events"), "{body}");
+    assert!(body.contains("name=\"back\" value=\"q=hv\""), "{body}");
 }
 
 #[test]

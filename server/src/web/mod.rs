@@ -7,8 +7,10 @@ mod assets;
 mod cabling;
 mod change;
 mod devices;
+mod events;
 mod firmware;
 mod fleet;
+mod history;
 mod human;
 mod identity;
 mod inventory;
@@ -41,10 +43,13 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/static/{file}", Public, || web::to(assets::get)),
         route(GET,  "/",              Admin,  || web::to(fleet::page)),
         route(GET,  "/firmware",      Admin,  || web::to(firmware::page)),
+        route(GET,  "/events",        Admin,  || web::to(events::page)),
+        route(POST, "/events",        Admin,  || web::to(events::submit)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
         route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),
         route(GET,  "/cabling",       Admin,  || web::to(cabling::page)),
+        route(GET,  "/nodes/{uuid}/inventory", Admin, || web::to(history::page)),
     ];
     for line in &mut table {
         line.limit = FORM_LIMIT;

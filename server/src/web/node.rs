@@ -1,6 +1,8 @@
 //! `/nodes/{uuid}`: one node. Its state and why, what it should be (with the forms), the present boot as a picture, what
 //! it is made of, where it is cabled to, and its earlier boots. `?boot=` shows an earlier one; `?fragment=1` the live part.
 
+use super::events::NoticeRow;
+use super::history::VersionRow;
 use super::identity::IdentityView;
 use super::inventory::{self, Fact, Table};
 use super::node_cabling::{self, Cabling, CablingData};
@@ -10,15 +12,20 @@ use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::http::State;
 use crate::http::failure::Failure;
-use crate::service::{App, boots, firmware as firmware_cases, nodes};
+use crate::service::node_events::{self, NodeEventQuery};
+use crate::service::{App, boots, firmware as firmware_cases, history, nodes};
+use crate::store::NodeEventFilter;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
-use higuma_proto::api::{BootDetail, BootSummary, NodeDetail, NodeFirmware};
+use higuma_proto::api::{BootDetail, BootSummary, InventoryVersion, NodeDetail, NodeEvent, NodeFirmware};
 use serde::Deserialize;
 
 /// Earlier boots on the page.
 const EARLIER: usize = 20;
+
+/// Events and inventory versions on the page.
+const HISTORY: usize = 10;
 
 /// What the address says.
 #[derive(Debug, Default, Deserialize)]
@@ -75,6 +82,8 @@ pub(super) struct NodeData {
     pub earlier: Vec<BootSummary>,
     pub firmware: Option<NodeFirmware>,
     pub cabling: CablingData,
+    pub events: Vec<NodeEvent>,
+    pub versions: Vec<InventoryVersion>,
 }
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
@@ -83,8 +92,12 @@ async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
     let profiles = fleet::profile_names(app).await?;
     let cabling = node_cabling::load(app, &uuid).await?;
     let earlier = boots::list(app, uuid.clone(), None, Some(EARLIER)).await?.items;
-    let firmware = Some(firmware_cases::show(app, uuid).await?);
-    Ok(NodeData { node, profiles, earlier, firmware, cabling })
+    let firmware = Some(firmware_cases::show(app, uuid.clone()).await?);
+    let filter = NodeEventFilter { node: Some(uuid.clone()), ..NodeEventFilter::default() };
+    let query = NodeEventQuery { filter, cursor: None, limit: Some(HISTORY) };
+    let events = node_events::list(app, query).await?.items;
+    let versions = history::list(app, uuid, None, Some(HISTORY)).await?.items;
+    Ok(NodeData { node, profiles, earlier, firmware, cabling, events, versions })
 }
 
 #[derive(Template)]
@@ -114,6 +127,8 @@ struct NodePage {
     boot: Option<BootView>,
     boots: Vec<BootRow>,
     firmware: Option<firmware::NodeView>,
+    events: Vec<NoticeRow>,
+    versions: Vec<VersionRow>,
 }
 
 struct Choice {
@@ -152,7 +167,7 @@ struct BootRow {
 
 impl NodePage {
     fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
-        let NodeData { node, profiles, earlier, firmware, cabling } = data;
+        let NodeData { node, profiles, earlier, firmware, cabling, events, versions } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
         let profile = summary.profile.clone().unwrap_or_default();
         let mut boot = node.boot.map(|b| BootView::new(&b, now));
@@ -185,6 +200,8 @@ impl NodePage {
             inventory: node.inventory_hash.is_some(),
             boot,
             firmware: firmware.and_then(firmware::NodeView::new),
+            events: events.iter().map(|event| NoticeRow::new(event, now, false)).collect(),
+            versions: versions.iter().map(VersionRow::new).collect(),
             boots: earlier.iter().map(|b| BootRow::new(b, b.id == shown)).collect(),
         }
     }

@@ -116,6 +116,8 @@ fn inventory() -> Inventory {
 
 fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
     NodeData {
+        events: vec![super::super::events::tests::event("warning", "DIMM <i>A1</i> is gone")],
+        versions: vec![],
         node: NodeDetail {
             summary: NodeSummary {
                 uuid: UUID.into(),
@@ -129,6 +131,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 serial: "S1".into(),
                 boot_mac: None,
                 step: None,
+                open_events: 0,
                 first_seen_us: NOW,
                 last_seen_us: NOW,
                 conflict: None,

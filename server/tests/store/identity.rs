@@ -1,12 +1,13 @@
 //! Who nodes are: kept, found by what a machine tells, and merged with all that hangs on them.
 
 use crate::fixture::*;
+use crate::history::inventory;
 use higuma::domain::identity::{Identity, Source};
 use higuma::domain::node::Node;
 use higuma::domain::node_event::{Kind, Notice, Severity};
 use higuma::domain::offer::Offer;
 use higuma::domain::{Mac, NodeUuid, Sha256};
-use higuma::store::{NodeEventFilter, StoredInventory};
+use higuma::store::NodeEventFilter;
 use higuma_proto::agent::Neighbour;
 use std::collections::BTreeSet;
 
@@ -79,14 +80,13 @@ pub async fn open_events_by_subject(db: Empty) {
 
 pub async fn a_merge_moves_everything(db: Empty) {
     let db = db.open();
-    let stored = |json: &str| StoredInventory { hash: Sha256::of(json), json: json.to_owned(), at: 1 };
     let heard = |port: &str| Neighbour { interface: "eth0".into(), port_id: port.into(), ..Neighbour::default() };
     db.put(move |tx| {
         for n in 1..=2 {
             tx.put_node(&node(n))?;
             tx.put_boot(&boot(n, n, 1))?;
             tx.set_macs(&uuid(n), &[mac(n as u8), mac(9)])?;
-            tx.put_inventory(&uuid(n), &stored(&format!("{{\"n\":{n}}}")))?;
+            tx.put_inventory(&uuid(n), &inventory(1, &format!("{{\"n\":{n}}}")))?;
             tx.put_neighbours(&uuid(n), &[heard(&n.to_string())], 1)?;
             tx.put_identity(&identity(n, n))?;
             tx.raise(id(u128::from(n)), &uuid(n), &notice("dimm:A1"), 1)?;
@@ -118,7 +118,9 @@ pub async fn a_merge_moves_everything(db: Empty) {
     assert!(db.get(|tx| tx.node(&uuid(2))).await.is_none());
     assert_eq!(db.get(|tx| tx.boots(&uuid(1), None, 9)).await.len(), 2);
     assert_eq!(db.get(|tx| tx.macs(&uuid(1))).await, [mac(2), mac(9)].into());
-    assert_eq!(db.get(|tx| tx.inventory(&uuid(1))).await.unwrap().json, "{\"n\":2}");
+    let newest = db.get(|tx| tx.inventory(&uuid(1))).await.unwrap();
+    assert_eq!((newest.version.number, newest.json.as_str()), (2, "{\"n\":2}"));
+    assert_eq!(db.get(|tx| tx.inventory_version(&uuid(1), 1)).await.unwrap().json, "{\"n\":1}");
     assert_eq!(db.get(|tx| tx.neighbours(&uuid(1))).await[0].port_id, "2");
     assert_eq!(db.get(|tx| tx.aliases(&uuid(1))).await, [uuid(2), uuid(77)]);
     assert_eq!(db.get(|tx| tx.identity(&uuid(3))).await.unwrap().merge_candidate, Some(uuid(1)));

@@ -7,6 +7,7 @@ mod boots;
 mod cabling;
 mod firmware;
 mod fixture;
+mod history;
 mod identity;
 mod images;
 mod node_events;
@@ -42,7 +43,7 @@ async fn run_all(databases: fixture::Databases) {
         nodes::pages_are_stable,
         nodes::filters_find_substrings_and_escape,
         nodes::macs_are_replaced_and_found,
-        nodes::inventory_and_neighbours_are_replaced,
+        nodes::neighbours_are_replaced,
         nodes::counts_agree_with_the_listing,
         nodes::an_unknown_profile_is_refused,
         nodes::a_bad_stored_value_is_named,
@@ -62,6 +63,10 @@ async fn run_all(databases: fixture::Databases) {
         cabling::a_merge_takes_the_cables_along,
         cabling::switches_are_described_anew_paged_and_forgotten,
         cabling::expected_cabling_is_replaced_and_found_by_any_name,
+        history::versions_are_kept,
+        history::pruned_by_number_and_by_bytes,
+        history::events_of_many_nodes_and_their_names,
+        history::an_older_database_is_moved,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

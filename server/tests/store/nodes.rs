@@ -1,4 +1,4 @@
-//! Nodes, their MAC addresses, inventories and neighbours.
+//! Nodes, their MAC addresses and neighbours.
 
 use crate::Db;
 use crate::fixture::*;
@@ -9,7 +9,7 @@ use higuma::domain::node::{Admission, Node};
 use higuma::domain::profile::{Profile, Spec};
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::error::Error;
-use higuma::store::{NodeFilter, NodeRow, StoredInventory};
+use higuma::store::{NodeFilter, NodeRow};
 use higuma_proto::agent::Neighbour;
 use std::collections::BTreeMap;
 
@@ -147,9 +147,8 @@ pub async fn macs_are_replaced_and_found(db: crate::fixture::Empty) {
     assert_eq!(db.get(|tx| tx.nodes_by_mac(&mac(2))).await, [uuid(2)]);
 }
 
-pub async fn inventory_and_neighbours_are_replaced(db: crate::fixture::Empty) {
+pub async fn neighbours_are_replaced(db: crate::fixture::Empty) {
     let db = db.open();
-    let inventory = |json: &str, at| StoredInventory { hash: Sha256::of(json), json: json.to_owned(), at };
     let neighbour = |interface: &str, port: &str| Neighbour {
         interface: interface.into(),
         port_id: port.into(),
@@ -158,20 +157,14 @@ pub async fn inventory_and_neighbours_are_replaced(db: crate::fixture::Empty) {
         pvid: 12,
         ..Neighbour::default()
     };
-    let (one, two) = (inventory("{}", 1), inventory("{\"x\":\"ü\"}", 2));
     let heard = vec![neighbour("eth1", "p9"), neighbour("eth0", "p2"), neighbour("eth0", "p1")];
-    let again = two.clone();
     let put = heard.clone();
     db.put(move |tx| {
         tx.put_node(&node(1))?;
-        tx.put_inventory(&uuid(1), &one)?;
-        tx.put_inventory(&uuid(1), &again)?;
         tx.put_neighbours(&uuid(1), &[Neighbour::default()], 1)?;
         tx.put_neighbours(&uuid(1), &put, 2)
     })
     .await;
-    assert_eq!(db.get(|tx| tx.inventory(&uuid(1))).await, Some(two));
-    assert_eq!(db.get(|tx| tx.inventory(&uuid(2))).await, None);
     let got = db.get(|tx| tx.neighbours(&uuid(1))).await;
     assert_eq!(got, [heard[1].clone(), heard[2].clone(), heard[0].clone()]);
 }
