@@ -5,11 +5,11 @@ use super::human;
 use crate::domain::Micros;
 use higuma_proto::api::{CableLink, Switch, SwitchPort};
 
-/// Ports side by side, and the size of the parts.
+/// Ports side by side, and the size of the parts: eight fit on a screen of 1280 pixels.
 const COLUMNS: usize = 8;
-const CELL: usize = 146;
-const GAP: usize = 10;
-const MARGIN: usize = 12;
+const CELL: usize = 142;
+const GAP: usize = 8;
+const MARGIN: usize = 10;
 const PORT: usize = 22;
 const NODE: usize = 36;
 const WIRE: usize = 10;
@@ -149,7 +149,7 @@ impl Port {
             width: CELL,
             text_x: x + CELL / 2,
             text_y: y + 15,
-            label: short(label(port), 20, true),
+            label: short(label(port), 18, true),
             title: about.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "),
             free: port.links.is_empty(),
             nodes: port
@@ -169,7 +169,7 @@ impl Node {
     fn new(link: &CableLink, x: usize, y: usize, now: Micros) -> Self {
         let mark = mark(link);
         let nic = match mark {
-            "" => link.interface.clone(),
+            "" => format!("{} · {}", link.interface, link.lifecycle),
             mark => format!("{} · {mark}", link.interface),
         };
         let about = [
