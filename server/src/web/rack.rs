@@ -188,7 +188,8 @@ impl Node {
             nic_y: y + 29,
             cable: format!("M{} {}V{y}", x + CELL / 2, y - WIRE),
             uuid: link.node.clone(),
-            name: short(&link.hostname, 18, true),
+            // Of a name with a domain the beginning tells more, of others the number at the end.
+            name: short(&link.hostname, 18, !link.hostname.contains('.')),
             nic: short(&nic, 21, false),
             state: link.lifecycle.clone(),
             title: about.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "),
