@@ -4,7 +4,6 @@
 use higuma::domain::firmware::{Attempt, Outcome, State, TRIES};
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
-use higuma::domain::node_event::Severity;
 use higuma::domain::script::Machine;
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::error::Error;
@@ -14,7 +13,7 @@ use higuma::service::plan::PlanAnswer;
 use higuma::service::register::{self, Registration};
 use higuma::service::{App, Settings, auth, new_secret, nodes, plan, scripts, sweep};
 use higuma::store::{NodeEventFilter, Store};
-use higuma_proto::agent::{Bios, Inventory, Nic, System};
+use higuma_proto::agent::{Bios, Inventory, Neighbour, Nic, System};
 use higuma_proto::api::{NewFirmwareRule, NewFirstStage, NewImage, NewProfile, NodeFirmware, NodePatch};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -66,6 +65,16 @@ fn rule(more: Value) -> NewFirmwareRule {
     serde_json::from_value(rule).unwrap()
 }
 
+/// What node `n` tells when it has this BIOS.
+fn inventory(n: u32, bios: &str) -> Inventory {
+    Inventory {
+        system: Some(System { product: "Higuma One".into(), ..System::default() }),
+        bios: Some(Bios { vendor: "Kuma".into(), version: bios.into(), ..Bios::default() }),
+        nics: vec![Nic { mac: format!("52:54:00:00:00:{n:02x}"), driver: "virtio_net".into(), ..Nic::default() }],
+        ..Inventory::default()
+    }
+}
+
 impl Lab {
     async fn rule(&self, more: Value) {
         firmware::create(&self.app, rule(more)).await.unwrap();
@@ -74,17 +83,10 @@ impl Lab {
 
     /// Power on: the node registers with this BIOS.
     async fn boot(&self, n: u32, bios: &str) -> Boot {
-        let nic = Nic { mac: format!("52:54:00:00:00:{n:02x}"), driver: "virtio_net".into(), ..Nic::default() };
-        let inventory = Inventory {
-            system: Some(System { product: "Higuma One".into(), ..System::default() }),
-            bios: Some(Bios { vendor: "Kuma".into(), version: bios.into(), ..Bios::default() }),
-            nics: vec![nic],
-            ..Inventory::default()
-        };
-        self.boot_with(n, inventory).await
+        self.register(n, inventory(n, bios), vec![]).await
     }
 
-    async fn boot_with(&self, n: u32, inventory: Inventory) -> Boot {
+    async fn register(&self, n: u32, inventory: Inventory, neighbours: Vec<Neighbour>) -> Boot {
         let mac = format!("52:54:00:00:00:{n:02x}");
         let machine = Machine { uuid: Some(uuid(n)), mac: Some(mac.parse().unwrap()), arch: Some(Arch::X86_64) };
         let nonce = scripts::script(&self.app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
@@ -95,7 +97,7 @@ impl Lab {
             uuid: Some(uuid(n)),
             boot_mac: Some(mac.parse().unwrap()),
             inventory,
-            neighbours: vec![],
+            neighbours,
         };
         register::register(&self.app, registration).await.unwrap();
         auth::session(&self.app, credential.reveal()).await.unwrap()
@@ -320,6 +322,32 @@ async fn only_admitted_nodes_learn_anything() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_held_for_its_cables_learns_nothing() {
+    let mut lab = lab(AdmissionPolicy::Auto).await;
+    let settings =
+        Settings { cabling_moved: higuma::domain::cabling::MovedPolicy::Hold, ..(*lab.app.settings).clone() };
+    lab.app.settings = Arc::new(settings);
+    lab.rule(json!({"mode": "update"})).await;
+    let at = |port: &str| Neighbour {
+        interface: "eth0".into(),
+        mac: "52:54:00:00:00:01".into(),
+        chassis_id: "52:54:00:aa:00:01".into(),
+        chassis_id_type: "mac".into(),
+        port_id: port.into(),
+        system_name: "leaf-1".into(),
+        ttl: 120,
+        ..Neighbour::default()
+    };
+    lab.register(1, inventory(1, "1.2.3"), vec![at("swp1")]).await;
+    let moved = lab.register(1, inventory(1, "1.2.3"), vec![at("swp2")]).await;
+    assert!(matches!(lab.plan(&moved).await, PlanAnswer::Wait { ask_firmware: false, .. }));
+    assert_eq!(lab.ask(&moved).await, FirmwareAnswer::Nothing);
+    assert!(lab.show(1).await.attempts.is_empty());
+    let back = lab.register(1, inventory(1, "1.2.3"), vec![at("swp1")]).await;
+    assert_eq!(lab.update(&back).await.n, 1);
+}
+
+#[tokio::test]
 async fn an_attempt_belongs_to_its_boot() {
     let lab = lab(AdmissionPolicy::Auto).await;
     lab.rule(json!({"mode": "update"})).await;
@@ -360,8 +388,9 @@ async fn a_node_that_does_not_come_back_is_an_alarm_until_it_does() {
     let next = lab.boot(1, "2.0.0").await;
     assert_eq!(lab.ask(&next).await, FirmwareAnswer::Nothing);
     assert!(lab.events(1).await.is_empty());
-    assert_eq!(lab.show(1).await.attempts[0].outcome.as_deref(), Some(Outcome::Lost.as_str()));
-    assert_eq!(Severity::Alarm.as_str(), "alarm");
+    let attempt = lab.show(1).await.attempts.remove(0);
+    assert_eq!(attempt.outcome.as_deref(), Some(Outcome::Succeeded.as_str()), "it came back late, and updated");
+    assert_eq!(lab.counted().await, [(State::Compliant.to_string(), 1)]);
 }
 
 #[tokio::test]
@@ -392,7 +421,7 @@ async fn a_node_that_tells_nothing_does_not_get_around_a_rule() {
     let lab = lab(AdmissionPolicy::Auto).await;
     lab.rule(json!({"mode": "hold"})).await;
     lab.boot(1, "1.2.3").await;
-    let boot = lab.boot_with(1, Inventory::default()).await;
+    let boot = lab.register(1, Inventory::default(), vec![]).await;
     lab.assign(1).await;
     waits_for(&lab.plan(&boot).await, "BIOS 1.2.3", false);
 }

@@ -185,14 +185,19 @@ pub(super) fn begin_if_registered(
     }
 }
 
-/// Why a node is told nothing but "wait": a person has to decide first.
-pub(super) fn kept_back(node: &Node) -> Option<&'static str> {
+/// Why a node is told nothing but "wait": a person has to decide first, or its cables are not where they were.
+pub(super) fn kept_back(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    boot: &Boot,
+    rules: cabling::Rules,
+) -> Result<Option<&'static str>> {
     match node.admission {
-        _ if node.retired => Some("the node is retired"),
-        Admission::Pending => Some("the node waits for approval"),
-        Admission::Rejected => Some("the node was rejected"),
-        Admission::Admitted if node.maintenance => Some("the node is in maintenance"),
-        Admission::Admitted => None,
+        _ if node.retired => Ok(Some("the node is retired")),
+        Admission::Pending => Ok(Some("the node waits for approval")),
+        Admission::Rejected => Ok(Some("the node was rejected")),
+        Admission::Admitted if node.maintenance => Ok(Some("the node is in maintenance")),
+        Admission::Admitted => cabling::hold(tx, boot, rules),
     }
 }
 
@@ -203,10 +208,7 @@ fn find_plan(
     rules: cabling::Rules,
 ) -> Result<std::result::Result<Plan, NoPlan>> {
     let wait = |text: &str| Ok(Err(NoPlan { text: text.to_owned(), parks: false, ask_firmware: false }));
-    if let Some(why) = kept_back(node) {
-        return wait(why);
-    }
-    if let Some(why) = cabling::hold(tx, boot, rules)? {
+    if let Some(why) = kept_back(tx, node, boot, rules)? {
         return wait(why);
     }
     match tx.firmware_action(&node.uuid)? {

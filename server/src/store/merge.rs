@@ -34,14 +34,15 @@ impl Tx<'_> {
                     }
                 };
             }
-            // At most one is open, and that of a board that is gone will never be reported.
+            // At most one is open. It counts all the same, so it is ended, not deleted.
             let open = |of| {
                 firmware_attempts::table
                     .filter(firmware_attempts::node.eq(of))
                     .filter(firmware_attempts::ended.is_null())
             };
             if open(old).count().get_result::<i64>(c)? > 0 {
-                diesel::delete(open(new)).execute(c)?;
+                let lost = (firmware_attempts::ended.eq(now), firmware_attempts::outcome.eq("lost"));
+                diesel::update(open(new)).set(lost).execute(c)?;
             }
             // Where the one that was seen last is cabled holds; where the other one was is history.
             let present = |of| links::table.filter(links::node.eq(of)).filter(links::ended.is_null());

@@ -5,7 +5,7 @@ use crate::domain::Micros;
 use crate::domain::boot::Boot;
 use crate::domain::firmware::{Attempt, Next, TRIES, next};
 use crate::error::{Error, Result};
-use crate::service::{App, plan};
+use crate::service::{App, cabling, plan};
 use crate::store::Tx;
 use uuid::Uuid;
 
@@ -48,8 +48,8 @@ pub async fn ask(app: &App, boot: &Boot) -> Result<FirmwareAnswer> {
     if let Some(answer) = unchanged(app, id, now).await? {
         return Ok(finish(answer, retry_after));
     }
-    let (new_id, answer) = (Uuid::now_v7(), app.store.clone());
-    let answer = answer.write(move |tx| decide_now(tx, id, new_id, now)).await?;
+    let (new_id, cables) = (Uuid::now_v7(), cabling::Rules::of(app));
+    let answer = app.store.write(move |tx| decide_now(tx, id, new_id, cables, now)).await?;
     if let Answer::Started(handed) = &answer {
         let Attempt { node, rule, n, .. } = &handed.attempt;
         let (part, wanted) = (handed.attempt.component(), &handed.attempt.wanted);
@@ -78,6 +78,7 @@ fn finish(answer: Answer, retry_after: u32) -> FirmwareAnswer {
 
 /// Held nodes ask every few seconds: as long as nothing changes, that is a read.
 async fn unchanged(app: &App, id: Uuid, now: Micros) -> Result<Option<Answer>> {
+    let cables = cabling::Rules::of(app);
     app.store
         .read(move |tx| {
             let Some(boot) = tx.boot(id)? else { return Ok(None) };
@@ -85,7 +86,7 @@ async fn unchanged(app: &App, id: Uuid, now: Micros) -> Result<Option<Answer>> {
             if now - node.last_seen > plan::LAST_SEEN_EVERY {
                 return Ok(None);
             }
-            if plan::kept_back(&node).is_some() {
+            if plan::kept_back(tx, &node, &boot, cables)?.is_some() {
                 return Ok(Some(Answer::Nothing));
             }
             let rules = rules_now(tx)?;
@@ -104,12 +105,12 @@ async fn unchanged(app: &App, id: Uuid, now: Micros) -> Result<Option<Answer>> {
         .await
 }
 
-fn decide_now(tx: &mut Tx<'_>, id: Uuid, new_id: Uuid, now: Micros) -> Result<Answer> {
+fn decide_now(tx: &mut Tx<'_>, id: Uuid, new_id: Uuid, cables: cabling::Rules, now: Micros) -> Result<Answer> {
     let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
     let mut node = plan::owner(tx, &boot)?;
     node.last_seen = now;
     tx.put_node(&node)?;
-    if plan::kept_back(&node).is_some() {
+    if plan::kept_back(tx, &node, &boot, cables)?.is_some() {
         return Ok(Answer::Nothing);
     }
     let rules = rules_now(tx)?;

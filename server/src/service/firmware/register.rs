@@ -2,7 +2,7 @@
 
 use super::{refresh, rules_now};
 use crate::domain::boot::{Boot, EventState};
-use crate::domain::firmware::{Component, components, outcome};
+use crate::domain::firmware::{Attempt, Component, Outcome, components, outcome};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
 use crate::service::events;
@@ -30,9 +30,10 @@ pub(in crate::service) fn at_register(tx: &mut Tx<'_>, boot: &Boot, inventory: &
     Ok(())
 }
 
-/// End the open attempt: the version found now says how it turned out.
+/// End the open attempt, or one that was given up as lost: the version found now says how it turned out.
 fn settle(tx: &mut Tx<'_>, node: &NodeUuid, boot: &Boot, found: &[Component], now: Micros) -> Result<()> {
-    let Some(mut attempt) = tx.last_firmware_attempt(node, uuid::Uuid::nil())? else { return Ok(()) };
+    let unjudged = |attempt: &Attempt| matches!(attempt.ended, None | Some((_, Outcome::Lost)));
+    let Some(mut attempt) = tx.firmware_attempts(node, 1)?.pop().filter(unjudged) else { return Ok(()) };
     let key = attempt.component();
     let part = found.iter().find(|part| part.key() == key);
     let after = part.map(|part| part.version.clone());
