@@ -77,3 +77,9 @@ impl From<crate::domain::Invalid> for Error {
         Self::BadRequest(invalid.to_string())
     }
 }
+
+impl From<crate::domain::select::SelectError> for Error {
+    fn from(error: crate::domain::select::SelectError) -> Self {
+        Self::BadRequest(format!("the expression: {error}"))
+    }
+}

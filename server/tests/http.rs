@@ -26,3 +26,5 @@ mod pci_names;
 mod process;
 #[path = "http/refused.rs"]
 mod refused;
+#[path = "http/search.rs"]
+mod search;

@@ -247,6 +247,15 @@ fn look(browser: &Browser) {
     assert!(!browser.get("/?lifecycle=running").body.contains(UUID));
     assert!(browser.get("/?q=b4c04f4a4d32").body.contains(UUID));
     assert_eq!(browser.get("/?lifecycle=sleeping").status, 400);
+    assert!(browser.get("/?where=node.admission%20%3D%3D%20'pending'").body.contains(UUID));
+    assert!(!browser.get("/?where=node.retired").body.contains(UUID));
+    let wrong = browser.get("/?where=node.serail%20%3D%3D%20'x'");
+    assert_eq!(wrong.status, 200, "the page stays: {}", wrong.body);
+    assert!(wrong.body.contains("did you mean serial?") && wrong.body.contains("id=\"tiles\""), "{}", wrong.body);
+    let rules = browser.get("/rules");
+    assert!(rules.status == 200 && rules.body.contains("higuma rule add"), "{}", rules.body);
+    assert!(browser.get("/rules?when=node.admission%20%3D%3D%20'pending'").body.contains("1 node matches."));
+    assert!(browser.get("/rules?when=node.x").body.contains("id=\"when-error\""));
     let node = browser.get(&format!("/nodes/{UUID}"));
     assert!(node.body.contains("class=\"bar b-ok\"") && !node.body.contains("<u>"), "{}", node.body);
     let firmware = browser.get("/firmware?state=failed");

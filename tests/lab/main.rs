@@ -15,6 +15,7 @@ mod lldp_fast;
 mod main_way;
 mod neighbours;
 mod never_up;
+mod parking;
 mod server_killed;
 mod steps;
 mod two_nodes;

@@ -30,6 +30,8 @@ use reporter::Reporter;
 const BEFORE_RESTART: Duration = Duration::from_secs(60);
 /// After an update of firmware.
 const AFTER_UPDATE: Duration = Duration::from_secs(3);
+/// Before a park: time to read the console; the server has counted down already.
+const BEFORE_PARK: Duration = Duration::from_secs(5);
 /// For telling the server before it is asked again, or before a restart.
 const FLUSH: Duration = Duration::from_secs(8);
 /// After so many plans that this agent cannot carry out it restarts: the server may have a newer agent by then.
@@ -146,9 +148,13 @@ async fn boot_until_it_works(stage: Stage) -> ! {
         let decision = plan::wait_for(&stage.reporter.client, &callback, &stage.journal, &mut refused).await;
         let plan = match decision {
             Ok(plan::Decision::Boot(plan)) => plan,
-            Ok(plan::Decision::Off(reason)) => {
+            Ok(plan::Decision::Park(ending, reason)) => {
                 stage.reporter.flush(FLUSH).await;
-                power::off(&format!("the server parks this node: {reason}"), Duration::from_secs(5));
+                let why = format!("the server parks this node: {reason}");
+                match ending {
+                    plan::Ending::Off => power::off(&why, BEFORE_PARK),
+                    plan::Ending::Restart => power::restart(&why, BEFORE_PARK),
+                }
             }
             Ok(plan::Decision::Firmware(pause)) => {
                 tokio::time::sleep(jittered(pause)).await;

@@ -17,10 +17,61 @@ use crate::journal::{Journal, State};
 pub enum Decision {
     /// Boot this.
     Boot(Box<BootPlan>),
-    /// Power the machine off.
-    Off(String),
+    /// Nothing to boot: end this boot now, because of this.
+    Park(Ending, String),
     /// The firmware policy comes first: ask for it after this pause.
     Firmware(Duration),
+}
+
+/// How a boot ends that has nothing to boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The machine is powered off.
+    Off,
+    /// The machine is restarted.
+    Restart,
+}
+
+/// What to do about being parked.
+#[derive(Debug, PartialEq, Eq)]
+enum Parked {
+    /// Now.
+    End(Ending),
+    /// Say this, and ask again after so long: a profile may have come.
+    AskAgain(String, Duration),
+}
+
+/// A parked node asks at least so often.
+const PARKED_ASKS: Duration = Duration::from_secs(10);
+/// As often as this with an action that it does not know.
+const UNKNOWN_ASKS: Duration = Duration::from_secs(60);
+
+impl Parked {
+    /// Only the server counts down: a node that cannot reach it waits.
+    fn of(park: &Park) -> Parked {
+        let (ending, what) = match park.action.as_str() {
+            "poweroff" => (Ending::Off, "powers off"),
+            "reboot" => (Ending::Restart, "restarts"),
+            other => {
+                let line = format!("parked: {} (the action {other:?} is not known: waiting)", park.reason);
+                return Parked::AskAgain(line, UNKNOWN_ASKS);
+            }
+        };
+        if park.after_seconds == 0 {
+            return Parked::End(ending);
+        }
+        let pause = Duration::from_secs(u64::from(park.after_seconds)).min(PARKED_ASKS);
+        Parked::AskAgain(format!("parked: {what} in {}: {}", rounded(park.after_seconds), park.reason), pause)
+    }
+}
+
+/// "5 min", "40 s".
+fn rounded(seconds: u32) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3_600)),
+    }
 }
 
 /// Plans in a row that this agent could not carry out.
@@ -60,6 +111,7 @@ pub async fn wait_for(
         }
     };
     let mut failures = 0u32;
+    let mut parked = None;
     loop {
         let pause = match client.boot_plan(callback_sha256.to_owned()).await.map(|answer| answer.answer) {
             Ok(Some(Answer::Plan(plan))) => {
@@ -83,6 +135,7 @@ pub async fn wait_for(
             }
             Ok(Some(Answer::Wait(wait))) => {
                 failures = 0;
+                parked = None;
                 tell(format!("waiting: {}", wait.reason));
                 let pause = Duration::from_secs(u64::from(wait.retry_after_seconds.clamp(1, 3_600)));
                 if wait.ask_firmware {
@@ -90,13 +143,22 @@ pub async fn wait_for(
                 }
                 pause
             }
-            Ok(Some(Answer::Park(Park { reason, action, .. }))) if action == "poweroff" => {
-                journal.record(PLAN, State::Ok, &format!("park: {reason}"));
-                return Ok(Decision::Off(reason));
-            }
             Ok(Some(Answer::Park(park))) => {
-                tell(format!("parked: {} (the action {:?} is not known: waiting)", park.reason, park.action));
-                Duration::from_secs(60)
+                failures = 0;
+                match Parked::of(&park) {
+                    Parked::End(ending) => {
+                        journal.record(PLAN, State::Ok, &format!("park: {}: {}", park.action, park.reason));
+                        return Ok(Decision::Park(ending, park.reason));
+                    }
+                    Parked::AskAgain(line, pause) => {
+                        // Told once, not with each second of the countdown.
+                        if parked.as_ref() != Some(&(park.action.clone(), park.reason.clone())) {
+                            tell(line);
+                            parked = Some((park.action, park.reason));
+                        }
+                        pause
+                    }
+                }
             }
             Ok(None) => {
                 tell("the server's answer was empty: is this agent older than the server?".to_owned());
@@ -168,6 +230,20 @@ mod tests {
         assert!(!refused.is_news("version 2"));
         assert!(refused.is_news("no kernel"));
         assert_eq!(refused.times, 3);
+    }
+
+    #[test]
+    fn a_parked_node_asks_again_until_its_time_has_come() {
+        let of = |action: &str, after_seconds| {
+            Parked::of(&Park { reason: "no profile".to_owned(), action: action.to_owned(), after_seconds })
+        };
+        assert_eq!(of("poweroff", 0), Parked::End(Ending::Off));
+        assert_eq!(of("reboot", 0), Parked::End(Ending::Restart));
+        let ask = |line: &str, seconds| Parked::AskAgain(line.to_owned(), Duration::from_secs(seconds));
+        assert_eq!(of("poweroff", 300), ask("parked: powers off in 5 min: no profile", 10));
+        assert_eq!(of("reboot", 3), ask("parked: restarts in 3 s: no profile", 3));
+        assert_eq!(of("reboot", 86_400), ask("parked: restarts in 24 h: no profile", 10));
+        assert_eq!(of("hop", 0), ask("parked: no profile (the action \"hop\" is not known: waiting)", 60));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! | method, path | body -> answer |
 //! |---|---|
-//! | GET /api/v1/nodes?lifecycle=&q=&cursor=&limit= | -> Page<[`NodeSummary`]> |
+//! | GET /api/v1/nodes?lifecycle=&q=&profile=&where=&cursor=&limit= | -> Page<[`NodeSummary`]> |
 //! | GET /api/v1/nodes/{uuid} | -> [`NodeDetail`] |
 //! | PUT /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] (adds a node that was never seen, admitted) |
 //! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
@@ -29,6 +29,8 @@
 //! | GET, PUT /api/v1/cabling/expected?cursor=&limit= | -> Page<[`ExpectedCable`]>; [`NewExpected`] -> [`Imported`] (replaces all) |
 //! | GET /api/v1/cabling/check?node=&all=&cursor=&limit= | -> Page<[`CablingFinding`]>; without `all=true` only what differs |
 //! | POST /api/v1/nodes/{uuid}/cabling/accept | -> Page<[`CableLink`]>: the cables that hold from now on |
+//! | GET, PUT /api/v1/rules | -> [`RuleList`]; [`PutRules`] -> [`RuleList`] (the whole list, in order) |
+//! | POST /api/v1/rules/test | [`RuleTest`] -> [`RuleTestAnswer`] (changes nothing) |
 //! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
 //! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
 //! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
@@ -41,6 +43,7 @@
 mod cabling;
 mod firmware;
 mod identity;
+mod rules;
 
 pub use cabling::*;
 pub use firmware::{
@@ -48,6 +51,7 @@ pub use firmware::{
     NewFirmwareRule, NodeFirmware,
 };
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
+pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 
 use crate::agent::{Event, Inventory, Neighbour};
 use serde::{Deserialize, Serialize};
@@ -85,6 +89,9 @@ pub struct NodeSummary {
     pub reason: Option<String>,
     /// pending, admitted or rejected.
     pub admission: String,
+    /// Who decided that: "policy", "rule NAME" or "person NAME".
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub admitted_by: Option<String>,
     /// Assigned profile.
     pub profile: Option<String>,
     /// From SMBIOS.

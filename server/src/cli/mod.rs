@@ -18,6 +18,7 @@ pub mod output;
 pub mod process;
 pub mod profile;
 pub mod progress;
+pub mod rule;
 pub mod scratch;
 pub mod status;
 pub mod upload;
@@ -105,6 +106,9 @@ pub enum Command {
     /// The small Linux that every server boots first: build, show
     #[command(subcommand)]
     FirstStage(first_stage::FirstStage),
+    /// Admission rules: who is let in, and what waits, powers off or restarts
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
     /// iPXE scripts
     #[command(subcommand)]
     Ipxe(status::Ipxe),
@@ -140,6 +144,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Firmware(command) => firmware::run(global, *command),
         Command::Event(command) => event::run(global, command),
         Command::FirstStage(command) => first_stage::run(global, command),
+        Command::Rule(command) => rule::run(global, command),
         Command::Ipxe(command) => status::ipxe(global, command),
         Command::Status(command) => status::run(global, &command),
     }

@@ -16,7 +16,9 @@ use ureq::http::Method;
 #[derive(Debug, clap::Subcommand)]
 pub enum Node {
     /// List nodes
-    #[command(after_help = "Example:\n  higuma node list --lifecycle failed\n  higuma node list --search r740 -o json")]
+    #[command(
+        after_help = "Example:\n  higuma node list --lifecycle failed\n  higuma node list --search r740 -o json\n  higuma node list --where 'node.memory.total >= 512*GiB && node.nics.exists(n, n.driver == \"mlx5_core\")'"
+    )]
     List {
         /// Only this state: discovered, ready, assigned, booting, running, failed, maintenance or retired
         #[arg(long, value_name = "STATE")]
@@ -24,6 +26,9 @@ pub enum Node {
         /// Only nodes with this text in UUID, host name, serial number, product or MAC
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
+        /// Only nodes for which this expression holds (CEL; the fields are on the book's page "Search")
+        #[arg(long = "where", value_name = "EXPR")]
+        wanted: Option<String>,
     },
     /// One node with its hardware, neighbours and last boot
     #[command(
@@ -155,8 +160,8 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             let value = client.call(Method::PUT, &format!("/api/v1/nodes/{}", encode(&uuid)), Some(&patch))?;
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
-        Node::List { lifecycle, search } => {
-            let filters = [("lifecycle", lifecycle.as_deref()), ("q", search.as_deref())];
+        Node::List { lifecycle, search, wanted } => {
+            let filters = [("lifecycle", lifecycle.as_deref()), ("q", search.as_deref()), ("where", wanted.as_deref())];
             let query: Vec<(&str, &str)> = filters.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
             return answer(global.format, client.list("/api/v1/nodes", &query)?, |page: Page<NodeSummary>| {
                 list_table(&page.items, output::now_us())
@@ -241,7 +246,7 @@ fn choose(name: &str, nodes: &[NodeSummary]) -> Result<String> {
     }
 }
 
-fn list_table(nodes: &[NodeSummary], now: i64) -> String {
+pub(super) fn list_table(nodes: &[NodeSummary], now: i64) -> String {
     let rows: Vec<[String; 8]> = nodes
         .iter()
         .map(|n| {
@@ -270,7 +275,7 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("UUID", s.uuid.clone()),
         ("Host name", s.hostname.clone()),
         ("State", state),
-        ("Admission", s.admission.clone()),
+        ("Admission", s.admitted_by.as_ref().map_or(s.admission.clone(), |by| format!("{} by {by}", s.admission))),
         ("Profile", s.profile.clone().unwrap_or_default()),
         ("Product", format!("{} {}", s.manufacturer, s.product).trim().to_owned()),
         ("Serial", s.serial.clone()),
@@ -332,6 +337,7 @@ mod tests {
             lifecycle: "running".into(),
             reason: None,
             admission: "admitted".into(),
+            admitted_by: None,
             profile: None,
             manufacturer: "Dell".into(),
             product: "R740".into(),

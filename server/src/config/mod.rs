@@ -4,9 +4,11 @@
 mod forms;
 mod table;
 
+pub use forms::duration_or_zero;
 pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
+use crate::domain::parking::Parking;
 use crate::domain::script::check_authority;
 use crate::pci_names::PciNames;
 use crate::service::Settings;
@@ -291,11 +293,10 @@ impl Layers {
             boot_deadline: time("boot-deadline")?,
             heartbeat_interval: time("heartbeat-interval")?,
             heartbeat_timeout: time("heartbeat-timeout")?,
-            park_poweroff: self.value("park", |t| match t {
-                "wait" => Some(false),
-                "poweroff" => Some(true),
-                _ => None,
-            })?,
+            parking: Parking {
+                action: self.value("park", |t| t.parse().ok())?,
+                after: self.value("park-after", forms::duration_or_zero)?,
+            },
             poll_interval: time("poll-interval")?,
             embed_limit: self.value("embed-limit", forms::size)?,
             blob_grace: time("blob-grace")?,

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::node::AdmissionPolicy;
+use crate::domain::parking::ParkAction;
 
 fn flags(list: &[(&str, &str)]) -> Flags {
     Flags { values: list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect() }
@@ -42,7 +43,7 @@ fn flags_beat_environment_beats_file_beats_default() {
     };
     let config = Config::load(&flags(&[("offer-ttl", "3m")]), &env, true).unwrap();
     assert_eq!(config.settings.offer_ttl, 180_000_000, "flag");
-    assert!(!config.settings.park_poweroff, "environment");
+    assert_eq!(config.settings.parking.action, ParkAction::Wait, "environment");
     assert_eq!(config.settings.admission, AdmissionPolicy::Auto, "file");
     assert_eq!(config.settings.embed_limit, 1024, "file, number");
     assert_eq!(config.settings.advertise_http.as_deref(), Some("http://10.0.0.1:80"));

@@ -4,6 +4,7 @@
 pub mod boot;
 pub mod cabling;
 pub mod cmdline;
+pub mod facts;
 pub mod firmware;
 pub mod identity;
 pub mod ids;
@@ -13,11 +14,14 @@ pub mod lifecycle;
 pub mod node;
 pub mod node_event;
 pub mod offer;
+pub mod parking;
 pub mod placeholder;
 pub mod plan;
 pub mod profile;
+pub mod rules;
 pub mod script;
 pub mod secret;
+pub mod select;
 pub mod size;
 
 pub use ids::{Invalid, Mac, Micros, Name, NodeUuid, Sha256};

@@ -66,6 +66,39 @@ words!(
     KnownOnly = "known-only"
 );
 
+/// Who or what decided a node's admission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// The setting `admission`.
+    Policy,
+    /// A rule.
+    Rule(Name),
+    /// Somebody, by page, API or command line: never overruled.
+    Person(String),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy => f.write_str("policy"),
+            Self::Rule(name) => write!(f, "rule {name}"),
+            Self::Person(name) => write!(f, "person {name}"),
+        }
+    }
+}
+
+impl FromStr for By {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text.split_once(' ') {
+            None if text == "policy" => Ok(Self::Policy),
+            Some(("rule", name)) => Ok(Self::Rule(name.parse()?)),
+            Some(("person", name)) => Ok(Self::Person(name.to_owned())),
+            _ => Err(Invalid::new("who admitted", "policy, rule NAME or person NAME", text)),
+        }
+    }
+}
+
 /// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -73,6 +106,8 @@ pub struct Node {
     pub uuid: NodeUuid,
     /// May it boot?
     pub admission: Admission,
+    /// Who or what decided that, and when; none: nobody yet, or before this was kept.
+    pub admitted: Option<(By, Micros)>,
     /// Host name of its second stage.
     pub hostname: Hostname,
     /// Assigned profile.
@@ -106,6 +141,7 @@ impl Node {
             hostname: Hostname::of_node(&uuid),
             uuid,
             admission,
+            admitted: None,
             profile: None,
             maintenance: false,
             retired: false,
@@ -140,14 +176,5 @@ impl Node {
             last_seen: self.last_seen.max(new.last_seen),
             ..self
         }
-    }
-}
-
-/// How a machine that was never seen is received; `None`: refused.
-pub fn admit_unknown(policy: AdmissionPolicy) -> Option<Admission> {
-    match policy {
-        AdmissionPolicy::Auto => Some(Admission::Admitted),
-        AdmissionPolicy::Approve => Some(Admission::Pending),
-        AdmissionPolicy::KnownOnly => None,
     }
 }

@@ -79,8 +79,8 @@ impl Agent for Methods {
             PlanAnswer::Wait { reason, retry_after, ask_firmware } => {
                 Answer::Wait(Wait { reason, retry_after_seconds: retry_after, ask_firmware })
             }
-            PlanAnswer::PowerOff { reason } => {
-                Answer::Park(Park { reason, action: "poweroff".to_owned(), after_seconds: 0 })
+            PlanAnswer::Park { reason, action, after_seconds } => {
+                Answer::Park(Park { reason, action: action.to_string(), after_seconds })
             }
         };
         Ok(Response::new(GetBootPlanResponse { answer: Some(answer) }))

@@ -10,11 +10,12 @@ use crate::service::identity as identity_cases;
 use crate::service::node_events::{self as event_cases, NodeEventQuery};
 use crate::service::nodes::NodeQuery;
 use crate::service::profiles as profile_cases;
+use crate::service::rules as rule_cases;
 use crate::service::{boots as boot_cases, first_stage as stage_cases, images as image_cases, nodes as node_cases};
 use crate::store::NodeEventFilter;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ReqData};
-use higuma_proto::api::{MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch};
+use higuma_proto::api::{MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch, PutRules, RuleTest};
 use serde::Deserialize;
 
 pub(super) type S = Data<State>;
@@ -42,6 +43,8 @@ pub struct NodesQuery {
     lifecycle: Option<String>,
     q: Option<String>,
     profile: Option<String>,
+    #[serde(rename = "where")]
+    wanted: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -55,11 +58,12 @@ where
 }
 
 pub async fn nodes(s: S, query: Query<NodesQuery>) -> Answer {
-    let NodesQuery { lifecycle, q, profile, cursor, limit } = query.into_inner();
+    let NodesQuery { lifecycle, q, profile, wanted, cursor, limit } = query.into_inner();
     let query = NodeQuery {
         lifecycle: some(lifecycle)?,
         text: q.filter(|q| !q.is_empty()),
         profile: some(profile)?,
+        selector: some(wanted)?,
         cursor: some(cursor)?,
         limit,
     };
@@ -70,12 +74,24 @@ pub async fn node(s: S, uuid: Path<String>) -> Answer {
     ok(node_cases::show(&s.app, uuid.parse::<NodeUuid>()?).await?)
 }
 
-pub async fn add_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
-    ok(node_cases::add(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
+pub async fn add_node(s: S, uuid: Path<String>, patch: Json<NodePatch>, person: ReqData<Person>) -> Answer {
+    ok(node_cases::add_by(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner(), &person.name).await?)
 }
 
-pub async fn patch_node(s: S, uuid: Path<String>, patch: Json<NodePatch>) -> Answer {
-    ok(node_cases::patch(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner()).await?)
+pub async fn patch_node(s: S, uuid: Path<String>, patch: Json<NodePatch>, person: ReqData<Person>) -> Answer {
+    ok(node_cases::patch_by(&s.app, uuid.parse::<NodeUuid>()?, patch.into_inner(), &person.name).await?)
+}
+
+pub async fn rules(s: S) -> Answer {
+    ok(rule_cases::list(&s.app).await?)
+}
+
+pub async fn put_rules(s: S, put: Json<PutRules>) -> Answer {
+    ok(rule_cases::replace(&s.app, put.into_inner()).await?)
+}
+
+pub async fn test_rules(s: S, test: Json<RuleTest>) -> Answer {
+    ok(rule_cases::test(&s.app, test.into_inner()).await?)
 }
 
 pub async fn merge_node(s: S, uuid: Path<String>, body: Json<MergeInto>) -> Answer {

@@ -4,7 +4,7 @@ use crate::blob::Blobs;
 use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
-use crate::service::{App, blobs as records, sweep as sweeping, switches};
+use crate::service::{App, blobs as records, facts, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -19,9 +19,16 @@ async fn pause(time: Duration, stop: &CancellationToken) -> bool {
     tokio::time::timeout(time, stop.cancelled()).await.is_err()
 }
 
-/// Boots past their deadline fail; offers expire.
+/// Boots past their deadline fail; offers expire; what can be asked of nodes of an earlier release is made ready.
 pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken) -> Result<()> {
+    let mut filling = true;
     while pause(SWEEP, &stop).await {
+        if filling {
+            filling = facts::fill_in(&app).await.unwrap_or_else(|error| {
+                crate::http::failure::log_internal(&error);
+                true
+            });
+        }
         if let Err(error) = sweeping::run_once(&app).await {
             crate::http::failure::log_internal(&error);
         }

@@ -1,7 +1,7 @@
 //! Events of the first stage, as the agent reports them; idempotent on (boot, seq).
 
 use super::register::PORTS_MAX;
-use super::{App, cabling};
+use super::{App, cabling, facts};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, EVENTS_PER_BOOT, Event, EventState, clean};
 use crate::error::{Error, Result};
@@ -30,6 +30,7 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
                 tx.put_node(&node)?;
                 if let Some(neighbours) = &neighbours {
                     let neighbours = clean_neighbours(neighbours);
+                    facts::set_neighbours(tx, &node.uuid, &neighbours, now)?;
                     tx.put_neighbours(&node.uuid, &neighbours, now)?;
                     if node.boot == Some(boot.id) {
                         cabling::learn(tx, &node, &boot, &neighbours, rules)?;

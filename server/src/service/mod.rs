@@ -7,6 +7,7 @@ pub mod boots;
 pub mod cabling;
 pub mod events;
 pub mod expected;
+pub mod facts;
 pub mod firmware;
 pub mod first_stage;
 pub mod history;
@@ -14,10 +15,13 @@ pub mod identity;
 pub mod images;
 pub mod node_events;
 pub mod nodes;
+pub(crate) mod parking;
 pub mod plan;
 pub mod profiles;
 pub mod register;
+pub mod rules;
 pub mod scripts;
+mod search;
 pub mod status;
 pub mod sweep;
 pub mod switches;
@@ -27,6 +31,7 @@ pub mod wire;
 use crate::domain::Micros;
 use crate::domain::cabling::MovedPolicy;
 use crate::domain::node::AdmissionPolicy;
+use crate::domain::parking::{ParkAction, Parking};
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
 use crate::pci_names::PciNames;
@@ -55,8 +60,8 @@ pub struct Settings {
     pub heartbeat_interval: Micros,
     /// Not heard from for so long: no longer running.
     pub heartbeat_timeout: Micros,
-    /// Without a profile: power off instead of waiting.
-    pub park_poweroff: bool,
+    /// What a node without a profile does, where no rule says otherwise.
+    pub parking: Parking,
     /// How often a waiting agent asks.
     pub poll_interval: Micros,
     /// Root file systems up to this size (bytes) are embedded in the second stage's initramfs.
@@ -88,7 +93,7 @@ impl Default for Settings {
             boot_deadline: 900 * SECOND,
             heartbeat_interval: 60 * SECOND,
             heartbeat_timeout: 180 * SECOND,
-            park_poweroff: false,
+            parking: Parking { action: ParkAction::Wait, after: 600 * SECOND },
             poll_interval: 5 * SECOND,
             embed_limit: 512 << 20,
             blob_grace: 3600 * SECOND,

@@ -1,10 +1,12 @@
 //! People look at nodes and change what they should be.
 
-use super::{App, boots, history, identity, wire};
+use super::search::{Step, holds, walk};
+use super::{App, boots, facts, history, identity, wire};
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
-use crate::domain::node::{Admission, Node};
-use crate::domain::{Invalid, Name, NodeUuid};
+use crate::domain::node::{Admission, By, Node};
+use crate::domain::select::Selector;
+use crate::domain::{Invalid, Micros, Name, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{NodeFilter, Tx};
 use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
@@ -13,11 +15,9 @@ use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
 pub const PAGE_MAX: usize = 500;
 /// See [`PAGE_MAX`].
 pub const PAGE_DEFAULT: usize = 100;
-/// Rows read for one page at most: a rare lifecycle in a large fleet gives a short page and a cursor, never a long wait.
-const SCAN_MAX: usize = 5_000;
 
 /// Which nodes a person wants to see.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct NodeQuery {
     /// With this lifecycle.
     pub lifecycle: Option<Lifecycle>,
@@ -25,11 +25,16 @@ pub struct NodeQuery {
     pub text: Option<String>,
     /// With this profile.
     pub profile: Option<Name>,
+    /// For which this expression holds.
+    pub selector: Option<Selector>,
     /// After this node.
     pub cursor: Option<NodeUuid>,
     /// At most so many.
     pub limit: Option<usize>,
 }
+
+/// Who acts when nobody is named.
+const ADMINISTRATOR: &str = "admin";
 
 /// Limit of a page from what was asked.
 pub fn page_limit(asked: Option<usize>) -> usize {
@@ -42,33 +47,40 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
     let limit = page_limit(query.limit);
     app.store
         .read(move |tx| {
-            let filter = NodeFilter { text: query.text.filter(|t| !t.is_empty()), profile: query.profile };
-            let (mut items, mut after, mut scanned) = (Vec::new(), query.cursor, 0);
-            loop {
-                let rows = tx.nodes(&filter, after.as_ref(), PAGE_MAX)?;
-                scanned += rows.len();
-                let last_piece = rows.len() < PAGE_MAX;
-                let mut conflicts = match (rows.first(), rows.last()) {
-                    (Some(first), Some(last)) => tx.open_messages(CONFLICT, &first.node.uuid, &last.node.uuid)?,
-                    _ => Default::default(),
-                };
-                for row in rows {
-                    let mut summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
-                    summary.conflict = conflicts.remove(&summary.uuid);
-                    if query.lifecycle.is_none_or(|wanted| summary.lifecycle == wanted.as_str()) {
-                        if items.len() == limit {
-                            count_events(tx, &mut items)?;
-                            return Ok(Page { items, next: after.map(|u| u.to_string()) });
-                        }
-                        items.push(summary);
-                    }
-                    after = Some(row.node.uuid);
+            let selector = query.selector;
+            let filter = NodeFilter {
+                text: query.text.filter(|t| !t.is_empty()),
+                profile: query.profile,
+                equals: selector.as_ref().map(|s| s.equals().to_vec()).unwrap_or_default(),
+            };
+            let hardware = selector.as_ref().is_some_and(Selector::needs_hardware);
+            let mut items: Vec<NodeSummary> = Vec::new();
+            let next = walk(tx, &filter, query.cursor, hardware, |row, hardware| {
+                let summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                if query.lifecycle.is_some_and(|wanted| summary.lifecycle != wanted.as_str()) {
+                    return Ok(Step::On);
                 }
-                if last_piece || scanned >= SCAN_MAX {
-                    count_events(tx, &mut items)?;
-                    return Ok(Page { items, next: after.filter(|_| !last_piece).map(|u| u.to_string()) });
+                if let Some(selector) = &selector {
+                    let facts = facts::of_node(&row.node, row.boot.as_ref(), hardware, now, timeout);
+                    if !holds(selector, &facts)? {
+                        return Ok(Step::On);
+                    }
+                }
+                if items.len() == limit {
+                    return Ok(Step::Full);
+                }
+                items.push(summary);
+                Ok(Step::On)
+            })?;
+            if let (Some(first), Some(last)) = (items.first(), items.last()) {
+                let (first, last): (NodeUuid, NodeUuid) = (first.uuid.parse()?, last.uuid.parse()?);
+                let mut conflicts = tx.open_messages(CONFLICT, &first, &last)?;
+                for item in &mut items {
+                    item.conflict = conflicts.remove(&item.uuid);
                 }
             }
+            count_events(tx, &mut items)?;
+            Ok(Page { items, next: next.map(|uuid| uuid.to_string()) })
         })
         .await
 }
@@ -122,16 +134,21 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
         .await
 }
 
-/// Add a node before it is first seen: admitted, unless the patch says otherwise. Errors: a node that is there already,
-/// a placeholder UUID, and those of [`patch`]; nothing is added then.
+/// [`add_by`] the administrator.
 pub async fn add(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDetail> {
+    add_by(app, uuid, patch, ADMINISTRATOR).await
+}
+
+/// Add a node before it is first seen: admitted, unless the patch says otherwise. Errors: a node that is there already,
+/// a placeholder UUID, and those of [`patch`]; nothing is added then. `by`: who does it.
+pub async fn add_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> Result<NodeDetail> {
     if uuid.is_placeholder() {
         return Err(Error::BadRequest(format!(
             "{uuid} is what firmware tells when it has no UUID: it names no machine"
         )));
     }
     let change = Change::parse(patch)?;
-    let (key, now) = (uuid.clone(), app.now());
+    let (key, now, by) = (uuid.clone(), app.now(), By::Person(by.to_owned()));
     app.store
         .write(move |tx| {
             if tx.node(&key)?.is_some() {
@@ -143,25 +160,31 @@ pub async fn add(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDeta
                 return Err(Error::Conflict(format!("{key} was merged into node {node}: change that one")));
             }
             let mut node = Node::new(key.clone(), Admission::Admitted, now);
+            node.admitted = Some((by.clone(), now));
             change.check(tx)?;
-            change.apply(&mut node)?;
+            change.apply(&mut node, &by, now)?;
             tx.put_node(&node)
         })
         .await?;
     show(app, uuid).await
 }
 
-/// Change what a node should be. Assigning a profile admits. Errors: what does not parse, a profile that is not
-/// there, a retired node.
+/// [`patch_by`] the administrator.
 pub async fn patch(app: &App, uuid: NodeUuid, patch: NodePatch) -> Result<NodeDetail> {
+    patch_by(app, uuid, patch, ADMINISTRATOR).await
+}
+
+/// Change what a node should be. Assigning a profile admits. Errors: what does not parse, a profile that is not
+/// there, a retired node. `by`: who does it; no rule overrules that.
+pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> Result<NodeDetail> {
     let change = Change::parse(patch)?;
-    let (key, now) = (uuid.clone(), app.now());
+    let (key, now, by) = (uuid.clone(), app.now(), By::Person(by.to_owned()));
     app.store
         .write(move |tx| {
             let mut node = find(tx, &key)?;
             let was_retired = node.retired;
             change.check(tx)?;
-            change.apply(&mut node)?;
+            change.apply(&mut node, &by, now)?;
             tx.put_node(&node)?;
             if node.retired != was_retired {
                 identity::retired(tx, &node, now)?;
@@ -206,7 +229,7 @@ impl Change {
         }
     }
 
-    fn apply(&self, node: &mut Node) -> Result<()> {
+    fn apply(&self, node: &mut Node, by: &By, now: Micros) -> Result<()> {
         if let Some(retired) = self.retired {
             node.retired = retired;
         }
@@ -214,6 +237,7 @@ impl Change {
         if node.retired && wants_boot {
             return Err(Error::Conflict(format!("node {} is retired: take it back first (retired: false)", node.uuid)));
         }
+        let before = node.admission;
         if let Some(profile) = &self.profile {
             node.profile.clone_from(profile);
             if profile.is_some() {
@@ -222,6 +246,10 @@ impl Change {
         }
         if let Some(admission) = self.admission {
             node.admission = admission;
+        }
+        let decided = self.admission.is_some() || (node.admission != before);
+        if decided {
+            node.admitted = Some((by.clone(), now));
         }
         if let Some(hostname) = &self.hostname {
             node.hostname = hostname.clone();

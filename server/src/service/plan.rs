@@ -1,14 +1,17 @@
-//! What a registered boot may boot now: a plan, or wait, or power off. Asking again is safe: it gives the plan that
+//! What a registered boot may boot now: a plan, or wait, or park. Asking again is safe: it gives the plan that
 //! holds now.
 
-use super::{App, cabling};
+use super::parking::{self, NoPlan, Parks};
+use super::{App, Settings, cabling};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::node::{Admission, Node};
+use crate::domain::parking::ParkAction;
 use crate::domain::plan::{self, Plan};
 use crate::domain::{Micros, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
+use std::sync::Arc;
 
 /// The answer to GetBootPlan.
 #[derive(Debug, Clone)]
@@ -24,10 +27,14 @@ pub enum PlanAnswer {
         /// The firmware policy has something for the node: its agent is to ask for that first.
         ask_firmware: bool,
     },
-    /// Nothing to boot, and such machines are to be off.
-    PowerOff {
+    /// Nothing to boot, and such machines do not wait for ever.
+    Park {
         /// For a person.
         reason: String,
+        /// What to do.
+        action: ParkAction,
+        /// After so many seconds, asking again until then; 0: now.
+        after_seconds: u32,
     },
 }
 
@@ -48,8 +55,8 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
     if let Some(answer) = still_waiting(app, id, now).await? {
         return Ok(answer);
     }
-    let answer = app
-        .store
+    let settings = Arc::clone(&app.settings);
+    app.store
         .write(move |tx| {
             let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             let mut node = owner(tx, &boot)?;
@@ -57,52 +64,41 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             tx.put_node(&node)?;
             let plan = match begin(tx, &mut boot, &node, now + deadline, rules)? {
                 Ok(plan) => plan,
-                Err(reason) => return Ok(Err(reason)),
+                Err(reason) => return parking::answer(tx, &settings, (&boot, &node), reason, now),
             };
             boot.callback_hash = Some(callback.clone());
             tx.put_boot(&boot)?;
-            Ok(Ok(Box::new(Planned { boot, plan })))
+            Ok(PlanAnswer::Plan(Box::new(Planned { boot, plan })))
         })
-        .await?;
-    Ok(match answer {
-        Ok(planned) => PlanAnswer::Plan(planned),
-        Err(reason) => no_plan(app, reason),
-    })
+        .await
 }
 
 /// Thousands of parked nodes ask every few seconds: as long as nothing changes, that is a read, and a write only now and
 /// then to tell that the node is still there.
 async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<PlanAnswer>> {
     let rules = cabling::Rules::of(app);
-    let reason = app
-        .store
+    let settings: Arc<Settings> = Arc::clone(&app.settings);
+    app.store
         .read(move |tx| {
             let Some(boot) = tx.boot(id)? else { return Ok(None) };
             let node = owner(tx, &boot)?;
             if now - node.last_seen > LAST_SEEN_EVERY {
                 return Ok(None);
             }
-            Ok(find_plan(tx, &node, &boot, rules)?.err())
+            match find_plan(tx, &node, &boot, rules)? {
+                Ok(_) => Ok(None),
+                Err(reason) => parking::answer(tx, &settings, (&boot, &node), reason, now).map(Some),
+            }
         })
-        .await?;
-    Ok(reason.map(|reason| no_plan(app, reason)))
+        .await
 }
 
 /// A waiting node's last_seen is written at most this often, microseconds.
 pub(super) const LAST_SEEN_EVERY: Micros = 30_000_000;
 
-fn no_plan(app: &App, reason: NoPlan) -> PlanAnswer {
-    match reason {
-        reason if reason.parks && app.settings.park_poweroff => PlanAnswer::PowerOff { reason: reason.text },
-        NoPlan { text, ask_firmware, .. } => {
-            PlanAnswer::Wait { reason: text, retry_after: retry_after(app), ask_firmware }
-        }
-    }
-}
-
 /// How soon a waiting agent asks again, seconds.
-pub(super) fn retry_after(app: &App) -> u32 {
-    u32::try_from(app.settings.poll_interval / 1_000_000).unwrap_or(60).max(1)
+pub(super) fn retry_after(settings: &Settings) -> u32 {
+    u32::try_from(settings.poll_interval / 1_000_000).unwrap_or(60).max(1)
 }
 
 /// The plan that a boot's node has now, changing nothing (for a node that asks `profile` or `detail` by JSON).
@@ -118,15 +114,6 @@ pub async fn current(app: &App, boot: &Boot) -> Result<Planned> {
             }
         })
         .await
-}
-
-/// Why there is no plan.
-struct NoPlan {
-    text: String,
-    /// Parked for want of a profile (not: waiting for a person's approval).
-    parks: bool,
-    /// The firmware policy comes first.
-    ask_firmware: bool,
 }
 
 /// The node of a boot. Errors: the boot was ended by a newer one.
@@ -207,21 +194,22 @@ fn find_plan(
     boot: &Boot,
     rules: cabling::Rules,
 ) -> Result<std::result::Result<Plan, NoPlan>> {
-    let wait = |text: &str| Ok(Err(NoPlan { text: text.to_owned(), parks: false, ask_firmware: false }));
+    let without = |text: &str, parks, ask_firmware| Ok(Err(NoPlan { text: text.to_owned(), parks, ask_firmware }));
+    let wait = |text: &str| without(text, Parks::Never, false);
     if let Some(why) = kept_back(tx, node, boot, rules)? {
-        return wait(why);
+        let waits_for_approval = node.admission == Admission::Pending && !node.retired;
+        return without(why, if waits_for_approval { Parks::ByRule } else { Parks::Never }, false);
     }
     match tx.firmware_action(&node.uuid)? {
         None | Some((Action::Boot, _)) => {}
         // An agent that did not ask for the firmware policy, or before it changed, gets no plan all the same.
         Some((Action::Hold, why)) => return wait(&format!("firmware: {why}")),
         Some((Action::Update, why)) => {
-            let text = format!("firmware is to be updated first: {why}");
-            return Ok(Err(NoPlan { text, parks: false, ask_firmware: true }));
+            return without(&format!("firmware is to be updated first: {why}"), Parks::Never, true);
         }
     }
     let Some(name) = &node.profile else {
-        return Ok(Err(NoPlan { text: "the node has no profile".to_owned(), parks: true, ask_firmware: false }));
+        return without("the node has no profile", Parks::Yes, false);
     };
     let Some(profile) = tx.profile(name)? else {
         return wait("the node's profile does not exist any more: assign another");

@@ -3,7 +3,7 @@
 
 mod identity;
 
-use super::{App, cabling, events, firmware, history};
+use super::{App, cabling, events, facts as kept_facts, firmware, history, rules};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::identity::Claim;
 use crate::domain::node::{Admission, Node};
@@ -94,15 +94,19 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                         return Ok(Outcome::Refused(Refusal::OtherNode));
                     };
                     let uuid = found.who.name.clone();
-                    let node = match tx.node(&uuid)? {
-                        Some(node) if node.retired || node.admission == Admission::Rejected => {
-                            return Ok(Outcome::Refused(Refusal::Rejected));
-                        }
-                        Some(node) => node,
-                        None => match identity::admission(policy, &found.who) {
-                            Some(admission) => Node::new(uuid.clone(), admission, facts.now),
-                            None => return Ok(Outcome::Refused(Refusal::NotKnown)),
-                        },
+                    let known = tx.node(&uuid)?;
+                    if known.as_ref().is_some_and(|node| node.retired || node.admission == Admission::Rejected) {
+                        return Ok(Outcome::Refused(Refusal::Rejected));
+                    }
+                    let arrival = rules::Arrival {
+                        uuid: &uuid,
+                        inventory: &request.inventory,
+                        neighbours: &request.neighbours,
+                        conflict: identity::in_question(tx, &found)?,
+                        now: facts.now,
+                    };
+                    let Some(node) = rules::receive(tx, policy, known, &arrival)? else {
+                        return Ok(Outcome::Refused(Refusal::NotKnown));
                     };
                     let (lldp_wait, recorded) = begin(tx, node, &offer, &credential, &found, &facts)?;
                     identity::record(tx, &found, request.uuid.clone(), facts.now)?;
@@ -142,10 +146,7 @@ fn begin(
         Some(id) => tx.boot(id)?,
         None => None,
     };
-    let system = facts.request.inventory.system.clone().unwrap_or_default();
-    node.manufacturer = clean(system.manufacturer.trim(), 200);
-    node.product = clean(system.product.trim(), 200);
-    node.serial = clean(system.serial.trim(), 200);
+    name_hardware(&mut node, &facts.request.inventory);
     identity::complete_node(&mut node, found);
     node.boot_mac = facts.request.boot_mac.clone().or_else(|| offer.mac.clone()).or(node.boot_mac);
     node.boot = Some(facts.new_boot);
@@ -162,11 +163,20 @@ fn begin(
     tx.bind_offer(&offer.nonce_hash, credential, boot.id)?;
     tx.set_macs(&node.uuid, &macs(&facts.request, &found.claim))?;
     let neighbours = events::clean_neighbours(&facts.request.neighbours);
+    kept_facts::remember(tx, &node.uuid, &facts.request.inventory, &neighbours, facts.now)?;
     tx.put_neighbours(&node.uuid, &neighbours, facts.now)?;
     firmware::at_register(tx, &boot, &facts.request.inventory, facts.now)?;
     let recorded = history::record(tx, &node.uuid, &facts.inventory, facts.now)?;
     let wait = cabling::begin(tx, &node, &boot, &facts.request.inventory, &neighbours, facts.rules)?;
     Ok((wait, recorded))
+}
+
+/// What people call the machine, as it says itself.
+pub(super) fn name_hardware(node: &mut Node, inventory: &Inventory) {
+    let system = inventory.system.clone().unwrap_or_default();
+    node.manufacturer = clean(system.manufacturer.trim(), 200);
+    node.product = clean(system.product.trim(), 200);
+    node.serial = clean(system.serial.trim(), 200);
 }
 
 /// All that are known of, also those that identify nobody.

@@ -3,7 +3,7 @@
 
 use super::schema::{
     boots, firmware_attempts, inventory_reports, inventory_versions, links, neighbours, node_aliases, node_events,
-    node_firmware, node_identities, node_macs, node_nics, nodes, offers,
+    node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -56,6 +56,7 @@ impl Tx<'_> {
             move_all!(node_events);
             move_all!(node_aliases);
             replace!(node_firmware);
+            replace!(node_facts);
             replace!(node_macs);
             replace!(node_nics);
             replace!(inventory_reports);

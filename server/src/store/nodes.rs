@@ -7,6 +7,7 @@ use super::tx::{Row, Tx, limit_of};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::lifecycle::Desired;
 use crate::domain::node::Node;
+use crate::domain::select::{Column, Equal};
 use crate::domain::{Mac, Micros, Name, NodeUuid};
 use crate::error::Result;
 use diesel::prelude::*;
@@ -38,6 +39,8 @@ pub struct NodeFilter {
     pub text: Option<String>,
     /// With this profile.
     pub profile: Option<Name>,
+    /// With exactly these values.
+    pub equals: Vec<Equal>,
 }
 
 /// How many nodes share what decides their lifecycle.
@@ -70,6 +73,8 @@ struct NodeRec {
     inventory_hash: Option<String>,
     first_seen: i64,
     last_seen: i64,
+    admitted_by: Option<String>,
+    admitted_at: Option<i64>,
 }
 
 impl From<&Node> for NodeRec {
@@ -89,6 +94,8 @@ impl From<&Node> for NodeRec {
             inventory_hash: node.inventory_hash.as_ref().map(ToString::to_string),
             first_seen: node.first_seen,
             last_seen: node.last_seen,
+            admitted_by: node.admitted.as_ref().map(|(by, _)| by.to_string()),
+            admitted_at: node.admitted.as_ref().map(|(_, at)| *at),
         }
     }
 }
@@ -99,6 +106,7 @@ impl NodeRec {
         Ok(Node {
             uuid: row.parse("uuid", &self.uuid)?,
             admission: row.parse("admission", &self.admission)?,
+            admitted: row.parse_opt("admitted_by", self.admitted_by.as_deref())?.zip(self.admitted_at),
             hostname: row.parse("hostname", &self.hostname)?,
             profile: row.parse_opt("profile", self.profile.as_deref())?,
             maintenance: self.maintenance,
@@ -189,6 +197,16 @@ impl Tx<'_> {
             }
             if let Some(profile) = &filter.profile {
                 query = query.filter(nodes::profile.eq(profile.as_str()));
+            }
+            for Equal { column, value } in &filter.equals {
+                query = match column {
+                    Column::Uuid => query.filter(nodes::uuid.eq(value)),
+                    Column::Serial => query.filter(nodes::serial.eq(value)),
+                    Column::Profile => query.filter(nodes::profile.eq(value)),
+                    Column::Hostname => query.filter(nodes::hostname.eq(value)),
+                    Column::Manufacturer => query.filter(nodes::manufacturer.eq(value)),
+                    Column::Product => query.filter(nodes::product.eq(value)),
+                };
             }
             if let Some(text) = &filter.text {
                 let like = contains(text);

@@ -193,6 +193,14 @@ diesel::table! {
     }
 }
 diesel::table! {
+    node_facts (node) {
+        node -> Text,
+        version -> BigInt,
+        json -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
     node_firmware (node) {
         node -> Text,
         state -> Text,
@@ -241,6 +249,8 @@ diesel::table! {
         inventory_hash -> Nullable<Text>,
         first_seen -> BigInt,
         last_seen -> BigInt,
+        admitted_by -> Nullable<Text>,
+        admitted_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -273,6 +283,13 @@ diesel::table! {
     profiles (name) {
         name -> Text,
         revision -> BigInt,
+    }
+}
+diesel::table! {
+    rules (name) {
+        name -> Text,
+        position -> BigInt,
+        spec -> Text,
     }
 }
 diesel::table! {
@@ -334,6 +351,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     neighbours,
     node_aliases,
     node_events,
+    node_facts,
     node_firmware,
     node_identities,
     node_macs,
@@ -342,6 +360,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     offers,
     profile_revisions,
     profiles,
+    rules,
     sessions,
     settings,
     switch_ports,

@@ -5,6 +5,7 @@ use super::{PageError, fleet, node, see_other};
 use crate::domain::NodeUuid;
 use crate::error::Error;
 use crate::http::State;
+use crate::service::auth::Person;
 use crate::service::{firmware, identity, nodes};
 use actix_web::{HttpRequest, HttpResponse, web};
 use higuma_proto::api::NodePatch;
@@ -82,6 +83,7 @@ pub(super) async fn submit(
     path: web::Path<String>,
     form: web::Form<ChangeForm>,
     req: HttpRequest,
+    person: web::ReqData<Person>,
 ) -> Result<HttpResponse, PageError> {
     let uuid: NodeUuid = path.parse()?;
     if form.action == "firmware-retry" {
@@ -92,7 +94,7 @@ pub(super) async fn submit(
         return who_it_is(&state, uuid, &form, &req).await;
     }
     let outcome = match form.patch() {
-        Ok((patch, done)) => nodes::patch(&state.app, uuid.clone(), patch).await.map(|_| done),
+        Ok((patch, done)) => nodes::patch_by(&state.app, uuid.clone(), patch, &person.name).await.map(|_| done),
         Err(error) => Err(error),
     };
     match (outcome, &form.back) {

@@ -5,7 +5,8 @@ use super::events::NoticeRow;
 use super::firmware::{self, FleetWord};
 use super::{PageError, Shell, html, human};
 use crate::domain::Micros;
-use crate::error::Result;
+use crate::domain::select::Selector;
+use crate::error::{Error, Result};
 use crate::http::{State, own_reasons};
 use crate::service::nodes::NodeQuery;
 use crate::service::{App, node_events, nodes, profiles, status};
@@ -24,6 +25,8 @@ const EVENTS: usize = 10;
 pub(super) struct FleetQuery {
     lifecycle: String,
     q: String,
+    #[serde(rename = "where")]
+    wanted: String,
     cursor: String,
     done: Option<String>,
     fragment: Option<String>,
@@ -32,7 +35,7 @@ pub(super) struct FleetQuery {
 impl FleetQuery {
     /// Query string of this view with another lifecycle and cursor.
     fn with(&self, lifecycle: &str, cursor: &str) -> String {
-        [("lifecycle", lifecycle), ("q", self.q.as_str()), ("cursor", cursor)]
+        [("lifecycle", lifecycle), ("q", self.q.as_str()), ("where", self.wanted.as_str()), ("cursor", cursor)]
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| format!("{key}={}", human::url_value(value)))
@@ -46,6 +49,7 @@ impl FleetQuery {
             lifecycle: some(&self.lifecycle).map(|word| word.parse()).transpose()?,
             text: some(self.q.trim()),
             profile: None,
+            selector: None,
             cursor: some(&self.cursor).map(|uuid| uuid.parse()).transpose()?,
             limit: None,
         })
@@ -69,17 +73,34 @@ pub(super) async fn page(
 ) -> std::result::Result<HttpResponse, PageError> {
     let query = query.into_inner();
     let app = &state.app;
-    let page = nodes::list(app, query.parsed()?).await?;
+    let (page, wrong) = match found(app, &query).await {
+        Ok(page) => (page, None),
+        // Told beside the field; the page stays.
+        Err(Error::BadRequest(message)) if !query.wanted.trim().is_empty() => {
+            (Page { items: Vec::new(), next: None }, Some(message))
+        }
+        Err(error) => return Err(error.into()),
+    };
     let status = status::status(app, own_reasons(&state).await).await?;
     let profiles = profile_names(app).await?;
     let shell = Shell::new("Fleet", &req, query.done.as_deref());
     let events = node_events::foremost(app, EVENTS).await?;
     let mut view = FleetPage::new(shell, &query, status, page, profiles, events, app.now());
     view.firmware = firmware::fleet_words(app).await?;
+    view.wrong = wrong;
     Ok(match query.fragment {
         Some(_) => html(StatusCode::OK, &view.as_live()),
         None => html(StatusCode::OK, &view),
     })
+}
+
+async fn found(app: &App, query: &FleetQuery) -> Result<Page<NodeSummary>> {
+    let mut parsed = query.parsed()?;
+    parsed.selector = match query.wanted.trim() {
+        "" => None,
+        text => Some(Selector::compile(text)?),
+    };
+    nodes::list(app, parsed).await
 }
 
 /// Names for the select boxes: the first 500.
@@ -97,6 +118,9 @@ struct FleetPage {
     firmware: Vec<FleetWord>,
     lifecycle: String,
     q: String,
+    wanted: String,
+    /// What does not fit in the expression.
+    wrong: Option<String>,
     back: String,
     events: Vec<NoticeRow>,
     more_events: bool,
@@ -172,6 +196,8 @@ impl FleetPage {
             firmware: Vec::new(),
             lifecycle: query.lifecycle.clone(),
             q: query.q.clone(),
+            wanted: query.wanted.clone(),
+            wrong: None,
             back: query.with(&query.lifecycle, &query.cursor),
             events: events.iter().map(|event| NoticeRow::new(event, now, true)).collect(),
             more_events,
@@ -183,7 +209,7 @@ impl FleetPage {
                 (n, true) => format!("{n} nodes on this page"),
             },
             empty: total == 0,
-            no_match: total > 0 && shown == 0,
+            no_match: total > 0 && shown == 0 && page.next.is_none(),
             first: (!query.cursor.is_empty()).then(|| format!("/?{}", query.with(&query.lifecycle, ""))),
             next: page.next.map(|cursor| format!("/?{}", query.with(&query.lifecycle, &cursor))),
         }
@@ -234,4 +260,4 @@ impl Row {
 
 #[cfg(test)]
 #[path = "fleet_tests.rs"]
-pub(super) mod tests;
+pub(in crate::web) mod tests;

@@ -7,13 +7,14 @@ use super::*;
 const NOW: Micros = 1_790_000_000_000_000;
 const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 
-pub(super) fn node(state: &str, admission: &str) -> NodeSummary {
+pub(in crate::web) fn node(state: &str, admission: &str) -> NodeSummary {
     NodeSummary {
         uuid: UUID.to_owned(),
         hostname: "hv-12".to_owned(),
         lifecycle: state.to_owned(),
         reason: None,
         admission: admission.to_owned(),
+        admitted_by: None,
         profile: None,
         manufacturer: "QEMU".to_owned(),
         product: "Standard PC".to_owned(),
@@ -127,4 +128,16 @@ fn a_conflict_is_marked() {
     let body = view(&FleetQuery::default(), status(&[], &[("discovered", 1)]), vec![twin], &[]).render().unwrap();
     assert!(body.contains(">identity conflict</span>") && body.contains("serial S1 / S2"), "{body}");
     assert!(!body.contains("<b>x"), "{body}");
+}
+
+#[test]
+fn an_expression_is_kept_in_links_and_its_error_stands_beside_the_field() {
+    let query = FleetQuery { wanted: "node.serial == \"<b>\"".into(), ..FleetQuery::default() };
+    let page = view(&query, status(&[], &[("ready", 1)]), vec![node("ready", "admitted")], &[]);
+    let body = page.render().unwrap();
+    assert!(body.contains("href=\"/?lifecycle=ready&#38;where=node.serial%20%3D%3D%20%22%3Cb%3E%22\""), "{body}");
+    assert!(body.contains("value=\"node.serial == &#34;&#60;b&#62;&#34;\"") && !body.contains("where-error"), "{body}");
+    assert_eq!(location("where=a%20%3E%201", "approved"), "/?where=a%20%3E%201&done=approved");
+    let body = FleetPage { wrong: Some("character 6: no field <i>".into()), ..page }.render().unwrap();
+    assert!(body.contains("id=\"where-error\"") && body.contains("no field &#60;i&#62;"), "{body}");
 }

@@ -18,6 +18,7 @@ mod login;
 mod node;
 mod node_cabling;
 mod rack;
+mod rules;
 mod timeline;
 
 use crate::error::Error;
@@ -45,6 +46,7 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/firmware",      Admin,  || web::to(firmware::page)),
         route(GET,  "/events",        Admin,  || web::to(events::page)),
         route(POST, "/events",        Admin,  || web::to(events::submit)),
+        route(GET,  "/rules",         Admin,  || web::to(rules::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
         route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),

@@ -125,6 +125,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 lifecycle: state.into(),
                 reason: None,
                 admission: admission.into(),
+                admitted_by: None,
                 profile: Some("web".into()),
                 manufacturer: "Dell Inc.".into(),
                 product: "PowerEdge R650".into(),

@@ -333,6 +333,11 @@ fn every_command_has_help_with_an_example() {
         "image delete",
         "boot list",
         "boot show",
+        "rule list",
+        "rule add",
+        "rule remove",
+        "rule move",
+        "rule test",
         "ipxe show",
         "first-stage build",
         "first-stage show",
@@ -345,4 +350,60 @@ fn every_command_has_help_with_an_example() {
         assert!(help.contains("Example") && help.contains(&format!("  higuma {command}")), "{command}:\n{help}");
     }
     drop(home);
+}
+
+#[test]
+fn rules_are_changed_as_one_list() {
+    let home = Home::new(|r| {
+        let rule = |name: &str| json!({ "name": name, "when": "true", "admission": "admitted" });
+        match (r.method.as_str(), r.path.as_str()) {
+            ("GET", "/api/v1/rules") => (200, json!({ "rules": [rule("a"), rule("b")], "hash": "h1" }).to_string()),
+            ("PUT", "/api/v1/rules") => {
+                let put: Value = serde_json::from_slice(&r.body).unwrap();
+                (200, json!({ "rules": put["rules"], "hash": "h2" }).to_string())
+            }
+            ("POST", "/api/v1/rules/test") => {
+                let test: Value = serde_json::from_slice(&r.body).unwrap();
+                let next = if test["cursor"].is_null() { json!("c") } else { Value::Null };
+                (200, json!({ "scanned": 10, "matching": 1, "nodes": [node(UUID, "web")], "next": next }).to_string())
+            }
+            _ => (404, error("not_found", "no")),
+        }
+    });
+    let put = |args: &[&str]| {
+        let out = home.run(args);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let sent: Value = serde_json::from_slice(&home.fake.requests().pop().unwrap().body).unwrap();
+        assert_eq!(sent["expected_hash"], "h1");
+        let names: Vec<_> = sent["rules"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
+        (names.join(" "), sent["rules"][1].clone())
+    };
+    let add = ["rule", "add", "c", "--when", "node.retired", "--park", "reboot", "--park-after", "5m", "--before", "b"];
+    let (names, added) = put(&add);
+    assert_eq!(names, "a c b");
+    let expected = json!({ "name": "c", "when": "node.retired", "park": "reboot", "park_after_seconds": 300 });
+    assert_eq!(added, expected);
+    assert_eq!(put(&["rule", "remove", "a"]).0, "b");
+    assert_eq!(put(&["rule", "move", "b", "--before", "a"]).0, "b a");
+    let out = home.run(&["rule", "test", "--when", "true"]);
+    assert!(text(&out.stdout).ends_with("2 nodes\n"), "{} {}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(home.run(&["rule", "remove", "x"]).status.code(), Some(3));
+    assert_eq!(home.run(&["rule", "add", "x", "--when", "true"]).status.code(), Some(2), "it says nothing");
+    assert_eq!(home.run(&["rule", "move", "a"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_search_follows_its_pages() {
+    let home = Home::new(|r| match r.path.as_str() {
+        "/api/v1/nodes?where=node.memory.total%20%3E%205" => (200, json!({ "items": [], "next": "c" }).to_string()),
+        "/api/v1/nodes?where=node.memory.total%20%3E%205&cursor=c" => {
+            (200, json!({ "items": [node(UUID, "web")] }).to_string())
+        }
+        _ => (400, error("bad_request", "character 6: node has no field")),
+    });
+    let out = home.run(&["node", "list", "--where", "node.memory.total > 5"]);
+    assert!(text(&out.stdout).contains("web"), "{}", text(&out.stderr));
+    let out = home.run(&["node", "list", "--where", "node.x"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("character 6"), "{}", text(&out.stderr));
 }

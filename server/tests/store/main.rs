@@ -14,6 +14,7 @@ mod node_events;
 mod nodes;
 mod people;
 mod pg;
+mod rules;
 mod sqlite_only;
 mod transactions;
 
@@ -77,6 +78,9 @@ async fn run_all(databases: fixture::Databases) {
         images::blobs_in_use_are_never_forgotten,
         images::first_stages_replace_each_other,
         images::profiles_and_revisions,
+        rules::a_list_replaces_a_list,
+        rules::facts_are_replaced_found_and_made_anew,
+        rules::who_admitted_and_what_is_equal,
         people::tokens_sessions_settings,
         transactions::an_error_rolls_back_everything,
         transactions::a_dropped_statement_error_rolls_back,

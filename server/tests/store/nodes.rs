@@ -122,11 +122,11 @@ pub async fn filters_find_substrings_and_escape(db: crate::fixture::Empty) {
         ("_", vec![3]),
         ("'; DROP TABLE nodes; --", vec![]),
     ] {
-        let filter = NodeFilter { text: Some(text.into()), profile: None };
+        let filter = NodeFilter { text: Some(text.into()), ..NodeFilter::default() };
         let got: Vec<NodeUuid> = walk(&db, filter, 2).await.into_iter().map(|row| row.node.uuid).collect();
         assert_eq!(got, found.into_iter().map(uuid).collect::<Vec<_>>(), "{text:?}");
     }
-    let web = NodeFilter { text: None, profile: Some(name("web")) };
+    let web = NodeFilter { profile: Some(name("web")), ..NodeFilter::default() };
     assert_eq!(walk(&db, web.clone(), 9).await.len(), 1);
     assert!(walk(&db, NodeFilter { text: Some("dell".into()), ..web }, 9).await.is_empty());
 }

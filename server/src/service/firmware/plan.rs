@@ -44,7 +44,7 @@ const AROUND: Micros = 3_600 * 1_000_000;
 /// What the policy has for this boot. Errors: the boot was ended by a newer one; the database.
 pub async fn ask(app: &App, boot: &Boot) -> Result<FirmwareAnswer> {
     let (id, now) = (boot.id, app.now());
-    let retry_after = plan::retry_after(app);
+    let retry_after = plan::retry_after(&app.settings);
     if let Some(answer) = unchanged(app, id, now).await? {
         return Ok(finish(answer, retry_after));
     }

@@ -3,7 +3,7 @@
 use super::super::identity::{tell_candidates, tell_conflicts, tell_shared_macs};
 use super::Registration;
 use crate::domain::identity::{CONFLICT, Claim, Identity, Resolution, Teller, Told, Why, resolve};
-use crate::domain::node::{Admission, AdmissionPolicy, Node, admit_unknown};
+use crate::domain::node::Node;
 use crate::domain::offer::Offer;
 use crate::domain::placeholder::is_portable_driver;
 use crate::domain::{Mac, Micros, NodeUuid};
@@ -53,12 +53,12 @@ pub(super) fn find(tx: &mut Tx<'_>, offer: &Offer, claim: &Claim) -> Result<Opti
     Ok(Some(Found { who, claim, before }))
 }
 
-/// How a machine never seen is received. What may be another node's machine waits for a person, whatever the policy.
-pub(super) fn admission(policy: AdmissionPolicy, who: &Resolution) -> Option<Admission> {
-    match who.why {
-        Why::Conflict { .. } | Why::BoardReplaced => Some(Admission::Pending),
-        _ => admit_unknown(policy),
-    }
+/// Whether it may be another node's machine, or another machine claims its name: then neither policy nor rule admits it.
+pub(super) fn in_question(tx: &mut Tx<'_>, found: &Found) -> Result<bool> {
+    let name = &found.who.name;
+    Ok(matches!(found.who.why, Why::Conflict { .. } | Why::BoardReplaced)
+        || !tx.open_messages(CONFLICT, name, name)?.is_empty()
+        || tx.identity(name)?.is_some_and(|identity| identity.merge_candidate.is_some()))
 }
 
 /// What the firmware does not tell the agent, iPXE may have read.

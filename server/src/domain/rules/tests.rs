@@ -1,0 +1,93 @@
+#![allow(clippy::unwrap_used)]
+//! The tables of decisions.
+
+use super::*;
+use crate::domain::facts::{Hardware, Standing};
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn rule(of: &str, when: &str, admission: Option<Admission>, park: Option<ParkAction>) -> Rule {
+    Rule { name: name(of), when: when.into(), admission, park, park_after: None }
+}
+
+fn facts(serial: &str) -> Facts {
+    Facts { standing: Standing { serial: serial.into(), ..Standing::default() }, hardware: Hardware::default() }
+}
+
+#[test]
+fn the_first_that_matches_and_says_something_counts() {
+    let rules = compile(vec![
+        rule("broken", "node.nics[0].name == 'x'", Some(Admission::Rejected), None),
+        rule("off", "node.serial == 'A' || node.serial == 'B'", None, Some(ParkAction::Poweroff)),
+        rule("in", "node.serial == 'A'", Some(Admission::Admitted), Some(ParkAction::Reboot)),
+        rule("out", "true", Some(Admission::Rejected), None),
+    ])
+    .unwrap();
+    let of = |serial: &str| decide(&rules, &facts(serial));
+    let a = of("A");
+    assert_eq!(a.admission, Some((name("in"), Admission::Admitted)));
+    assert_eq!(a.park, Some((name("off"), ParkAction::Poweroff, None)));
+    assert_eq!(a.failed[0].0, name("broken"));
+    assert!(a.failed[0].1.contains("out of range"));
+    assert_eq!(of("B").admission, Some((name("out"), Admission::Rejected)));
+    assert_eq!((of("C").park, of("C").admission), (None, Some((name("out"), Admission::Rejected))));
+    assert_eq!(decide([], &facts("A")), Decision::default());
+}
+
+#[test]
+fn a_list_is_refused_with_the_name_of_the_rule() {
+    let twice = vec![rule("a", "true", None, Some(ParkAction::Wait)), rule("a", "true", None, Some(ParkAction::Wait))];
+    assert_eq!(compile(twice).unwrap_err().to_string(), "rule a: there is another of this name");
+    let bad = compile(vec![rule("b", "node.serail == 'x'", Some(Admission::Admitted), None)]).unwrap_err().to_string();
+    assert!(bad.starts_with("rule b: character 6:") && bad.contains("did you mean serial?"), "{bad}");
+    assert!(compile(vec![rule("c", "true", None, None)]).unwrap_err().problem.contains("says nothing"));
+    for (park, after, says) in [
+        (ParkAction::Wait, 1, "needs park"),
+        (ParkAction::Reboot, -1, "at most 30 days"),
+        (ParkAction::Reboot, AFTER_MAX + 1, "at most 30 days"),
+    ] {
+        let rule = Rule { park_after: Some(after), ..rule("d", "true", None, Some(park)) };
+        assert!(compile(vec![rule]).unwrap_err().problem.contains(says));
+    }
+    let many = (0..=RULES_MAX).map(|n| rule(&format!("r{n}"), "true", None, Some(ParkAction::Wait))).collect();
+    assert!(compile(many).unwrap_err().problem.contains("at most 200"));
+}
+
+#[test]
+fn how_a_machine_is_received() {
+    use Admission::{Admitted, Pending, Rejected};
+    use AdmissionPolicy::{Approve, Auto, KnownOnly};
+    let rule = |admission| Some((name("r"), admission));
+    let person = By::Person("ana".into());
+    let by_rule = |admission| Receive::Set(admission, By::Rule(name("r")));
+    let by_policy = |admission| Receive::Set(admission, By::Policy);
+    for (known, policy, says, conflict, expected) in [
+        // Never seen, no rule: the policy.
+        (None, Auto, None, false, by_policy(Admitted)),
+        (None, Approve, None, false, by_policy(Pending)),
+        (None, KnownOnly, None, false, Receive::Refuse),
+        // Never seen, a rule.
+        (None, Approve, rule(Admitted), false, by_rule(Admitted)),
+        (None, Auto, rule(Rejected), false, by_rule(Rejected)),
+        (None, KnownOnly, rule(Admitted), false, by_rule(Admitted)),
+        (None, KnownOnly, rule(Pending), false, by_rule(Pending)),
+        // In conflict nothing admits.
+        (None, Auto, rule(Admitted), true, by_policy(Pending)),
+        (None, KnownOnly, rule(Admitted), true, by_policy(Pending)),
+        (Some((Pending, None)), Approve, rule(Admitted), true, Receive::Keep),
+        // Known and not decided by a person.
+        (Some((Pending, None)), Approve, rule(Admitted), false, by_rule(Admitted)),
+        (Some((Pending, Some(&By::Policy))), Approve, rule(Rejected), false, by_rule(Rejected)),
+        (Some((Pending, Some(&By::Policy))), Approve, rule(Pending), false, Receive::Keep),
+        (Some((Pending, None)), Auto, None, false, Receive::Keep),
+        // Decided.
+        (Some((Pending, Some(&person))), Approve, rule(Admitted), false, Receive::Keep),
+        (Some((Admitted, Some(&person))), Approve, rule(Rejected), false, Receive::Keep),
+        (Some((Admitted, Some(&By::Policy))), Approve, rule(Rejected), false, Receive::Keep),
+        (Some((Rejected, None)), Auto, rule(Admitted), false, Receive::Keep),
+    ] {
+        assert_eq!(receive(known, policy, says.as_ref(), conflict), expected, "{known:?} {policy} {says:?} {conflict}");
+    }
+}
