@@ -43,6 +43,7 @@
 mod cabling;
 mod firmware;
 mod identity;
+mod node;
 mod rules;
 
 pub use cabling::*;
@@ -51,6 +52,7 @@ pub use firmware::{
     NewFirmwareRule, NodeFirmware,
 };
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
+pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 
 use crate::agent::{Event, Inventory, Neighbour};
@@ -452,51 +454,4 @@ pub struct Status {
     pub database: String,
     /// Nodes by lifecycle.
     pub nodes: std::collections::BTreeMap<String, u64>,
-}
-
-/// What `GET /ipxe/{uuid}/profile` answers to a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeProfile {
-    /// Profile.
-    pub profile: String,
-    /// Its revision.
-    pub revision: u32,
-    /// "name:version".
-    pub image: String,
-}
-
-/// What `POST /ipxe/{uuid}/register` takes from an agent that speaks JSON; the same meaning as Register in gRPC.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterBody {
-    /// From the script.
-    pub nonce: String,
-    /// 64 hex digits, made by the agent.
-    pub credential: String,
-    /// MAC booted from.
-    #[serde(default)]
-    pub boot_mac: String,
-    /// Optional.
-    #[serde(default)]
-    pub inventory: Inventory,
-    /// Switch ports heard; optional.
-    #[serde(default)]
-    pub neighbours: Vec<Neighbour>,
-}
-
-/// Answer to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RegisterAnswer {
-    /// This boot.
-    pub boot_id: String,
-}
-
-/// What `POST /ipxe/{uuid}/installed` takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InstalledBody {
-    /// os-release PRETTY_NAME.
-    pub os: String,
-    /// `uname -r`.
-    pub kernel: String,
 }
