@@ -11,7 +11,7 @@ mod nics;
 mod numa;
 mod pci;
 mod read;
-mod smbios;
+pub mod smbios;
 mod table;
 mod uuid;
 
