@@ -12,6 +12,7 @@ mod firmware_update;
 mod hardware_change;
 mod inventory_values;
 mod lldp_fast;
+mod lldp_oracle;
 mod main_way;
 mod neighbours;
 mod never_up;

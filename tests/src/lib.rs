@@ -3,6 +3,7 @@
 //! demo build on it. It must never reach into the product's insides: it sees what an operator and a server's console see.
 
 pub mod api;
+pub mod bench_lldp;
 pub mod console;
 pub mod error;
 pub mod images;
@@ -15,6 +16,7 @@ pub mod proxy;
 pub mod qmp;
 pub mod server;
 pub mod smbios;
+pub mod sniffer;
 pub mod stock;
 pub mod switch;
 pub mod wait;
