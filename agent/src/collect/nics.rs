@@ -48,7 +48,6 @@ fn nic(root: &Path, name: String, errors: &mut Errors) -> (Nic, Link) {
         sriov_total_vfs: number("device/sriov_totalvfs"),
         sriov_vfs: number("device/sriov_numvfs"),
         name,
-        ..Nic::default()
     };
     (nic, link)
 }
