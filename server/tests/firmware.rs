@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use higuma::domain::firmware::{Attempt, Outcome, State, TRIES};
+use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
 use higuma::domain::script::Machine;
@@ -35,14 +36,9 @@ async fn lab(admission: AdmissionPolicy) -> Lab {
     let app = App { store, settings: Arc::new(Settings { admission, ..Settings::default() }) };
     let blob = Sha256::of("archive");
     higuma::service::blobs::record(&app, blob.clone(), 7).await.unwrap();
-    let stage = NewFirstStage {
-        arch: "x86_64".into(),
-        kernel: blob.to_string(),
-        initramfs: blob.to_string(),
-        kernel_package: String::new(),
-        agent_version: String::new(),
-        drivers: "lab".into(),
-    };
+    let blob_twice = json!({"arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(),
+        "kernel_package": "", "agent_version": "", "drivers": "lab"});
+    let stage: NewFirstStage = serde_json::from_value(blob_twice).unwrap();
     higuma::service::first_stage::put(&app, stage).await.unwrap();
     let part = |role: &str| json!({"role": role, "sha256": blob.to_string()});
     let image = json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
@@ -88,13 +84,15 @@ impl Lab {
 
     async fn register(&self, n: u32, inventory: Inventory, neighbours: Vec<Neighbour>) -> Boot {
         let mac = format!("52:54:00:00:00:{n:02x}");
-        let machine = Machine { uuid: Some(uuid(n)), mac: Some(mac.parse().unwrap()), arch: Some(Arch::X86_64) };
+        let told = Told { uuid: Some(uuid(n)), ..Told::default() };
+        let machine = Machine { told, mac: Some(mac.parse().unwrap()), arch: Some(Arch::X86_64) };
         let nonce = scripts::script(&self.app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
         let credential = new_secret().unwrap();
         let registration = Registration {
             nonce,
             credential: credential.clone(),
             uuid: Some(uuid(n)),
+            node: None,
             boot_mac: Some(mac.parse().unwrap()),
             inventory,
             neighbours,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use higuma::domain::boot::Boot;
+use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::{Admission, AdmissionPolicy, Node};
 use higuma::domain::parking::{ParkAction, Parking};
@@ -57,7 +58,8 @@ fn inventory(n: u32, driver: &str) -> Inventory {
 }
 
 async fn try_boot(app: &App, n: u32, driver: &str) -> Result<Boot, Error> {
-    let machine = Machine { uuid: Some(uuid(n)), mac: None, arch: Some(Arch::X86_64) };
+    let told = Told { uuid: Some(uuid(n)), ..Told::default() };
+    let machine = Machine { told, mac: None, arch: Some(Arch::X86_64) };
     let nonce = scripts::script(app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
     let credential = new_secret().unwrap();
     let registration = Registration {

@@ -69,4 +69,4 @@ CREATE TABLE expected_cabling (
 CREATE INDEX expected_cabling_by_node ON expected_cabling (node);
 CREATE INDEX expected_cabling_by_serial ON expected_cabling (serial);
 CREATE INDEX expected_cabling_by_switch_port ON expected_cabling (switch, port);
-CREATE INDEX IF NOT EXISTS nodes_by_hostname ON nodes (hostname);
+CREATE INDEX nodes_by_hostname ON nodes (hostname);

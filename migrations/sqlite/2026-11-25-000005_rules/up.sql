@@ -1,7 +1,6 @@
 -- Who or what decided a node's admission ("policy", "rule NAME", "person NAME"; null: nobody yet, or before this was kept), and when.
 ALTER TABLE nodes ADD COLUMN admitted_by TEXT;
 ALTER TABLE nodes ADD COLUMN admitted_at INTEGER;
-CREATE INDEX nodes_by_hostname ON nodes (hostname);
 CREATE INDEX nodes_by_manufacturer ON nodes (manufacturer);
 CREATE INDEX nodes_by_product ON nodes (product);
 

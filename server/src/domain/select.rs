@@ -19,7 +19,7 @@ use std::sync::{Arc, LazyLock};
 /// Bytes of an expression.
 pub const TEXT_MAX: usize = 4096;
 /// Operators, dots and brackets in an expression, so that no tree is deep enough to hurt a stack.
-pub const SIGNS_MAX: usize = 500;
+pub const SIGNS_MAX: usize = 250;
 /// `exists`, `all`, `filter` or `map` within one another.
 pub const NESTED_MAX: usize = 2;
 /// Steps that one evaluation may take on a node with every list full.

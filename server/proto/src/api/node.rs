@@ -1,6 +1,6 @@
 //! What a node that speaks JSON says and hears.
 
-use crate::agent::Inventory;
+use crate::agent::{Inventory, Neighbour};
 use serde::{Deserialize, Serialize};
 
 /// What `GET /ipxe/{uuid}/profile` answers to a node.

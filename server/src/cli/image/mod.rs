@@ -27,6 +27,7 @@ pub enum Image {
     Build(Build),
     /// Make an image of a root folder, a tar file, or kernel + initrd or squashfs files
     #[command(
+        disable_version_flag = true,
         after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n\nA root folder or tar file needs boot/vmlinuz-RELEASE (or --kernel) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Import),
@@ -52,6 +53,7 @@ pub enum Image {
 pub enum Build {
     /// Debian by mmdebstrap: systemd, sshd and a kernel, a few more packages if wanted; needs root
     #[command(
+        disable_version_flag = true,
         after_help = "Examples:\n  higuma image build debian --ssh-key ~/.ssh/id_ed25519.pub\n  higuma image build debian --name db --version 3 --package postgresql --package vim\n  higuma image build debian --kernel cloud --output ./out"
     )]
     Debian(Debian),

@@ -52,7 +52,7 @@ pub fn notices(old: &Value, new: &Comparable, warned: &BTreeSet<String>, at: Mic
         }
     }
     machine(old, new, &mut told);
-    memory(&things, warned, &mut told);
+    memory(&things, new.clearer.contains("memory"), warned, &mut told);
     told.raise.sort_by(|a, b| (b.severity, &a.subject).cmp(&(a.severity, &b.subject)));
     bound(&mut told.raise);
     told
@@ -170,8 +170,8 @@ fn machine(old: &Value, new: &Comparable, told: &mut Told) {
     }
 }
 
-/// Less memory is a warning, which more memory clears.
-fn memory(things: &[Thing<'_>], warned: &BTreeSet<String>, told: &mut Told) {
+/// Less memory is a warning, which more memory clears. `clearer`: it can be read again, so what appears is no news.
+fn memory(things: &[Thing<'_>], clearer: bool, warned: &BTreeSet<String>, told: &mut Told) {
     let total = |value: Option<&Value>| value?.get("total_bytes")?.as_u64().filter(|bytes| *bytes > 0);
     let Some(thing) = things.iter().find(|t| t.section == "memory") else { return };
     let (Some(old), Some(new)) = (total(thing.old), total(thing.new)) else { return };
@@ -180,6 +180,7 @@ fn memory(things: &[Thing<'_>], warned: &BTreeSet<String>, told: &mut Told) {
     match new.cmp(&old) {
         std::cmp::Ordering::Less => told.raise.push(notice(Severity::Warning, subject, message)),
         std::cmp::Ordering::Greater if warned.contains("memory") => told.clear.push(subject),
+        std::cmp::Ordering::Greater if clearer => {}
         std::cmp::Ordering::Greater => told.raise.push(notice(Severity::Info, subject, message)),
         std::cmp::Ordering::Equal => {}
     }
