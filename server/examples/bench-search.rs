@@ -26,7 +26,7 @@ fn hardware(n: u32) -> Hardware {
     };
     let dimm = |i: u32| Dimm {
         slot: format!("P{}-{i}", i / 16 + 1),
-        size: if i % 2 == 0 { 64 * GIB } else { 0 },
+        size: if i.is_multiple_of(2) { 64 * GIB } else { 0 },
         kind: "DDR5".to_owned(),
         speed: 4_800,
         ecc: true,

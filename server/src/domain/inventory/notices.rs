@@ -186,12 +186,15 @@ fn memory(things: &[Thing<'_>], clearer: bool, warned: &BTreeSet<String>, told: 
     }
 }
 
+/// The list a thing is in, and what makes two things of that list the same kind.
+type SameKind = (&'static str, Vec<Option<String>>);
+
 /// PCI devices that are told as what they are (the same address is in the name of a disk, NIC or GPU that went or came),
 /// and things that only moved: another address, the same kind.
 fn told_elsewhere(things: &[Thing<'_>]) -> BTreeSet<(&'static str, String)> {
     let mut known = BTreeSet::new();
     let mut addresses: BTreeSet<String> = BTreeSet::new();
-    let mut kinds: BTreeMap<(&'static str, Vec<Option<String>>), [Vec<&str>; 2]> = BTreeMap::new();
+    let mut kinds: BTreeMap<SameKind, [Vec<&str>; 2]> = BTreeMap::new();
     for thing in things {
         let (Some(list), Some(value)) = (thing.list, thing.old.xor(thing.new)) else { continue };
         if list.section != "pci" && list.told {

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 //! The language on made facts: what holds, what is refused and where, and that no text panics or takes long.
 
 use super::*;
