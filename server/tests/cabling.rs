@@ -8,7 +8,7 @@ use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
 use higuma::domain::script::Machine;
-use higuma::domain::{NodeUuid, Sha256};
+use higuma::domain::{NodeUuid, Sha256, node_event::Kind};
 use higuma::error::Error;
 use higuma::service::expected::CheckQuery;
 use higuma::service::node_events::{self, NodeEventQuery};
@@ -110,13 +110,14 @@ async fn boot(app: &App, uuid: &str, machine: u8, neighbours: Vec<Neighbour>) ->
 }
 
 async fn open_events(app: &App, uuid: &str) -> Vec<(String, String, String)> {
-    let filter = NodeEventFilter { node: Some(uuid.parse().unwrap()), open: true, ..NodeEventFilter::default() };
+    let (node, kind) = (Some(uuid.parse().unwrap()), Some(Kind::Cabling));
+    let filter = NodeEventFilter { node, kind, open: true, ..NodeEventFilter::default() };
     let page = node_events::list(app, NodeEventQuery { filter, ..NodeEventQuery::default() }).await.unwrap();
     page.items.into_iter().map(|e| (e.severity, e.subject, e.message)).collect()
 }
 
 async fn ask(app: &App, session: &Boot) -> Option<String> {
-    match plan::boot_plan(app, session, Sha256::of("callback")).await.unwrap() {
+    match plan::boot_plan(app, session, Sha256::of(format!("callback {}", session.id))).await.unwrap() {
         PlanAnswer::Plan(_) => None,
         PlanAnswer::Wait { reason, .. } => Some(reason),
         other => panic!("{other:?}"),

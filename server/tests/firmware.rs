@@ -6,7 +6,7 @@ use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
 use higuma::domain::script::Machine;
-use higuma::domain::{NodeUuid, Sha256};
+use higuma::domain::{NodeUuid, Sha256, node_event::Kind};
 use higuma::error::Error;
 use higuma::service::firmware::{self, FirmwareAnswer, Said};
 use higuma::service::node_events::{self, NodeEventQuery};
@@ -134,9 +134,9 @@ impl Lab {
         firmware::show(&self.app, uuid(n)).await.unwrap()
     }
 
-    /// Open events of a node as "severity subject: message".
+    /// Open events of a node about firmware as "severity subject: message".
     async fn events(&self, n: u32) -> Vec<String> {
-        let filter = NodeEventFilter { node: Some(uuid(n)), open: true, ..NodeEventFilter::default() };
+        let filter = NodeEventFilter { node: Some(uuid(n)), kind: Some(Kind::Firmware), open: true, severity: None };
         let page = node_events::list(&self.app, NodeEventQuery { filter, ..NodeEventQuery::default() }).await.unwrap();
         page.items.into_iter().map(|e| format!("{} {}: {}", e.severity, e.subject, e.message)).collect()
     }

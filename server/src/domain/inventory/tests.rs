@@ -276,7 +276,8 @@ fn an_unreadable_table_is_no_lost_hardware() {
 #[test]
 fn what_an_older_release_did_not_know_is_not_news() {
     let old = json!({"kernel": "6.1", "bios": {"version": "1.9.2"}, "memory": {"total_bytes": 64 * GIB, "dimms":
-        [{"locator": "P1-A1", "size_bytes": 32 * GIB}, {"locator": "P1-B2", "size_bytes": 32 * GIB}, {"locator": "P1-C3"}]},
+        [{"locator": "P1-A1", "size_bytes": 32 * GIB}, {"locator": "P1-B2", "size_bytes": 32 * GIB}, 
+        {"locator": "P1-C3", "size_bytes": 0}]},
         "nics": [{"mac": "52:54:00:00:00:01", "link": true, "speed_mbps": 1000}]});
     let new = changed(|_| ());
     assert!(diff(&canonical(&old), &new).is_empty(), "{:?}", diff(&old, &new));

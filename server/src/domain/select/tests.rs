@@ -187,6 +187,10 @@ fn deep_text_hurts_no_stack() {
             let _ = Selector::compile(&text);
             let _ = Selector::compile(&format!("{text}1"));
         }
+        for (open, close) in [("(", ")"), ("[", "]"), ("{1:", "}"), ("!(", ")"), ("size([", "])"), ("[1][", "]")] {
+            let depth = SIGNS_MAX / (open.len() + close.len());
+            let _ = Selector::compile(&format!("{}1{} == 1", open.repeat(depth), close.repeat(depth)));
+        }
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }
