@@ -287,13 +287,9 @@ impl Values {
             pci: text(LAN2),
         };
         self.same("onboard devices", inventory.onboard_devices.clone(), vec![onboard]);
-        let redfish = HostInterface {
-            r#type: text("network host interface"),
-            protocol: text("Redfish over IP"),
-            address: text("169.254.1.1"),
-            port: 443,
-            hostname: text("bmc.kuma.lab"),
-        };
+        // QEMU says SMBIOS 2.8 or 3.0, where the records of a host interface cannot be found (7.43: their length came with
+        // 3.2); those are compared with dmidecode in the agent's own tests.
+        let redfish = HostInterface { r#type: text("network host interface"), ..HostInterface::default() };
         self.same("host interfaces", inventory.host_interfaces.clone(), vec![redfish])
     }
 
