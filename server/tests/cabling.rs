@@ -221,7 +221,7 @@ async fn silence_holds_no_longer_than_the_wait_and_is_told() {
 
 #[tokio::test]
 async fn another_machine_under_a_known_name_is_told() {
-    let lab = lab(|s| s.cabling_moved = MovedPolicy::Hold).await;
+    let lab = lab(|s| (s.cabling_moved, s.heartbeat_timeout) = (MovedPolicy::Hold, 0)).await;
     boot(&lab.app, NODE, 1, vec![heard(1, 0, 3)]).await;
     let (_, session) = boot(&lab.app, NODE, 2, vec![heard(2, 0, 8)]).await;
     let told = open_events(&lab.app, NODE).await;

@@ -11,7 +11,7 @@ use higuma::service::node_events::{self, NodeEventQuery};
 use higuma::service::register::{self, INVENTORY_MAX, Registration};
 use higuma::service::{App, Settings, history, new_secret, nodes, scripts};
 use higuma::store::{NodeEventFilter, Store};
-use higuma_proto::agent::{Bios, Dimm, Inventory, Memory, Nic, SourceError, Volatile};
+use higuma_proto::agent::{Bios, Dimm, Inventory, Memory, Nic, SourceError, System, Volatile};
 use higuma_proto::api::{NewFirstStage, NodeEvent};
 use std::sync::Arc;
 
@@ -51,6 +51,7 @@ fn inventory() -> Inventory {
     };
     let dimms = vec![dimm("P1-A1", 32), dimm("P1-A2", 0), dimm("P1-B1", 32), dimm("P1-B2", 0)];
     Inventory {
+        system: Some(System { serial: "SN-1".into(), ..System::default() }),
         bios: Some(Bios { version: "1.9.2".into(), ..Bios::default() }),
         memory: Some(Memory { total_bytes: 64 * GIB, dimms, arrays: vec![] }),
         nics: vec![Nic { mac: "52:54:00:12:34:56".into(), name: "eth0".into(), ..Nic::default() }],
@@ -69,7 +70,7 @@ fn smaller() -> Inventory {
 }
 
 async fn request(app: &App, inventory: Inventory) -> Registration {
-    let told = Told { uuid: Some(NODE.parse().unwrap()), ..Told::default() };
+    let told = Told { uuid: Some(NODE.parse().unwrap()), serial: "SN-1".into(), ..Told::default() };
     let machine = Machine { told, mac: None, arch: Some(Arch::X86_64) };
     let nonce: Secret = scripts::script(app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
     Registration {
@@ -171,7 +172,7 @@ async fn a_seen_warning_still_clears() {
 }
 
 #[tokio::test]
-async fn a_source_that_fails_tells_nothing() {
+async fn a_source_that_fails_tells_only_that() {
     let lab = lab().await;
     let app = &lab.app;
     boot(app, inventory()).await;
@@ -181,15 +182,97 @@ async fn a_source_that_fails_tells_nothing() {
     blind.memory = Some(Memory { total_bytes: 60 * GIB, ..Memory::default() });
     blind.errors = vec![failed("memory")];
     boot(app, blind.clone()).await;
-    assert_eq!((versions(app).await, open(app).await.len()), (vec![1], 0));
+    assert_eq!((versions(app).await, open(app).await), (vec![1], vec!["warning unread:memory".to_owned()]));
+    let message = &events(app, true).await[0].message;
+    assert_eq!(message, "memory could not be read (DMI): what is shown of it is what was read before");
     let shown = nodes::show(app, node()).await.unwrap().inventory.unwrap();
     assert_eq!((shown.memory.unwrap().total_bytes, shown.errors.len()), (64 * GIB, 1));
     // What can be read is compared all the same.
     blind.bios = Some(Bios { version: "2.1.0".into(), ..Bios::default() });
     boot(app, blind).await;
-    assert_eq!((versions(app).await, open(app).await), (vec![2, 1], vec!["info bios".to_owned()]));
+    assert_eq!(
+        (versions(app).await, open(app).await),
+        (vec![2, 1], vec!["info bios".to_owned(), "warning unread:memory".to_owned()])
+    );
     let message = &events(app, true).await[0].message;
     assert_eq!(message, "BIOS 1.9.2 -> 2.1.0");
+    let bios = Some(Bios { version: "2.1.0".into(), ..Bios::default() });
+    boot(app, Inventory { bios, ..inventory() }).await;
+    assert_eq!(
+        (versions(app).await, open(app).await),
+        (vec![2, 1], vec!["info bios".to_owned()]),
+        "it can be read again"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_be_read_does_not_hide_the_others_for_ever() {
+    let mut lab = lab().await;
+    // It is off while its card is changed.
+    lab.app.settings = Arc::new(Settings { heartbeat_timeout: 0, ..Settings::default() });
+    let app = &lab.app;
+    boot(app, inventory()).await;
+    let mut swapped = inventory();
+    swapped.nics[0].mac = "52:54:00:99:99:99".into();
+    swapped.errors =
+        vec![SourceError { source: "ethtool eth0".into(), error: "I/O error".into(), section: "nics".into() }];
+    for _ in 0..2 {
+        boot(app, swapped.clone()).await;
+        assert_eq!((versions(app).await, open(app).await), (vec![1], vec!["warning unread:nics".to_owned()]));
+    }
+    boot(app, swapped.clone()).await;
+    let told = ["info nic:52:54:00:99:99:99", "warning nic:52:54:00:12:34:56"];
+    assert_eq!((versions(app).await, open(app).await), (vec![2, 1], told.map(str::to_owned).to_vec()));
+    boot(app, swapped).await;
+    assert_eq!(versions(app).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn what_says_nothing_changes_nothing() {
+    let lab = lab().await;
+    let app = &lab.app;
+    boot(app, inventory()).await;
+    boot(app, Inventory { arch: "x86_64".into(), ..Inventory::default() }).await;
+    assert_eq!((versions(app).await, open(app).await.len()), (vec![1], 0));
+    assert_eq!(nodes::show(app, node()).await.unwrap().inventory.unwrap().nics.len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_that_no_machine_has_is_not_stored() {
+    let lab = lab().await;
+    let app = &lab.app;
+    boot(app, inventory()).await;
+    for salt in ["a", "b"] {
+        let flags = (0..200_000).map(|n| format!("{salt}{n}")).collect();
+        let cpu = higuma_proto::agent::Cpu { socket: "CPU1".into(), flags, ..Default::default() };
+        boot(app, Inventory { cpus: vec![cpu], ..inventory() }).await;
+        let message = &events(app, true).await[0].message;
+        assert_eq!(message, "inventory with 200000 items in cpus.flags: at most 4096 are stored");
+    }
+    assert_eq!(versions(app).await, [1]);
+}
+
+#[tokio::test]
+async fn all_of_a_kind_are_seen_at_once_and_old_ones_are_over() {
+    let lab = lab().await;
+    let app = &lab.app;
+    boot(app, inventory()).await;
+    let mut other = smaller();
+    other.bios = Some(Bios { version: "2.1.0".into(), ..Bios::default() });
+    boot(app, other).await;
+    assert_eq!(open(app).await, ["info bios", "warning dimm:P1-B1", "warning memory"]);
+    let filter = |severity| NodeEventFilter { severity, ..NodeEventFilter::default() };
+    let info = Some(higuma::domain::node_event::Severity::Info);
+    let newest = events(app, true).await[0].id.clone();
+    assert_eq!(node_events::acknowledge_all(app, filter(info), Some(&newest), "ana").await.unwrap(), 1);
+    assert_eq!(open(app).await, ["warning dimm:P1-B1", "warning memory"]);
+    assert_eq!(node_events::acknowledge_all(app, filter(None), None, "ana").await.unwrap(), 2);
+    assert_eq!(node_events::acknowledge_all(app, filter(None), None, "ana").await.unwrap(), 0);
+    assert!(open(app).await.is_empty());
+    assert!(matches!(
+        node_events::acknowledge_all(app, filter(None), Some("x"), "ana").await,
+        Err(Error::BadRequest(_))
+    ));
 }
 
 #[tokio::test]

@@ -279,8 +279,25 @@ async fn a_swapped_uuid_is_the_node_only_if_something_agrees() {
 }
 
 #[tokio::test]
+async fn boards_that_are_alike_in_all_but_their_ports_are_two() {
+    let lab = lab(|s| s.admission = AdmissionPolicy::Auto).await;
+    let app = &lab.app;
+    let (one, two) = (bare(U, "SN-1", &[1, 2]), bare(U, "SN-1", &[8, 9]));
+    let a = one.boot(app).await;
+    let b = two.boot(app).await;
+    assert_ne!(a.node, b.node);
+    let shown = show(app, &b.node).await;
+    assert_eq!((shown.summary.admission.as_str(), shown.identity.conflicts.len()), ("pending", 1));
+    assert_eq!(shown.identity.merge_candidate.as_deref(), Some(a.node.as_str()), "one click if only its ports are new");
+    assert_eq!(show(app, &a.node).await.identity.conflicts.len(), 1);
+    for _ in 0..2 {
+        assert_eq!((one.boot(app).await.node, two.boot(app).await.node), (a.node.clone(), b.node.clone()));
+    }
+}
+
+#[tokio::test]
 async fn names_of_machines_without_a_uuid_are_stable() {
-    let lab = lab(|_| ()).await;
+    let lab = lab(|s| s.heartbeat_timeout = 0).await;
     let app = &lab.app;
     let serial = bare(ZERO, "SN-1", &[1, 2]);
     let a = serial.boot(app).await;
@@ -301,7 +318,7 @@ async fn names_of_machines_without_a_uuid_are_stable() {
 
 #[tokio::test]
 async fn where_ipxe_sees_no_smbios_the_agent_tells() {
-    let lab = lab(|s| s.admission = AdmissionPolicy::KnownOnly).await;
+    let lab = lab(|s| (s.admission, s.heartbeat_timeout) = (AdmissionPolicy::KnownOnly, 0)).await;
     let app = &lab.app;
     nodes::add(app, U.parse().unwrap(), NodePatch::default()).await.unwrap();
     assert!(!show(app, &U.parse().unwrap()).await.identity.seen);

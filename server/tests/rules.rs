@@ -321,7 +321,7 @@ async fn a_node_without_a_profile_is_parked_by_setting_or_rule() {
     let two = boot(app, 2).await;
     match ask(app, &two).await {
         PlanAnswer::Park { reason, action, after_seconds: 0 } => {
-            assert_eq!((reason.as_str(), action), ("the node waits for approval (rule two)", ParkAction::Poweroff));
+            assert_eq!((reason.as_str(), action), ("the node waits for approval", ParkAction::Poweroff));
         }
         other => panic!("{other:?}"),
     }

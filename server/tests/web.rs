@@ -355,6 +355,9 @@ fn see_events(browser: &Browser) {
     assert_eq!((seen.status, seen.location), (303, format!("{node}?done=seen#noticed")));
     assert!(browser.get("/").body.find("BIOS 1.9.2").is_none());
     assert!(browser.get(&node).body.contains("seen by admin"));
+    let seen = [("id", id.as_str()), ("all", "1"), ("back", "events?kind=hardware")];
+    let seen = browser.post("/events", "same-origin", &seen);
+    assert_eq!((seen.status, seen.location.as_str()), (303, "/events?kind=hardware&done=seen"));
 }
 
 fn log_out(browser: &mut Browser) {

@@ -22,6 +22,7 @@
 //! | GET /api/v1/nodes/{uuid}/inventory/versions/{number} | -> [`InventoryVersionDetail`] |
 //! | GET /api/v1/nodes/{uuid}/inventory/diff?from=&to= | -> [`InventoryDiff`] (absent: the newest, and the one before) |
 //! | GET /api/v1/events?node=&kind=&open=&cursor=&limit= | -> Page<[`NodeEvent`]>, newest first |
+//! | POST /api/v1/events/acknowledge | all open events of a kind, severity or node are seen: [`AcknowledgeEvents`] -> [`Acknowledged`] |
 //! | POST /api/v1/events/{id}/acknowledge | -> [`NodeEvent`] |
 //! | GET /api/v1/switches?cursor=&limit= | -> Page<[`Switch`]> |
 //! | GET /api/v1/switches/{chassis}/ports | -> Page<[`SwitchPort`]>, whole, as people count; `chassis` is an id or a name |
@@ -41,12 +42,14 @@
 //! | GET /api/v1/status | -> [`Status`] |
 
 mod cabling;
+mod event;
 mod firmware;
 mod identity;
 mod node;
 mod rules;
 
 pub use cabling::*;
+pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
     NewFirmwareRule, NodeFirmware,
@@ -139,34 +142,6 @@ pub struct NodeDetail {
     /// How it came by its name.
     #[serde(default)]
     pub identity: NodeIdentity,
-}
-
-/// What was noticed of a node, and matters until it is put right or a person has seen it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeEvent {
-    /// UUID, in order of time.
-    pub id: String,
-    /// Node.
-    pub node: String,
-    /// Its host name.
-    #[serde(default)]
-    pub hostname: String,
-    /// hardware, cabling, identity or firmware.
-    pub kind: String,
-    /// info, warning or alarm.
-    pub severity: String,
-    /// The thing: `dimm:P1-B2`, `cable:eth0`.
-    pub subject: String,
-    /// For a person.
-    pub message: String,
-    /// Noticed.
-    pub at_us: i64,
-    /// Put right; absent: not yet.
-    pub cleared_us: Option<i64>,
-    /// A person has seen it.
-    pub acknowledged_us: Option<i64>,
-    /// Who.
-    pub acknowledged_by: Option<String>,
 }
 
 /// One version of what a node is made of.

@@ -4,7 +4,7 @@ use super::Global;
 use super::client::{Client, encode};
 use super::error::Result;
 use super::output::{self, answer};
-use higuma_proto::api::{NodeEvent, Page};
+use higuma_proto::api::{AcknowledgeEvents, Acknowledged, NodeEvent, Page};
 use ureq::http::Method;
 
 /// What was noticed of nodes
@@ -19,30 +19,59 @@ pub enum Event {
         /// Only this kind: hardware, cabling, identity or firmware
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
+        /// Only this severity: info, warning or alarm
+        #[arg(long, value_name = "SEVERITY")]
+        severity: Option<String>,
         /// Only those that are neither over nor acknowledged
         #[arg(long)]
         open: bool,
     },
-    /// Say that you have seen an event: it is open no more
-    #[command(after_help = "Example:\n  higuma event ack 0198c2ab-5f0e-7cc2-8a30-1be0ffd4c1a3")]
+    /// Say that you have seen an event, or all: they are open no more
+    #[command(
+        after_help = "Example:\n  higuma event ack 0198c2ab-5f0e-7cc2-8a30-1be0ffd4c1a3\n  higuma event ack --all --kind hardware --severity info"
+    )]
     Ack {
         /// Event id, from `event list`
-        event: String,
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        event: Option<String>,
+        /// All open ones that the other options leave
+        #[arg(long)]
+        all: bool,
+        /// Of this node: UUID, a unique beginning of it, or host name
+        #[arg(long, value_name = "NODE", requires = "all")]
+        node: Option<String>,
+        /// Of this kind: hardware, cabling, identity or firmware
+        #[arg(long, value_name = "KIND", requires = "all")]
+        kind: Option<String>,
+        /// Of this severity: info, warning or alarm
+        #[arg(long, value_name = "SEVERITY", requires = "all")]
+        severity: Option<String>,
     },
 }
 
 pub(super) fn run(global: &Global, command: Event) -> Result<()> {
     let client = Client::new(global)?;
     match command {
-        Event::List { node, kind, open } => {
+        Event::List { node, kind, severity, open } => {
             let uuid = node.map(|node| super::node::resolve(&client, &node)).transpose()?;
             let open = open.then_some("true");
-            let filters = [("node", uuid.as_deref()), ("kind", kind.as_deref()), ("open", open)];
+            let severity = severity.as_deref();
+            let filters =
+                [("node", uuid.as_deref()), ("kind", kind.as_deref()), ("severity", severity), ("open", open)];
             let query: Vec<(&str, &str)> = filters.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
             let value = client.list("/api/v1/events", &query)?;
             answer(global.format, value, |page: Page<NodeEvent>| table(&page.items))
         }
-        Event::Ack { event } => {
+        Event::Ack { event: None, node, kind, severity, .. } => {
+            let node = node.map(|node| super::node::resolve(&client, &node)).transpose()?;
+            let which = AcknowledgeEvents { node, kind, severity };
+            let value = client.call(Method::POST, "/api/v1/events/acknowledge", Some(&which))?;
+            answer(global.format, value, |done: Acknowledged| match done.acknowledged {
+                1 => "1 event is seen\n".to_owned(),
+                n => format!("{n} events are seen\n"),
+            })
+        }
+        Event::Ack { event: Some(event), .. } => {
             let path = format!("/api/v1/events/{}/acknowledge", encode(&event));
             let value = client.call(Method::POST, &path, None::<&()>)?;
             answer(global.format, value, |event: NodeEvent| table(&[event]))

@@ -125,6 +125,16 @@ impl FromStr for Mac {
 }
 
 impl Mac {
+    /// Neither zeros nor a group address (IEEE 802, first octet's lowest bit): what no port has for itself.
+    pub fn is_of_one_port(&self) -> bool {
+        let group = self
+            .0
+            .as_bytes()
+            .get(1)
+            .is_some_and(|c| matches!(c, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'));
+        !group && self.0 != "00:00:00:00:00:00"
+    }
+
     /// `01-52-54-00-12-34-56`: the form of pxelinux's BOOTIF (hardware type 1, Ethernet).
     pub fn bootif(&self) -> String {
         format!("01-{}", self.0.replace(':', "-"))

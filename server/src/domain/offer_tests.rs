@@ -110,6 +110,7 @@ fn an_offer_without_a_uuid_leads_to_no_stranger() {
         product: String::new(),
         serial: serial.map(Into::into),
         macs: macs.iter().map(|n| mac(*n)).collect(),
+        alive: false,
     };
     let blind = offer(None, "", Some(mac(1)));
     let claim = agent(Some(node(1)), "S1", &[1]);

@@ -15,7 +15,9 @@ use crate::service::{boots as boot_cases, first_stage as stage_cases, images as 
 use crate::store::NodeEventFilter;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ReqData};
-use higuma_proto::api::{MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch, PutRules, RuleTest};
+use higuma_proto::api::{
+    AcknowledgeEvents, Acknowledged, MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch, PutRules, RuleTest,
+};
 use serde::Deserialize;
 
 pub(super) type S = Data<State>;
@@ -109,15 +111,23 @@ pub async fn not_same(s: S, uuid: Path<String>) -> Answer {
 pub struct NodeEventsQuery {
     node: Option<String>,
     kind: Option<String>,
+    severity: Option<String>,
     open: Option<bool>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
 
 pub async fn node_events(s: S, query: Query<NodeEventsQuery>) -> Answer {
-    let NodeEventsQuery { node, kind, open, cursor, limit } = query.into_inner();
-    let filter = NodeEventFilter { node: some(node)?, kind: some(kind)?, severity: None, open: open.unwrap_or(false) };
+    let NodeEventsQuery { node, kind, severity, open, cursor, limit } = query.into_inner();
+    let (node, kind, severity) = (some(node)?, some(kind)?, some(severity)?);
+    let filter = NodeEventFilter { node, kind, severity, open: open.unwrap_or(false) };
     ok(event_cases::list(&s.app, NodeEventQuery { filter, cursor, limit }).await?)
+}
+
+pub async fn acknowledge_all(s: S, body: Json<AcknowledgeEvents>, person: ReqData<Person>) -> Answer {
+    let AcknowledgeEvents { node, kind, severity } = body.into_inner();
+    let filter = NodeEventFilter { node: some(node)?, kind: some(kind)?, severity: some(severity)?, open: true };
+    ok(Acknowledged { acknowledged: event_cases::acknowledge_all(&s.app, filter, None, &person.name).await? })
 }
 
 pub async fn acknowledge(s: S, id: Path<String>, person: ReqData<Person>) -> Answer {

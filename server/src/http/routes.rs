@@ -135,6 +135,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/inventory/versions/{number}", Admin, || web::to(inventory::version)),
         route(GET,    "/api/v1/nodes/{uuid}/inventory/diff", Admin, || web::to(inventory::diff)),
         route(GET,    "/api/v1/events",                  Admin,  || web::to(api::node_events)),
+        route(POST,   "/api/v1/events/acknowledge",      Admin,  || web::to(api::acknowledge_all)),
         route(POST,   "/api/v1/events/{id}/acknowledge", Admin,  || web::to(api::acknowledge)),
         route(GET,    "/api/v1/switches",                Admin,  || web::to(cabling::switches)),
         route(GET,    "/api/v1/switches/{chassis}/ports", Admin, || web::to(cabling::ports)),

@@ -53,10 +53,11 @@ pub(super) fn begin(
         .take(super::register::PORTS_MAX)
         .map(|nic| (crate::domain::boot::clean(&nic.name, 64), crate::domain::boot::clean(&nic.mac, 64)))
         .collect();
-    tx.set_nics(&node.uuid, &nics)?;
-    for id in cabling::settle(&tx.present_links(&node.uuid)?) {
-        tx.end_link(id, rules.now)?;
+    if !nics.is_empty() {
+        tx.set_nics(&node.uuid, &nics)?;
     }
+    let present = tx.present_links(&node.uuid)?;
+    end(tx, &present, &cabling::settle(&present), rules.now)?;
     let known = tx.present_links(&node.uuid)?;
     let wait = cabling::lldp_wait(&known, &heard(neighbours), &linked(inventory), rules.wait);
     learn(tx, node, boot, neighbours, rules)?;
@@ -148,6 +149,7 @@ fn end(tx: &mut Tx<'_>, present: &[Link], ended: &[Uuid], now: Micros) -> Result
     let mut macs = BTreeSet::new();
     for link in present.iter().filter(|l| ended.contains(&l.id)) {
         tx.end_link(link.id, now)?;
+        tx.clear_subject(&link.node, &cabling::silent_subject(&link.mac), now)?;
         macs.insert((&link.node, &link.mac));
     }
     macs.into_iter().try_for_each(|(node, mac)| tx.prune_links(node, mac, KEPT))

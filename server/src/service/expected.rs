@@ -3,9 +3,10 @@
 use super::App;
 use super::node_events::raise;
 use super::nodes::page_limit;
-use crate::domain::cabling::expected::{Actual, Expected, Finding, Row, SUBJECT, Verdict, compare, notice, subject};
+use crate::domain::cabling::expected::{Actual, Expected, Finding, Row, SUBJECT, Verdict, compare, notice};
 use crate::domain::cabling::import;
 use crate::domain::node::Node;
+use crate::domain::node_event::Kind;
 use crate::domain::{Invalid, Mac, Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{LinkFilter, LinkRow, Tx};
@@ -27,17 +28,25 @@ pub async fn import(app: &App, new: NewExpected) -> Result<Imported> {
         row.node.make_ascii_lowercase();
     }
     let (now, dry_run) = (app.now(), new.dry_run);
-    app.store
-        .write(move |tx| {
-            let findings = compare(&resolved(tx, rows.clone())?, &all_links(tx)?);
-            if !dry_run {
-                tx.replace_expected(&rows)?;
-                tell_all(tx, &findings, now)?;
+    let import = move |tx: &mut Tx<'_>| {
+        let mut rows = rows.clone();
+        for row in &mut rows {
+            // A name that was merged into another node.
+            if let Ok(uuid) = row.node.parse::<NodeUuid>()
+                && let Some(node) = tx.alias(&uuid)?
+            {
+                row.node = node.to_string();
             }
-            let differ = findings.iter().filter(|f| f.verdict != Verdict::Ok).count();
-            Ok(Imported { rows: count(rows.len()), differ: count(differ), written: !dry_run })
-        })
-        .await
+        }
+        let findings = compare(&resolved(tx, rows.clone())?, &all_links(tx)?);
+        if !dry_run {
+            tx.replace_expected(&rows)?;
+            tell_all(tx, &findings, now)?;
+        }
+        let differ = findings.iter().filter(|f| f.verdict != Verdict::Ok).count();
+        Ok(Imported { rows: count(rows.len()), differ: count(differ), written: !dry_run })
+    };
+    if dry_run { app.store.read(import).await } else { app.store.write(import).await }
 }
 
 fn count(number: usize) -> u64 {
@@ -97,23 +106,28 @@ pub async fn check(app: &App, query: CheckQuery) -> Result<Page<CablingFinding>>
                 }
             };
             let mut wanted = findings.iter().filter(|f| query.all || f.verdict != Verdict::Ok).skip(from);
-            let items: Vec<CablingFinding> = wanted.by_ref().take(limit).map(told).collect();
+            let items = wanted.by_ref().take(limit).map(|f| told(tx, f)).collect::<Result<Vec<CablingFinding>>>()?;
             Ok(Page { items, next: wanted.next().map(|_| (from + limit).to_string()) })
         })
         .await
 }
 
-fn told(finding: &Finding) -> CablingFinding {
-    CablingFinding {
+/// With the host name of a node that no row names.
+fn told(tx: &mut Tx<'_>, finding: &Finding) -> Result<CablingFinding> {
+    let called = match &finding.node {
+        Some(node) if finding.called.is_empty() => tx.node(node)?.map(|n| n.hostname.to_string()).unwrap_or_default(),
+        _ => finding.called.clone(),
+    };
+    Ok(CablingFinding {
         verdict: finding.verdict.to_string(),
         node: finding.node.as_ref().map(ToString::to_string),
-        called: finding.called.clone(),
+        called,
         nic: finding.nic.clone(),
         mac: finding.mac.as_ref().map(ToString::to_string),
         expected: finding.expected.clone(),
         found: finding.found.clone(),
         with: finding.with.clone(),
-    }
+    })
 }
 
 fn actual(row: LinkRow) -> Actual {
@@ -210,16 +224,13 @@ fn of_node(tx: &mut Tx<'_>, node: &Node) -> Result<Vec<Finding>> {
 
 /// Tell what is wrong with a node's cables, and what is right again.
 pub(super) fn check_node(tx: &mut Tx<'_>, node: &Node, now: Micros) -> Result<()> {
-    for finding in of_node(tx, node)? {
-        match (notice(&finding), &finding.mac) {
-            (Some(notice), _) => raise(tx, &node.uuid, &notice, now)?,
-            (None, Some(mac)) if finding.verdict == Verdict::Ok => {
-                tx.clear_subject(&node.uuid, &subject(mac), now)?;
-            }
-            _ => {}
+    let wrong: Vec<_> = of_node(tx, node)?.iter().filter_map(notice).collect();
+    for subject in tx.warned_subjects(&node.uuid, Kind::Cabling)? {
+        if subject.starts_with(SUBJECT) && !wrong.iter().any(|notice| notice.subject == subject) {
+            tx.clear_subject(&node.uuid, &subject, now)?;
         }
     }
-    Ok(())
+    wrong.iter().try_for_each(|notice| raise(tx, &node.uuid, notice, now))
 }
 
 /// The same for all nodes, after an import.

@@ -4,7 +4,7 @@
 use super::nodes::{find, page_limit};
 use super::{App, node_events};
 use crate::domain::inventory::diff::{self, What};
-use crate::domain::inventory::{self, Unread, notices};
+use crate::domain::inventory::{self, Comparable, Unread, notices};
 use crate::domain::node_event::{Kind, Notice, Severity};
 use crate::domain::size::binary_size;
 use crate::domain::{Invalid, Micros, NodeUuid};
@@ -14,7 +14,7 @@ use higuma_proto::agent::{Inventory, SourceError, Volatile};
 use higuma_proto::api::{InventoryChange, InventoryDiff, InventoryVersion, InventoryVersionDetail, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Versions kept of one node.
 pub const KEPT: KeptVersions = KeptVersions { count: 100, bytes: 32 * 1024 * 1024 };
@@ -32,19 +32,23 @@ pub(super) enum Report {
         content: Value,
         /// What could not be read.
         unread: Unread,
-        /// [`Besides`] as JSON.
-        besides: String,
+        /// What of it is no content.
+        besides: Besides,
     },
     /// Not to be stored, and what to tell.
     TooLarge(String),
+    /// It says nothing of the machine: what is known stays.
+    Nothing,
 }
 
 /// What of a report is no content.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Besides {
+pub(super) struct Besides {
     volatile: Option<Volatile>,
     errors: Vec<SourceError>,
+    /// Boots in a row that a section was kept from the version before.
+    held: BTreeMap<String, u32>,
 }
 
 /// What was recorded, for the metrics of who commits it.
@@ -61,6 +65,9 @@ impl Recorded {
     }
 }
 
+/// As many boots in a row a device that cannot be read keeps its section as it was; then the report counts.
+const HELD_BOOTS: u32 = 2;
+
 /// Prepare a report of at most `limit` bytes as JSON.
 pub(super) fn prepare(report: &Inventory, limit: usize) -> Result<Report> {
     let value = serde_json::to_value(report).map_err(Error::internal)?;
@@ -72,19 +79,24 @@ pub(super) fn prepare(report: &Inventory, limit: usize) -> Result<Report> {
         let (part, limit) = (part.unwrap_or_default(), binary_size(limit as u64));
         return Ok(Report::TooLarge(format!("inventory of {}: at most {limit} is stored{part}", mb(bytes))));
     }
-    let besides = Besides { volatile: report.volatile.clone(), errors: report.errors.clone() };
+    if let Some((list, items)) = inventory::too_long(&value) {
+        let most = inventory::LIST_MAX;
+        return Ok(Report::TooLarge(format!("inventory with {items} items in {list}: at most {most} are stored")));
+    }
+    if !inventory::says_something(&value) {
+        return Ok(Report::Nothing);
+    }
+    let held = BTreeMap::new();
+    let besides = Besides { volatile: report.volatile.clone(), errors: report.errors.clone(), held };
     let errors = report.errors.iter().map(|e| (e.section.as_str(), e.source.as_str()));
-    Ok(Report::Fits {
-        content: inventory::canonical(&value),
-        unread: inventory::unread(errors),
-        besides: serde_json::to_string(&besides).map_err(Error::internal)?,
-    })
+    Ok(Report::Fits { content: inventory::canonical(&value), unread: inventory::unread(errors), besides })
 }
 
 /// Store a report of a node that is there, and tell what changed.
 pub(super) fn record(tx: &mut Tx<'_>, node: &NodeUuid, report: &Report, now: Micros) -> Result<Recorded> {
     let (content, unread, besides) = match report {
         Report::Fits { content, unread, besides } => (content, unread, besides),
+        Report::Nothing => return Ok(Recorded::default()),
         Report::TooLarge(message) => {
             let (kind, severity, subject) = (Kind::Hardware, Severity::Warning, TOO_LARGE.to_owned());
             let notice = Notice { kind, severity, subject, message: message.clone() };
@@ -93,13 +105,22 @@ pub(super) fn record(tx: &mut Tx<'_>, node: &NodeUuid, report: &Report, now: Mic
         }
     };
     tx.clear_subject(node, TOO_LARGE, now)?;
-    tx.put_inventory_report(node, besides, now)?;
     let Some(last) = tx.inventory(node)? else {
+        put_besides(tx, node, besides, now)?;
         put(tx, node, 1, content, unread, 0, now)?;
         return Ok(Recorded::default());
     };
     let before = inventory::canonical(&parse(&last)?);
-    let made = inventory::comparable(content.clone(), unread.clone(), Some((&before, &last.unread)));
+    let held = last_besides(tx, node)?.held;
+    let tired =
+        held.iter().filter(|(section, boots)| **boots >= HELD_BOOTS && inventory::DEVICES.contains(&section.as_str()));
+    let anyway: BTreeSet<String> = tired.map(|(section, _)| section.clone()).collect();
+    let made = inventory::comparable(content.clone(), unread.clone(), Some((&before, &last.unread)), &anyway);
+    let again = |section: &&str| held.get(*section).map_or(1, |boots| boots.saturating_add(1));
+    let held = made.held.keys().map(|section| ((*section).to_owned(), again(section))).collect();
+    put_besides(tx, node, &Besides { held, ..besides.clone() }, now)?;
+    let warned = tx.warned_subjects(node, Kind::Hardware)?;
+    tell_held(tx, node, &made, &warned, now)?;
     let hash = inventory::hash(&made.content);
     if hash == last.version.hash && made.unread == last.unread {
         tx.touch_inventory(node, last.version.number, now)?;
@@ -115,8 +136,10 @@ pub(super) fn record(tx: &mut Tx<'_>, node: &NodeUuid, report: &Report, now: Mic
     let changes = diff::diff(&before, &made.content).len();
     put(tx, node, last.version.number.saturating_add(1), &made.content, &made.unread, changes, now)?;
     tx.prune_inventories(node, KEPT)?;
-    let warned = tx.warned_subjects(node, Kind::Hardware)?;
     let told = notices::notices(&before, &made, &warned, now);
+    if warned.contains(notices::MORE) {
+        tx.clear_subject(node, notices::MORE, now)?;
+    }
     for subject in &told.clear {
         tx.clear_subject(node, subject, now)?;
     }
@@ -124,6 +147,37 @@ pub(super) fn record(tx: &mut Tx<'_>, node: &NodeUuid, report: &Report, now: Mic
         node_events::raise(tx, node, notice, now)?;
     }
     Ok(Recorded(told.counts))
+}
+
+/// A part of the machine that cannot be read any more is told, until it can.
+fn tell_held(
+    tx: &mut Tx<'_>,
+    node: &NodeUuid,
+    made: &Comparable,
+    warned: &BTreeSet<String>,
+    now: Micros,
+) -> Result<()> {
+    const UNREAD: &str = "unread:";
+    let readable = |subject: &&String| subject.strip_prefix(UNREAD).is_some_and(|s| !made.held.contains_key(s));
+    for subject in warned.iter().filter(readable) {
+        tx.clear_subject(node, subject, now)?;
+    }
+    for (section, source) in &made.held {
+        let message = format!("{section} could not be read ({source}): what is shown of it is what was read before");
+        let subject = format!("{UNREAD}{section}");
+        let notice = Notice { kind: Kind::Hardware, severity: Severity::Warning, subject, message };
+        node_events::raise(tx, node, &notice, now)?;
+    }
+    Ok(())
+}
+
+fn put_besides(tx: &mut Tx<'_>, node: &NodeUuid, besides: &Besides, now: Micros) -> Result<()> {
+    tx.put_inventory_report(node, &serde_json::to_string(besides).map_err(Error::internal)?, now)
+}
+
+fn last_besides(tx: &mut Tx<'_>, node: &NodeUuid) -> Result<Besides> {
+    let json = tx.inventory_report(node)?;
+    Ok(json.map(|json| serde_json::from_str(&json)).transpose().map_err(Error::internal)?.unwrap_or_default())
 }
 
 fn put(
@@ -155,11 +209,8 @@ fn parse<T: serde::de::DeserializeOwned>(stored: &StoredInventory) -> Result<T> 
 pub(super) fn current(tx: &mut Tx<'_>, node: &NodeUuid) -> Result<Option<(Inventory, String)>> {
     let Some(stored) = tx.inventory(node)? else { return Ok(None) };
     let mut inventory: Inventory = parse(&stored)?;
-    if let Some(json) = tx.inventory_report(node)? {
-        let besides: Besides = serde_json::from_str(&json).map_err(Error::internal)?;
-        inventory.volatile = besides.volatile;
-        inventory.errors = besides.errors;
-    }
+    let besides = last_besides(tx, node)?;
+    (inventory.volatile, inventory.errors) = (besides.volatile, besides.errors);
     Ok(Some((inventory, stored.version.hash.to_string())))
 }
 

@@ -62,15 +62,47 @@ pub async fn foremost(app: &App, limit: usize) -> Result<(Vec<NodeEvent>, bool)>
         .await
 }
 
+fn parse_id(id: &str) -> Result<Uuid> {
+    Ok(id.parse().map_err(|_| Invalid::new("event id", crate::domain::ids::UUID_FORM, id))?)
+}
+
 /// `by` has seen it. Errors: no such event.
 pub async fn acknowledge(app: &App, id: &str, by: &str) -> Result<NodeEvent> {
-    let id: Uuid = id.parse().map_err(|_| Invalid::new("event id", crate::domain::ids::UUID_FORM, id))?;
+    let id = parse_id(id)?;
     let (by, now) = (by.to_owned(), app.now());
     let acknowledge = move |tx: &mut Tx<'_>| match tx.acknowledge(id, &by, now)? {
         Some(event) => Ok(shown(tx, &[event])?.pop()),
         None => Ok(None),
     };
     app.store.write(acknowledge).await?.ok_or_else(|| Error::NotFound(format!("there is no node event {id}")))
+}
+
+/// `by` has seen all open events of the filter up to `newest` (none: up to now); how many. Errors: an id that is none.
+pub async fn acknowledge_all(app: &App, filter: NodeEventFilter, newest: Option<&str>, by: &str) -> Result<u64> {
+    /// Events of one transaction: nobody must wait long for the writer.
+    const BATCH: usize = 500;
+    let newest = newest.map_or_else(|| Ok(Uuid::now_v7()), parse_id)?;
+    let now = app.now();
+    let mut all = 0_u64;
+    loop {
+        let (filter, person) = (filter.clone(), by.to_owned());
+        let seen = app.store.write(move |tx| tx.acknowledge_all(&filter, newest, &person, now, BATCH)).await?;
+        all = all.saturating_add(seen as u64);
+        if seen < BATCH {
+            tracing::info!(by, count = all, "{by} has seen {all} events");
+            return Ok(all);
+        }
+    }
+}
+
+/// Informations, and what a person has seen, are over after this time; what is wrong all the same is told anew.
+const STALE: Micros = 30 * 24 * 3600 * 1_000_000;
+
+/// Let go of stale events: part of the sweep.
+pub(super) async fn forget_stale(app: &App) -> Result<usize> {
+    const BATCH: usize = 500;
+    let now = app.now();
+    app.store.write(move |tx| tx.clear_stale_events(now - STALE, now, BATCH)).await
 }
 
 /// Open events by kind and severity, zeros included.

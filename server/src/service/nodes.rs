@@ -72,12 +72,10 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
                 items.push(summary);
                 Ok(Step::On)
             })?;
-            if let (Some(first), Some(last)) = (items.first(), items.last()) {
-                let (first, last): (NodeUuid, NodeUuid) = (first.uuid.parse()?, last.uuid.parse()?);
-                let mut conflicts = tx.open_messages(CONFLICT, &first, &last)?;
-                for item in &mut items {
-                    item.conflict = conflicts.remove(&item.uuid);
-                }
+            let names: Vec<&str> = items.iter().map(|item| item.uuid.as_str()).collect();
+            let mut conflicts = tx.open_messages(CONFLICT, &names)?;
+            for item in &mut items {
+                item.conflict = conflicts.remove(&item.uuid);
             }
             count_events(tx, &mut items)?;
             Ok(Page { items, next: next.map(|uuid| uuid.to_string()) })
@@ -114,7 +112,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
             let uuid = node.uuid.clone();
             let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
             let mut summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
-            summary.conflict = tx.open_messages(CONFLICT, &uuid, &uuid)?.into_values().next();
+            summary.conflict = tx.open_messages(CONFLICT, &[uuid.as_str()])?.into_values().next();
             count_events(tx, std::slice::from_mut(&mut summary))?;
             let (mut inventory, inventory_hash) = history::current(tx, &uuid)?.unzip();
             if let Some(inventory) = &mut inventory {

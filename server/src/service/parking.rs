@@ -5,7 +5,7 @@ use super::plan::{PlanAnswer, retry_after};
 use super::{Settings, facts, rules};
 use crate::domain::Micros;
 use crate::domain::boot::Boot;
-use crate::domain::node::Node;
+use crate::domain::node::{Admission, Node};
 use crate::domain::parking::{self, Parked, Parking};
 use crate::error::Result;
 use crate::store::Tx;
@@ -51,7 +51,10 @@ pub(super) fn answer(
         let facts = facts::of_node(node, Some(boot), hardware, now, settings.heartbeat_timeout);
         if let Some((name, action, after)) = rules.decide(&facts).park {
             parking = Some(Parking { action, after: after.unwrap_or(settings.parking.after) });
-            reason = format!("{reason} (rule {name})");
+            // A machine that nobody admitted learns nothing of the rules.
+            if node.admission != Admission::Pending {
+                reason = format!("{reason} (rule {name})");
+            }
         }
     }
     // Whoever admits it gets the whole time to assign a profile.

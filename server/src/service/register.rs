@@ -71,6 +71,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
         request.boot_mac.as_ref().map(Mac::as_str)
     );
     let named = request.node.clone();
+    let alive_since = now - app.settings.heartbeat_timeout;
     let claim = identity::claim(&request);
     let facts = Facts { request, claim, inventory, new_boot, now, rules: cabling::Rules::of(app) };
     let outcome = app
@@ -90,7 +91,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                 }
                 Verdict::Accept => {
                     let Some(offer) = offer else { return Ok(Outcome::Refused(Refusal::OtherNode)) };
-                    let Some(found) = identity::find(tx, &offer, &facts.claim)? else {
+                    let Some(found) = identity::find(tx, &offer, &facts.claim, alive_since)? else {
                         return Ok(Outcome::Refused(Refusal::OtherNode));
                     };
                     let uuid = found.who.name.clone();

@@ -1,7 +1,7 @@
 //! What time does: boots past their deadline fail, old offers go. Run every few seconds by each server; running it
 //! twice at once is harmless.
 
-use super::{App, events, firmware};
+use super::{App, events, firmware, node_events};
 use crate::domain::Micros;
 use crate::domain::boot::EventState;
 use crate::error::Result;
@@ -25,6 +25,8 @@ pub struct Swept {
     pub offers: usize,
     /// Firmware updates whose nodes did not come back.
     pub lost_updates: usize,
+    /// Events that are over by their age.
+    pub stale_events: usize,
 }
 
 /// Once.
@@ -51,6 +53,7 @@ pub async fn run_once(app: &App) -> Result<Swept> {
     }
     app.store.write(move |tx| tx.expire_sessions(now)).await?;
     swept.lost_updates = firmware::expire(app).await?;
+    swept.stale_events = node_events::forget_stale(app).await?;
     Ok(swept)
 }
 

@@ -5,6 +5,7 @@ use super::nodes::{PAGE_MAX, page_limit};
 use super::wire;
 use crate::domain::cabling::expected::SUBJECT;
 use crate::domain::cabling::{Place, natural};
+use crate::domain::node_event::Kind;
 use crate::domain::{Invalid, Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{LinkFilter, LinkRow, PortRow, SwitchRow, Tx};
@@ -71,7 +72,8 @@ pub async fn show(app: &App, name: &str) -> Result<(Switch, Vec<SwitchPort>)> {
                     return Err(Error::Conflict(text));
                 }
             };
-            Ok((told(tx, row)?, ports(tx, row, now, timeout)?))
+            let marks = marks(tx)?;
+            Ok((told(tx, row)?, ports(tx, row, &marks, now, timeout)?))
         })
         .await
 }
@@ -90,16 +92,16 @@ pub async fn picture(
             let more = rows.len() > limit;
             rows.truncate(limit);
             let next = rows.last().filter(|_| more).map(|s| format!("{} {}", s.chassis_id_type, s.chassis_id));
-            let mut all = Vec::new();
+            let (mut all, marks) = (Vec::new(), marks(tx)?);
             for row in &rows {
-                all.push((told(tx, row)?, ports(tx, row, now, timeout)?));
+                all.push((told(tx, row)?, ports(tx, row, &marks, now, timeout)?));
             }
             Ok((all, next))
         })
         .await
 }
 
-fn ports(tx: &mut Tx<'_>, switch: &SwitchRow, now: Micros, timeout: Micros) -> Result<Vec<SwitchPort>> {
+fn ports(tx: &mut Tx<'_>, switch: &SwitchRow, marks: &Marks, now: Micros, timeout: Micros) -> Result<Vec<SwitchPort>> {
     let mut rows = tx.switch_ports(&switch.chassis_id, &switch.chassis_id_type, PORTS_MAX)?;
     rows.sort_by(|a, b| natural(port_text(a), port_text(b)).then_with(|| a.place.cmp(&b.place)));
     let filter = LinkFilter { switch: Some(switch.chassis_id.clone()), present: true, ..LinkFilter::default() };
@@ -117,11 +119,14 @@ fn ports(tx: &mut Tx<'_>, switch: &SwitchRow, now: Micros, timeout: Micros) -> R
                 description: row.description,
                 pvid: row.pvid,
                 last_seen_us: row.last_seen,
-                links: links_told(tx, &behind, now, timeout)?,
+                links: links_told(tx, &behind, marks, now, timeout)?,
             })
         })
         .collect()
 }
+
+/// Subjects of cables that moved begin so.
+const MOVED: &str = "cable:";
 
 /// Which links.
 #[derive(Debug, Clone, Default)]
@@ -145,7 +150,8 @@ pub async fn links(app: &App, query: LinkQuery) -> Result<Page<CableLink>> {
             let more = rows.len() > limit;
             rows.truncate(limit);
             let next = rows.last().filter(|_| more).map(|row| row.link.id.to_string());
-            Ok(Page { items: links_told(tx, &rows, now, timeout)?, next })
+            let marks = marks(tx)?;
+            Ok(Page { items: links_told(tx, &rows, &marks, now, timeout)?, next })
         })
         .await
 }
@@ -154,12 +160,19 @@ pub async fn links(app: &App, query: LinkQuery) -> Result<Page<CableLink>> {
 pub(super) fn links_of(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros, timeout: Micros) -> Result<Vec<CableLink>> {
     let filter = LinkFilter { node: Some(node.clone()), present: true, ..LinkFilter::default() };
     let rows = tx.links(&filter, None, PAGE_MAX)?;
-    links_told(tx, &rows, now, timeout)
+    let open = tx.warned_subjects(node, Kind::Cabling)?;
+    let marks = marked(open.into_iter().map(|subject| (node.clone(), subject)));
+    links_told(tx, &rows, &marks, now, timeout)
 }
 
-fn links_told(tx: &mut Tx<'_>, rows: &[LinkRow], now: Micros, timeout: Micros) -> Result<Vec<CableLink>> {
+fn links_told(
+    tx: &mut Tx<'_>,
+    rows: &[LinkRow],
+    marks: &Marks,
+    now: Micros,
+    timeout: Micros,
+) -> Result<Vec<CableLink>> {
     let mut nodes: HashMap<NodeUuid, (String, String)> = HashMap::new();
-    let marks = marks(tx)?;
     let mut told = Vec::with_capacity(rows.len());
     for LinkRow { link, switch_name, port_description } in rows {
         if !nodes.contains_key(&link.node)
@@ -204,15 +217,26 @@ pub async fn forget_unused(app: &App) -> Result<usize> {
 }
 
 /// NICs about whose cables an event is open, and what it says in a word.
-fn marks(tx: &mut Tx<'_>) -> Result<HashMap<(NodeUuid, String), &'static str>> {
-    let mut marks = HashMap::new();
-    for (prefix, word) in [(SUBJECT, "wrong port"), ("cable:", "moved")] {
-        for (node, subject) in tx.nodes_with_subjects(prefix)? {
-            let mac = subject.strip_prefix(prefix).unwrap_or_default().to_owned();
-            marks.insert((node, mac), word);
+type Marks = HashMap<(NodeUuid, String), &'static str>;
+
+/// Of the whole fleet: once a request.
+fn marks(tx: &mut Tx<'_>) -> Result<Marks> {
+    let mut open = tx.nodes_with_subjects(SUBJECT)?;
+    open.extend(tx.nodes_with_subjects(MOVED)?);
+    Ok(marked(open))
+}
+
+fn marked(open: impl IntoIterator<Item = (NodeUuid, String)>) -> Marks {
+    let mut marks = Marks::new();
+    for (node, subject) in open {
+        let words = [(SUBJECT, "wrong port"), (MOVED, "moved")];
+        for (mac, word) in words.into_iter().filter_map(|(prefix, word)| Some((subject.strip_prefix(prefix)?, word))) {
+            // That it moved tells more.
+            let mark = marks.entry((node.clone(), mac.to_owned())).or_insert(word);
+            *mark = if word == "moved" { word } else { mark };
         }
     }
-    Ok(marks)
+    marks
 }
 
 /// What people call a port: its id, unless that is an address and it has a description.

@@ -36,6 +36,9 @@ impl IdentityRec {
     }
 }
 
+/// Machines of one name that are compared with the next one.
+const CLAIMANTS: usize = 100;
+
 impl Tx<'_> {
     /// Of a node; none when it was never seen.
     pub fn identity(&mut self, node: &NodeUuid) -> Result<Option<Identity>> {
@@ -97,13 +100,17 @@ impl Tx<'_> {
     /// All nodes of these names (aliases too) and with these MAC addresses, each once.
     pub fn known(&mut self, names: &[NodeUuid], macs: &BTreeSet<Mac>) -> Result<Vec<Known>> {
         let wanted: Vec<&str> = names.iter().map(NodeUuid::as_str).collect();
-        let (there, merged): (Vec<String>, Vec<String>) = self.run("nodes of these names", |c| {
-            let there = nodes::table.filter(nodes::uuid.eq_any(&wanted)).select(nodes::uuid).load(c)?;
+        let all: Vec<String> = self.run("nodes of these names", |c| {
+            let mut all: Vec<String> = nodes::table.filter(nodes::uuid.eq_any(&wanted)).select(nodes::uuid).load(c)?;
             let aliases = node_aliases::table.filter(node_aliases::uuid.eq_any(&wanted));
-            Ok((there, aliases.select(node_aliases::node).load(c)?))
+            all.extend(aliases.select(node_aliases::node).load::<String>(c)?);
+            let claimants = node_identities::table.filter(node_identities::claimed.eq_any(&wanted));
+            let claimants = claimants.order(node_identities::node).limit(limit_of(CLAIMANTS));
+            all.extend(claimants.select(node_identities::node).load::<String>(c)?);
+            Ok(all)
         })?;
         let row = Row { table: "node_aliases", key: &"(several)" };
-        let parsed = there.iter().chain(&merged).map(|uuid| row.parse("node", uuid));
+        let parsed = all.iter().map(|uuid| row.parse("node", uuid));
         let mut found: BTreeSet<NodeUuid> = parsed.collect::<Result<_>>()?;
         for mac in macs {
             found.extend(self.nodes_by_mac(mac)?);
@@ -132,6 +139,7 @@ impl Tx<'_> {
             product: usable(&product).unwrap_or_default(),
             serial: usable(&serial),
             macs: self.macs(name)?,
+            alive: false,
         }))
     }
 
@@ -174,16 +182,11 @@ impl Tx<'_> {
         found.iter().map(|mac| row.parse("mac", mac)).collect()
     }
 
-    /// Open events of this subject of the nodes from `first` to `last`: their messages.
-    pub fn open_messages(
-        &mut self,
-        subject: &str,
-        first: &NodeUuid,
-        last: &NodeUuid,
-    ) -> Result<BTreeMap<String, String>> {
+    /// Open events of this subject of `nodes`: their messages.
+    pub fn open_messages(&mut self, subject: &str, nodes: &[&str]) -> Result<BTreeMap<String, String>> {
         let found: Vec<(String, String)> = self.run("open events of nodes", |c| {
             node_events::table
-                .filter(node_events::node.between(first.as_str(), last.as_str()))
+                .filter(node_events::node.eq_any(nodes))
                 .filter(node_events::subject.eq(subject))
                 .filter(node_events::cleared.is_null())
                 .select((node_events::node, node_events::message))

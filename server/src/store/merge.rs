@@ -2,8 +2,8 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    boots, firmware_attempts, inventory_reports, inventory_versions, links, neighbours, node_aliases, node_events,
-    node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers,
+    boots, expected_cabling, firmware_attempts, inventory_reports, inventory_versions, links, neighbours, node_aliases,
+    node_events, node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -68,6 +68,10 @@ impl Tx<'_> {
                 .set((inventory_versions::node.eq(new), renumbered))
                 .execute(c)?;
             replace!(neighbours);
+            // What the plan of the cables calls the one that goes.
+            diesel::update(expected_cabling::table.filter(expected_cabling::node.eq(old)))
+                .set(expected_cabling::node.eq(new))
+                .execute(c)?;
             // Who is offered to be merged into the one that goes.
             diesel::update(node_identities::table.filter(node_identities::merge_candidate.eq(old)))
                 .set(node_identities::merge_candidate.eq(new))

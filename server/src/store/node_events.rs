@@ -184,6 +184,47 @@ impl Tx<'_> {
         rec.map(EventRec::into_event).transpose()
     }
 
+    /// A person has seen all open ones of the filter up to `newest`; how many, at most `limit`.
+    pub fn acknowledge_all(
+        &mut self,
+        filter: &NodeEventFilter,
+        newest: Uuid,
+        by: &str,
+        at: Micros,
+        limit: usize,
+    ) -> Result<usize> {
+        let open = NodeEventFilter { open: true, ..filter.clone() };
+        // The cursor is exclusive; ids are in order of time.
+        let before = Uuid::from_u128(newest.as_u128().saturating_add(1));
+        let found = self.node_events(&open, Some(before), limit)?;
+        let ids: Vec<String> = found.iter().map(|event| event.id.to_string()).collect();
+        self.run("node events", |c| {
+            diesel::update(node_events::table.filter(node_events::id.eq_any(&ids)))
+                .set((node_events::acknowledged.eq(at), node_events::acknowledged_by.eq(by)))
+                .execute(c)
+        })
+    }
+
+    /// Take as over what was an information only, or was seen by a person, before `before`; how many, at most `limit`.
+    pub fn clear_stale_events(&mut self, before: Micros, at: Micros, limit: usize) -> Result<usize> {
+        self.run("old node events", |c| {
+            let stale = node_events::severity
+                .eq(Severity::Info.as_str())
+                .and(node_events::at.lt(before))
+                .or(node_events::acknowledged.lt(before).assume_not_null());
+            let ids: Vec<String> = node_events::table
+                .filter(node_events::cleared.is_null())
+                .filter(stale)
+                .order(node_events::id)
+                .limit(limit_of(limit))
+                .select(node_events::id)
+                .load(c)?;
+            diesel::update(node_events::table.filter(node_events::id.eq_any(&ids)))
+                .set(node_events::cleared.eq(at))
+                .execute(c)
+        })
+    }
+
     /// Open events by kind and severity.
     pub fn open_node_events(&mut self) -> Result<Vec<NodeEventCount>> {
         let open = node_events::table

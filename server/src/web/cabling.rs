@@ -46,6 +46,8 @@ struct CablingPage {
     found: String,
     differ_title: String,
     differ: Vec<Line>,
+    unexpected_title: String,
+    unexpected: Vec<Line>,
     racks: Vec<Rack>,
     first: Option<&'static str>,
     next: Option<String>,
@@ -70,6 +72,7 @@ impl CablingPage {
         let racks: Vec<Rack> =
             all.into_iter().enumerate().map(|(n, (switch, ports))| Rack::new(n, switch, &ports, now)).collect();
         let count = racks.len();
+        let (unexpected, wrong): (Vec<_>, Vec<_>) = differ.items.iter().partition(|f| f.verdict == "unexpected");
         let here = if later || next.is_some() { " on this page" } else { "" };
         Self {
             shell,
@@ -80,7 +83,12 @@ impl CablingPage {
                 }
                 None => "Different from the expected cabling".to_owned(),
             },
-            differ: differ.items.iter().map(Line::new).collect(),
+            differ: wrong.into_iter().map(Line::new).collect(),
+            unexpected_title: match unexpected.len() {
+                1 => "1 cable where nothing is expected".to_owned(),
+                n => format!("{n} cables where nothing is expected"),
+            },
+            unexpected: unexpected.into_iter().map(Line::new).collect(),
             racks,
             first: later.then_some("/cabling"),
             next: next.map(|cursor| format!("/cabling?cursor={}", human::url_value(&cursor))),
@@ -142,7 +150,7 @@ mod tests {
         let page = render(vec![(switch("tor<1>"), ports)], None, vec![finding("swapped")]);
         assert_eq!(page.matches("web-17").count(), 3, "in the picture, its title and the table: {page}");
         assert!(!page.contains("<i>x") && !page.contains("tor<1>") && !page.contains("<b>web"), "{page}");
-        assert!(page.contains("s-running") && page.contains("eth0 · moved"), "{page}");
+        assert!(page.contains("s-running") && page.contains("moved · eth0"), "{page}");
         assert!(page.contains("exchanged with web-2 eth0") && page.contains("nobody behind it now"), "{page}");
         assert!(!page.contains("style=") && !page.contains("<script>"), "the policy allows none inline");
     }

@@ -67,6 +67,10 @@ pub(super) struct EventsQuery {
 }
 
 impl EventsQuery {
+    fn of(query: &str) -> Self {
+        web::Query::<Self>::from_query(query).map(web::Query::into_inner).unwrap_or_default()
+    }
+
     fn with(&self, cursor: &str) -> String {
         [("kind", self.kind.as_str()), ("state", self.state.as_str()), ("node", self.node.as_str()), ("cursor", cursor)]
             .into_iter()
@@ -96,6 +100,7 @@ struct EventsPage {
     kinds: Vec<Choice>,
     states: Vec<Choice>,
     events: Vec<NoticeRow>,
+    newest: Option<String>,
     back: String,
     first: Option<String>,
     next: Option<String>,
@@ -125,6 +130,11 @@ impl EventsPage {
             kinds: choices(&kinds, &query.kind),
             states: choices(&[("", "open"), ("all", "open and over")], &query.state),
             events: page.items.iter().map(|event| NoticeRow::new(event, now, true)).collect(),
+            newest: page
+                .items
+                .iter()
+                .find(|e| e.cleared_us.is_none() && e.acknowledged_us.is_none())
+                .map(|e| e.id.clone()),
             back: format!("events?{}", query.with(&query.cursor)),
             first: (!query.cursor.is_empty()).then(|| format!("/events?{}", query.with(""))),
             next: page.next.map(|cursor| format!("/events?{}", query.with(&cursor))),
@@ -148,6 +158,8 @@ pub(super) async fn page(
 #[serde(default)]
 pub(super) struct SeenForm {
     id: String,
+    /// Not empty: all open ones of the events page as it is filtered, from that one on.
+    all: String,
     /// Where the form stands: a node's UUID, `events?` and its query, or the fleet page's query.
     back: String,
 }
@@ -158,7 +170,15 @@ pub(super) async fn submit(
     form: web::Form<SeenForm>,
     person: web::ReqData<Person>,
 ) -> std::result::Result<HttpResponse, PageError> {
-    node_events::acknowledge(&state.app, &form.id, &person.name).await?;
+    match form.back.strip_prefix("events?").filter(|_| !form.all.is_empty()) {
+        Some(query) => {
+            let filter = EventsQuery::of(query).parsed()?.filter;
+            node_events::acknowledge_all(&state.app, filter, Some(&form.id), &person.name).await?;
+        }
+        None => {
+            node_events::acknowledge(&state.app, &form.id, &person.name).await?;
+        }
+    }
     Ok(see_other(&location(&form.back)))
 }
 
@@ -168,7 +188,7 @@ fn location(back: &str) -> String {
         return format!("/nodes/{uuid}?done=seen#noticed");
     }
     let Some(query) = back.strip_prefix("events?") else { return fleet::location(back, "seen") };
-    let query = web::Query::<EventsQuery>::from_query(query).map(web::Query::into_inner).unwrap_or_default();
+    let query = EventsQuery::of(query);
     match query.with(&query.cursor) {
         same if same.is_empty() => "/events?done=seen".to_owned(),
         same => format!("/events?{same}&done=seen"),
@@ -207,7 +227,7 @@ pub(super) mod tests {
         let page = Page { items: vec![open, seen, over], next: Some("c".into()) };
         let body = EventsPage::new(Shell::bare("Events"), &query, page, NOW).render().unwrap();
         assert!(!body.contains("<b>P1") && body.contains("&#60;b&#62;P1-B2"), "{body}");
-        assert_eq!(body.matches("action=\"/events\"").count(), 2, "one button, one filter: {body}");
+        assert_eq!(body.matches("action=\"/events\"").count(), 3, "one of each, one for all, one filter: {body}");
         assert!(body.contains("seen by ana") && body.contains("over since 2026-09-21"), "{body}");
         assert!(body.contains("/events?kind=hardware&#38;state=all&#38;cursor=c"), "{body}");
         assert!(body.contains("<option value=\"hardware\" selected>"), "{body}");

@@ -17,7 +17,7 @@ use higuma_proto::api::{NodeEvent, NodeSummary, Page, Status};
 use serde::Deserialize;
 
 /// Open events on the page.
-const EVENTS: usize = 10;
+const EVENTS: usize = 5;
 
 /// What the address says. Unknown keys mean nothing.
 #[derive(Debug, Clone, Default, Deserialize)]

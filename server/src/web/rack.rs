@@ -170,7 +170,7 @@ impl Node {
         let mark = mark(link);
         let nic = match mark {
             "" => format!("{} · {}", link.interface, link.lifecycle),
-            mark => format!("{} · {mark}", link.interface),
+            mark => format!("{mark} · {}", link.interface),
         };
         let about = [
             link.hostname.clone(),

@@ -59,6 +59,12 @@ fn versions_diff_and_events() {
     assert_eq!(seen["acknowledged_by"], "admin");
     assert_eq!(get("/api/v1/nodes").json()["items"][0]["open_events"], 1);
 
+    let all = json!({"kind": "hardware", "severity": "warning"});
+    let seen = c.admin("POST", "/api/v1/events/acknowledge", Some(all)).expect(200).json();
+    assert!(seen["acknowledged"].as_u64().unwrap() <= 1, "{seen}");
+    c.admin("POST", "/api/v1/events/acknowledge", Some(json!({"kind": "weather"}))).expect(400);
+    assert_eq!(get("/api/v1/events?open=true&kind=hardware&severity=warning").json()["items"], json!([]));
+
     let metrics = get("/metrics").expect(200).text();
     for line in [
         "higuma_hardware_changes_total{change=\"gone\",component=\"dimm\"} 1",

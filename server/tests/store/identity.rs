@@ -43,7 +43,7 @@ pub async fn facts_are_found_by_name_alias_and_address(db: Empty) {
     })
     .await;
     let known = |names: Vec<NodeUuid>, macs: BTreeSet<Mac>| db.get(move |tx| tx.known(&names, &macs));
-    assert_eq!(names(known(vec![uuid(1), uuid(1)], BTreeSet::new()).await), [uuid(1)]);
+    assert_eq!(names(known(vec![uuid(1), uuid(1)], BTreeSet::new()).await), [uuid(1), uuid(2)], "and who claims it");
     assert_eq!(names(known(vec![uuid(50)], [mac(9)].into()).await), [uuid(1), uuid(2)]);
     let by_alias = known(vec![uuid(77)], BTreeSet::new()).await.remove(0);
     assert_eq!((&by_alias.name, &by_alias.aliases[..]), (&uuid(3), &[uuid(77)][..]));
@@ -73,7 +73,7 @@ pub async fn open_events_by_subject(db: Empty) {
         tx.clear_subject(&uuid(1), "identity", 2)
     })
     .await;
-    let found = db.get(|tx| tx.open_messages("identity", &uuid(1), &uuid(2))).await;
+    let found = db.get(|tx| tx.open_messages("identity", &[uuid(1).as_str(), uuid(2).as_str()])).await;
     assert_eq!(found, [(uuid(2).to_string(), "m".to_owned())].into());
     assert_eq!(db.get(|tx| tx.open_subjects(&uuid(2), "mac:")).await, ["mac:x"]);
 }

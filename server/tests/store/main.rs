@@ -50,6 +50,7 @@ async fn run_all(databases: fixture::Databases) {
         nodes::a_bad_stored_value_is_named,
         node_events::told_once_until_put_right,
         node_events::counted_and_pruned,
+        node_events::seen_together_and_over_by_age,
         firmware::rules_keep_their_order,
         firmware::attempts_are_handed_out_reported_and_judged,
         firmware::a_node_has_one_open_attempt,

@@ -43,6 +43,36 @@ pub async fn told_once_until_put_right(db: Empty) {
     assert!(list(kind, None, 9).await.is_empty());
 }
 
+pub async fn seen_together_and_over_by_age(db: Empty) {
+    let db = db.open();
+    db.put(|tx| tx.put_node(&node(1))).await;
+    for (n, severity) in [(1, Severity::Info), (2, Severity::Warning), (3, Severity::Info), (4, Severity::Warning)] {
+        let subject = format!("thing:{n}");
+        let notice = Notice { severity, ..notice(&subject, "x") };
+        db.put(move |tx| tx.raise(id(n), &uuid(1), &notice, i64::try_from(n).unwrap())).await;
+    }
+    let open = NodeEventFilter { open: true, ..NodeEventFilter::default() };
+    let ids = |filter: NodeEventFilter| {
+        let found = db.get(move |tx| tx.node_events(&filter, None, 9));
+        async { found.await.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>() }
+    };
+    // Up to the third, and no more than one at once; what is open and newer stays.
+    let warnings = NodeEventFilter { severity: Some(Severity::Warning), ..NodeEventFilter::default() };
+    let see = |limit| {
+        let filter = warnings.clone();
+        db.put(move |tx| tx.acknowledge_all(&filter, id(3), "ana", 50, limit))
+    };
+    assert_eq!((see(9).await, see(9).await), (1, 0));
+    assert_eq!(ids(open.clone()).await, [4, 3, 1]);
+    // The old information, and what was seen long ago.
+    assert_eq!(db.put(|tx| tx.clear_stale_events(3, 99, 9)).await, 1);
+    assert_eq!(ids(open.clone()).await, [4, 3]);
+    assert_eq!(db.put(|tx| tx.clear_stale_events(51, 99, 1)).await, 1);
+    assert_eq!(db.put(|tx| tx.clear_stale_events(51, 99, 9)).await, 1);
+    assert_eq!(db.put(|tx| tx.clear_stale_events(51, 99, 9)).await, 0);
+    assert_eq!(ids(open).await, [4], "a warning that nobody has seen stays");
+}
+
 pub async fn counted_and_pruned(db: Empty) {
     let db = db.open();
     db.put(|tx| tx.put_node(&node(1))).await;

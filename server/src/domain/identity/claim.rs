@@ -5,8 +5,9 @@ use super::super::placeholder::usable;
 use super::{Known, Source};
 use std::collections::BTreeSet;
 
-/// Names of its own that are tried for a machine in conflict: the second is for one whose first was taken since.
-pub(super) const OWN_NAMES: usize = 2;
+/// Names of its own that are tried for a machine in conflict: the others are for one whose first was taken since, or for
+/// boards that are alike in all but their addresses.
+pub(super) const OWN_NAMES: usize = 8;
 
 /// Who tells. iPXE knows of one network port, and on some machines sees no SMBIOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +118,10 @@ impl Claim {
         NodeUuid::derived(&format!("higuma conflict {taken}\n{}\n{}\n{by}", self.manufacturer, self.product))
     }
 
+    /// A port of its own; the one that it boots from may be an adapter that goes from machine to machine.
     fn naming_mac(&self) -> Option<&Mac> {
-        self.boot_mac.as_ref().or_else(|| self.macs.first())
+        let own = self.boot_mac.as_ref().filter(|mac| self.macs.contains(*mac));
+        own.or_else(|| self.macs.first()).or(self.boot_mac.as_ref())
     }
 
     /// iPXE told a name and nothing to judge it by.

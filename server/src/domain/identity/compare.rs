@@ -2,7 +2,8 @@
 //! different ones are two machines, whatever else agrees.
 
 use super::super::ids::Mac;
-use super::{Claim, Known, Source};
+use super::{Claim, Known, Source, Teller};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// Addresses shown of one side.
@@ -12,16 +13,27 @@ impl Claim {
     /// Do the facts say that this is the machine of `known`, whose name it claims?
     pub(super) fn agrees(&self, known: &Known) -> bool {
         match (&self.serial, &known.serial) {
-            (Some(mine), Some(theirs)) => mine == theirs,
-            _ => self.shared(known) > 0,
+            (Some(mine), Some(theirs)) => mine == theirs && !self.elsewhere(known),
+            // One port may have been moved into another machine: it is the one that it boots from, or most of them.
+            _ => {
+                let of = self.macs.len().min(known.macs.len());
+                self.boot_mac.as_ref().is_some_and(|mac| known.macs.contains(mac)) || 2 * self.shared(known) > of
+            }
         }
+    }
+
+    /// Is the machine of `known` another one that is alive just now? Boards with one image have even serial numbers alike.
+    fn elsewhere(&self, known: &Known) -> bool {
+        let both = !self.macs.is_empty() && !known.macs.is_empty();
+        known.alive && self.teller == Teller::Agent && both && self.shared(known) == 0
     }
 
     /// The one that agrees best; none when two do so alike, for then it could be either.
     pub(super) fn best<'a>(&self, nodes: Vec<&'a Known>) -> Option<&'a Known> {
-        let rank = |k: &Known| (self.serial.is_some() && self.serial == k.serial, self.shared(k));
+        let serial = |k: &Known| self.serial.is_some() && self.serial == k.serial;
+        let rank = |k: &Known| (serial(k), self.shared(k), Reverse(k.macs.len()));
         let mut agreeing: Vec<&Known> = nodes.into_iter().filter(|k| self.agrees(k)).collect();
-        agreeing.sort_by_key(|k| std::cmp::Reverse(rank(k)));
+        agreeing.sort_by_key(|k| Reverse(rank(k)));
         match agreeing[..] {
             [one] => Some(one),
             [first, second, ..] if rank(first) > rank(second) => Some(first),

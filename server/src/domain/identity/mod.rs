@@ -87,6 +87,8 @@ pub struct Known {
     pub serial: Option<String>,
     /// All that it reported.
     pub macs: BTreeSet<Mac>,
+    /// Its machine was heard just now.
+    pub alive: bool,
 }
 
 /// Why it is this node.
@@ -153,8 +155,17 @@ pub fn resolve(claim: &Claim, known: &[Known]) -> Option<Resolution> {
         // The first that comes takes what was added by hand. An iPXE that told nothing but the name is judged at Register.
         Some(node) if node.has_no_facts() || claim.is_name_alone() => Some(is(node, Why::Known, &claimed)),
         Some(node) => Some(conflict(claim, claimed, node, known)),
-        None => Some(new(claim, claimed, source, known)),
+        None => match by_mac_before(claim, source, known)[..] {
+            [node] => Some(is(node, Why::Known, &claimed)),
+            _ => Some(new(claim, claimed, source, known)),
+        },
     }
+}
+
+/// Without a UUID: nodes with its serial number that were named by an address, as all such were before release 0.2.
+fn by_mac_before<'a>(claim: &Claim, source: Source, known: &'a [Known]) -> Vec<&'a Known> {
+    let same = |k: &&Known| k.source == Source::Macs && k.serial == claim.serial && claim.shared(k) > 0;
+    known.iter().filter(|k| source == Source::Serial && same(k)).collect()
 }
 
 /// Without a UUID and a serial number: iPXE may see no SMBIOS at all, so any one node with its address will do until the
@@ -178,7 +189,8 @@ fn conflict(claim: &Claim, claimed: NodeUuid, with: &Known, known: &[Known]) -> 
             None => break,
         }
     }
-    let candidate = (claim.shared(with) > 0).then(|| with.name.clone());
+    let same_serial = claim.serial.is_some() && claim.serial == with.serial;
+    let candidate = (same_serial || claim.shared(with) > 0).then(|| with.name.clone());
     let why = Why::Conflict { with: with.name.clone(), differs: claim.differs(with) };
     Resolution { name, source: Source::Conflict, claimed, why, candidate }
 }

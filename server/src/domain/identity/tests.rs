@@ -43,6 +43,7 @@ fn store(world: &mut Vec<Known>, claim: &Claim) -> Resolution {
         product: claim.product.clone(),
         serial: claim.serial.clone(),
         macs: claim.macs.clone(),
+        alive: false,
     });
     found
 }
@@ -57,6 +58,7 @@ fn by_hand(name: &str) -> Known {
         product: String::new(),
         serial: None,
         macs: BTreeSet::new(),
+        alive: false,
     }
 }
 
@@ -251,6 +253,56 @@ fn an_alias_is_its_node_as_long_as_the_facts_agree() {
     assert_eq!(found.name.as_str(), "4c4c4544-0046-3010-8052-b4c04f4a4d35");
 }
 
+#[test]
+fn boards_alike_in_uuid_and_serial_are_told_apart_while_one_is_alive() {
+    let mut world = vec![];
+    store(&mut world, &claim(U, "S1", &[1, 2]));
+    world[0].alive = true;
+    let second = claim(U, "S1", &[8, 9]);
+    let found = resolve(&second, &world).unwrap();
+    assert!(is_conflict(&found), "{found:?}");
+    assert_eq!(found.candidate.as_ref().unwrap().as_str(), U, "a person may say that only its ports are new");
+    store(&mut world, &second);
+    world.iter_mut().for_each(|k| k.alive = true);
+    // A third one has yet another name; each keeps its own.
+    let third = claim(U, "S1", &[5]);
+    let own = store(&mut world, &third);
+    assert!(is_conflict(&own) && own.name != found.name, "{own:?}");
+    world.iter_mut().for_each(|k| k.alive = true);
+    for (claim, name) in [(claim(U, "S1", &[2]), U), (second, found.name.as_str()), (third, own.name.as_str())] {
+        assert_eq!(resolve(&claim, &world).unwrap().name.as_str(), name);
+    }
+}
+
+#[test]
+fn one_port_that_was_moved_makes_no_machine() {
+    let mut world = vec![];
+    store(&mut world, &claim(U, "", &[1, 2, 3]));
+    assert!(is_conflict(&resolve(&claim(U, "", &[4, 5, 2]), &world).unwrap()));
+    assert_eq!(resolve(&claim(U, "", &[3, 5, 6]), &world).unwrap().why, Why::Known, "it boots from it");
+    assert_eq!(resolve(&claim(U, "", &[4, 1, 2]), &world).unwrap().why, Why::Known, "most of them");
+}
+
+#[test]
+fn a_node_named_by_an_address_stays_it_when_its_serial_counts() {
+    let mut world = vec![];
+    store(&mut world, &claim(PLACEHOLDER, "", &[1, 2]));
+    world[0].serial = Some("S1".into());
+    let name = world[0].name.clone();
+    for _ in 0..2 {
+        let found = store(&mut world, &claim(PLACEHOLDER, "S1", &[2]));
+        assert_eq!((&found.why, &found.name), (&Why::Known, &name));
+    }
+}
+
+#[test]
+fn an_adapter_that_goes_around_names_nothing() {
+    let boots_by = Some(mac(0xdd));
+    let names: BTreeSet<NodeUuid> =
+        (1..=5).map(|n| Claim { boot_mac: boots_by.clone(), ..claim("", "", &[n]) }.claimed().unwrap().0).collect();
+    assert_eq!(names.len(), 5);
+}
+
 mod any {
     use super::*;
     use proptest::prelude::*;
@@ -303,7 +355,7 @@ mod any {
                 let names = claim.names();
                 let found: Vec<Known> = world
                     .iter()
-                    .filter(|k| names.iter().any(|n| k.answers_to(n)) || k.macs.iter().any(|m| claim.macs.contains(m)))
+                    .filter(|k| names.iter().any(|n| k.answers_to(n) || k.claimed == *n) || k.macs.iter().any(|m| claim.macs.contains(m)))
                     .cloned()
                     .collect();
                 prop_assert_eq!(resolve(claim, &found), resolve(claim, &world));

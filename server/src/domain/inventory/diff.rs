@@ -172,10 +172,12 @@ pub(super) fn fields(old: &Value, new: &Value) -> Vec<(String, Option<String>, O
         match (old, new) {
             // A list of its own (memory's modules) is compared as one; words of a set: those that went, those that came.
             (Value::Array(old), Value::Array(new)) if plain(old) && plain(new) => {
+                let words = |items: &[Value]| -> Vec<String> { items.iter().filter_map(|w| word(Some(w))).collect() };
                 let only = |these: &[Value], others: &[Value]| {
-                    let words: Vec<String> =
-                        these.iter().filter(|w| !others.contains(w)).filter_map(|w| word(Some(w))).collect();
-                    Some(words.join(" ")).filter(|text| !text.is_empty())
+                    let others: BTreeSet<String> = words(others).into_iter().collect();
+                    let mut these = words(these);
+                    these.retain(|w| !others.contains(w));
+                    Some(these.join(" ")).filter(|text| !text.is_empty())
                 };
                 found.push((name.clone(), only(old, new), only(new, old)));
             }

@@ -9,6 +9,8 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+pub use parts::DEVICES;
+
 use super::Sha256;
 use parts::{FLAT_LISTS, LISTS, NOT_CONTENT, SHOWN_ONLY, SOURCES, at_mut};
 use serde_json::{Map, Value};
@@ -80,25 +82,36 @@ pub struct Comparable {
     pub unread: Unread,
     /// Top-level fields that could be read better than before: what appears in them was there already, perhaps.
     pub clearer: BTreeSet<&'static str>,
+    /// Sections that are the version's, with a source that failed.
+    pub held: BTreeMap<&'static str, String>,
 }
 
 /// Put `report` (canonical) and the version before together: an unreadable table must not look like lost hardware.
-/// A section is taken from the report when no source failed that had worked for the version, else from the version.
-pub fn comparable(report: Value, unread: Unread, before: Option<(&Value, &Unread)>) -> Comparable {
+/// A section is taken from the report when no source failed that had worked for the version, else from the version;
+/// and from the report in any case when it is one of `anyway`.
+pub fn comparable(
+    report: Value,
+    unread: Unread,
+    before: Option<(&Value, &Unread)>,
+    anyway: &BTreeSet<String>,
+) -> Comparable {
+    let (clearer, held) = (BTreeSet::new(), BTreeMap::new());
     let Some((version, known)) = before else {
-        return Comparable { content: report, unread, clearer: BTreeSet::new() };
+        return Comparable { content: report, unread, clearer, held };
     };
-    let mut made = Comparable { content: report, unread: Unread::new(), clearer: BTreeSet::new() };
+    let mut made = Comparable { content: report, unread: Unread::new(), clearer, held };
     for (section, fields) in SOURCES {
         let of = |all: &Unread| -> Unread { all.iter().filter(|(s, _)| s == section).cloned().collect() };
         let (now, then) = (of(&unread), of(known));
-        if now.is_subset(&then) {
-            if now != then {
+        if now.is_subset(&then) || anyway.contains(*section) {
+            if now.is_subset(&then) && now != then {
                 made.clearer.extend(fields.iter().copied());
             }
             made.unread.extend(now);
             continue;
         }
+        let failed = now.difference(&then).map(|(_, source)| source.clone()).next();
+        made.held.insert(section, failed.unwrap_or_default());
         made.unread.extend(then);
         for field in *fields {
             if let (Value::Object(content), Some(old)) = (&mut made.content, version.get(*field)) {
@@ -109,6 +122,32 @@ pub fn comparable(report: Value, unread: Unread, before: Option<(&Value, &Unread
     // A field that the version did not have stands at the end, where this map keeps the order of insertion.
     made.content = by_name(made.content);
     made
+}
+
+/// Items of one list that are stored, at most: more is no machine, and would cost whoever compares it.
+pub const LIST_MAX: usize = 4_096;
+
+/// Where a list is longer than [`LIST_MAX`], and how long it is.
+pub fn too_long(inventory: &Value) -> Option<(String, usize)> {
+    let under = |name: &str, found: (String, usize)| match found.0.is_empty() {
+        true => (name.to_owned(), found.1),
+        false => (format!("{name}.{}", found.0), found.1),
+    };
+    match inventory {
+        Value::Array(items) if items.len() > LIST_MAX => Some((String::new(), items.len())),
+        Value::Array(items) => items.iter().find_map(too_long),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| Some(under(name, too_long(value)?))),
+        _ => None,
+    }
+}
+
+/// Whether it says what the machine is made of: an agent that could collect nothing, or a script, tells an empty one.
+pub fn says_something(inventory: &Value) -> bool {
+    let fields = inventory.as_object().into_iter().flatten();
+    fields.filter(|(name, _)| !NOT_CONTENT.contains(&name.as_str())).any(|(_, value)| match value {
+        Value::Array(items) => !items.is_empty(),
+        value => value.is_object(),
+    })
 }
 
 /// The largest top-level part and its bytes as JSON, for who must make an inventory smaller.

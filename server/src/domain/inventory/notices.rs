@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Notices of one boot, at most; what is more becomes one that says how many.
 pub const NOTICES_MAX: usize = 50;
+/// Subject of that one.
+pub const MORE: &str = "inventory:more";
 
 /// What is to be told, and which subjects are put right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -223,5 +225,5 @@ fn bound(raise: &mut Vec<Notice>) {
     let rest = raise.split_off(NOTICES_MAX - 1);
     let severity = rest.iter().map(|n| n.severity).max().unwrap_or(Severity::Info);
     let message = format!("{} more changes of the hardware: see the inventory's history", rest.len());
-    raise.push(notice(severity, "inventory:more".to_owned(), message));
+    raise.push(notice(severity, MORE.to_owned(), message));
 }

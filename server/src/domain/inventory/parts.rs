@@ -41,6 +41,9 @@ pub(super) const SOURCES: &[(&str, &[&str])] = &[
     ("firmware", &["secure_boot", "boot_mode", "bios"]),
 ];
 
+/// Sections of [`SOURCES`] whose things are found one by one: a source that fails hides one of them, not all.
+pub const DEVICES: &[&str] = &["disks", "nics", "pci"];
+
 /// How a size reads.
 pub(super) type Size = Option<fn(u64) -> String>;
 

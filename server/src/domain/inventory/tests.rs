@@ -48,7 +48,7 @@ fn remove(value: &mut Value, list: &[&str], index: usize) {
 }
 
 fn told(old: &Value, new: &Value, warned: &[&str]) -> Told {
-    let new = comparable(new.clone(), Unread::new(), None);
+    let new = comparable(new.clone(), Unread::new(), None, &BTreeSet::new());
     notices(old, &new, &warned.iter().map(|s| (*s).to_owned()).collect(), AT)
 }
 
@@ -256,19 +256,19 @@ fn an_unreadable_table_is_no_lost_hardware() {
     let failed = unread([("memory", "/sys/firmware/dmi/tables/DMI"), ("", "x"), ("weather", "y")]);
     assert_eq!(failed.len(), 1);
     let none = Unread::new();
-    let made = comparable(blind.clone(), failed.clone(), Some((&whole, &none)));
+    let made = comparable(blind.clone(), failed.clone(), Some((&whole, &none)), &BTreeSet::new());
     assert_eq!(made.content["memory"], whole["memory"]);
     assert_eq!((made.content["bios"]["version"].as_str(), &made.unread), (Some("2.1.0"), &none));
     assert_eq!(lines(&notices(&whole, &made, &BTreeSet::new(), AT)), ["info bios | BIOS 1.9.2 -> 2.1.0"]);
 
     // It failed from the first boot on: like is compared with like.
     let smaller = changed(|m| m["memory"] = json!({"total_bytes": 30 * GIB, "dimms": [], "arrays": []}));
-    let made = comparable(smaller, failed.clone(), Some((&blind, &failed)));
+    let made = comparable(smaller, failed.clone(), Some((&blind, &failed)), &BTreeSet::new());
     let text = lines(&notices(&blind, &made, &BTreeSet::new(), AT));
     assert!(text.contains(&"warning memory | memory is 30 GiB, was 60 GiB".to_owned()), "{text:?}");
 
     // It can be read at last: what appears was there all the time.
-    let made = comparable(whole.clone(), none, Some((&blind, &failed)));
+    let made = comparable(whole.clone(), none, Some((&blind, &failed)), &BTreeSet::new());
     assert!(made.unread.is_empty() && made.clearer.contains("memory"));
     assert_eq!(lines(&notices(&blind, &made, &BTreeSet::new(), AT)), ["info bios | BIOS 2.1.0 -> 1.9.2"]);
 }

@@ -32,7 +32,8 @@ pub(super) fn claim(request: &Registration) -> Claim {
         serial: system.serial,
     };
     let fixed = request.inventory.nics.iter().filter(|nic| !is_portable_driver(&nic.driver));
-    let mut macs: BTreeSet<Mac> = fixed.filter_map(|nic| nic.mac.parse().ok()).take(MACS_MAX).collect();
+    let own = fixed.filter_map(|nic| nic.mac.parse().ok()).filter(Mac::is_of_one_port);
+    let mut macs: BTreeSet<Mac> = own.take(MACS_MAX).collect();
     if macs.is_empty() {
         macs.extend(request.boot_mac.clone());
     }
@@ -40,9 +41,12 @@ pub(super) fn claim(request: &Registration) -> Claim {
 }
 
 /// The node; `None` when the offer is not for it.
-pub(super) fn find(tx: &mut Tx<'_>, offer: &Offer, claim: &Claim) -> Result<Option<Found>> {
+pub(super) fn find(tx: &mut Tx<'_>, offer: &Offer, claim: &Claim, alive_since: Micros) -> Result<Option<Found>> {
     let claim = offer.complete(claim.clone());
-    let known = tx.known(&claim.names(), &claim.macs)?;
+    let mut known = tx.known(&claim.names(), &claim.macs)?;
+    for known in &mut known {
+        known.alive = is_alive(tx, &known.name, alive_since)?;
+    }
     let Some(who) = resolve(&claim, &known) else { return Ok(None) };
     let node = tx.known_node(&who.name)?;
     let new = !matches!(who.why, Why::Known | Why::SwappedTwin);
@@ -53,11 +57,18 @@ pub(super) fn find(tx: &mut Tx<'_>, offer: &Offer, claim: &Claim) -> Result<Opti
     Ok(Some(Found { who, claim, before }))
 }
 
+/// Was its machine heard since?
+fn is_alive(tx: &mut Tx<'_>, name: &NodeUuid, since: Micros) -> Result<bool> {
+    let Some(node) = tx.node(name)? else { return Ok(false) };
+    let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
+    Ok(boot.is_some_and(|b| node.last_seen.max(b.heartbeat.unwrap_or(0)).max(b.up.unwrap_or(0)) >= since))
+}
+
 /// Whether it may be another node's machine, or another machine claims its name: then neither policy nor rule admits it.
 pub(super) fn in_question(tx: &mut Tx<'_>, found: &Found) -> Result<bool> {
     let name = &found.who.name;
     Ok(matches!(found.who.why, Why::Conflict { .. } | Why::BoardReplaced)
-        || !tx.open_messages(CONFLICT, name, name)?.is_empty()
+        || !tx.open_messages(CONFLICT, &[name.as_str()])?.is_empty()
         || tx.identity(name)?.is_some_and(|identity| identity.merge_candidate.is_some()))
 }
 

@@ -1,6 +1,7 @@
-//! What a search costs among 100,000 nodes: `cargo run --release -p higuma --example bench-search [NODES]`. Fills an SQLite
-//! database in a temporary folder and asks as the API does, following cursors. It prints figures and never judges them.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! What a search costs among 100,000 nodes: `cargo bench -p higuma --bench search`. Fills an SQLite database
+//! in a temporary folder and asks as the API does, following cursors. It prints figures and judges nothing.
+//! `HIGUMA_BENCH_NODES=20000` makes the fleet smaller.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use higuma::domain::facts::{CpuSum, Dimm, Disk, Facts, Hardware, Memory, Neighbour, Nic, Standing};
 use higuma::domain::node::{Admission, Node};
@@ -148,7 +149,7 @@ fn worst() {
 async fn main() {
     println!("one evaluation on a node with every list full:");
     worst();
-    let count = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let count = std::env::var("HIGUMA_BENCH_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&format!("sqlite:{}", dir.path().join("bench.db").display())).unwrap();
     fill(&store, count).await;
