@@ -184,7 +184,6 @@ async fn nodes_of_an_earlier_release_are_found_after_their_facts_were_made() {
             tx.put_node(&Node { serial: "S5".into(), ..Node::new(uuid(5), Admission::Admitted, 1) })?;
             let version =
                 StoredVersion { number: 1, hash: Sha256::of(&json), size: 1, changes: 0, at: 1, last_seen: 1 };
-            tx.put_inventory_report(&uuid(5), "{}", 1)?;
             let unread = Default::default();
             tx.put_inventory(&uuid(5), &StoredInventory { version, json: json.clone(), unread })
         })

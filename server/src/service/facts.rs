@@ -11,7 +11,7 @@ use crate::store::Tx;
 use higuma_proto::agent::{self, Inventory, Neighbour};
 
 /// Nodes whose facts are made anew in one go.
-const FILL: usize = 100;
+const FILL: usize = 300;
 
 /// Keep what can be asked of `node`, as part of its registration.
 pub(super) fn remember(
@@ -26,6 +26,10 @@ pub(super) fn remember(
 
 /// Its neighbours have changed.
 pub(super) fn set_neighbours(tx: &mut Tx<'_>, node: &NodeUuid, neighbours: &[Neighbour], now: Micros) -> Result<()> {
+    if !tx.has_facts(node)? {
+        let inventory = stored_inventory(tx, node);
+        return remember(tx, node, &inventory, neighbours, now);
+    }
     let mut hardware = tx.node_facts(node)?.unwrap_or_default();
     hardware.neighbours = of_neighbours(neighbours);
     tx.put_node_facts(node, &hardware, now)
@@ -39,13 +43,23 @@ pub async fn fill_in(app: &App) -> Result<bool> {
         let node = node.clone();
         app.store
             .write(move |tx| {
-                let inventory = history::current(tx, &node)?.map(|(inventory, _)| inventory).unwrap_or_default();
-                let neighbours = tx.neighbours(&node)?;
+                let (inventory, neighbours) = (stored_inventory(tx, &node), tx.neighbours(&node)?);
                 remember(tx, &node, &inventory, &neighbours, now)
             })
             .await?;
     }
     Ok(!missing.is_empty())
+}
+
+/// As last reported. One that cannot be read counts as none, or the others would wait for it for ever.
+fn stored_inventory(tx: &mut Tx<'_>, node: &NodeUuid) -> Inventory {
+    match history::current(tx, node) {
+        Ok(found) => found.map(|(inventory, _)| inventory).unwrap_or_default(),
+        Err(error) => {
+            tracing::error!(%node, error = ?error, "the inventory of node {node} cannot be read: it cannot be searched for its hardware until it registers again");
+            Inventory::default()
+        }
+    }
 }
 
 /// What can be asked of a node whose `hardware` is known.

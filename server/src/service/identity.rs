@@ -3,7 +3,7 @@
 
 use super::node_events::raise;
 use super::nodes::{not_found, show};
-use super::{App, register};
+use super::{App, firmware, register};
 use crate::domain::boot::Phase;
 use crate::domain::identity::{BOARD_REPLACED, CONFLICT, Identity, Known, Resolution, Source, differs, resolve};
 use crate::domain::node::Node;
@@ -208,6 +208,7 @@ fn merged(tx: &mut Tx<'_>, new: &NodeUuid, old: &NodeUuid, now: Micros) -> Resul
         tell_conflicts(tx, claimed, None, now)?;
     }
     tell_candidates(tx, old, now)?;
+    firmware::after_merge(tx, old, now)?;
     tracing::info!(node = %old, merged = %new, "node {new} was merged into node {old}");
     Ok(())
 }

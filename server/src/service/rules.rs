@@ -58,7 +58,10 @@ fn ready(tx: &mut Tx<'_>) -> Result<Arc<Ready>> {
         return Ok(Arc::clone(ready));
     }
     let ready = Arc::new(Ready::new(list));
-    *last = Some(Arc::clone(&ready));
+    // One that could not be compiled is tried anew: the reason may pass.
+    if ready.compiled.len() == ready.list.len() {
+        *last = Some(Arc::clone(&ready));
+    }
     Ok(ready)
 }
 

@@ -1,7 +1,7 @@
 //! What can be asked of nodes, kept ready as compact JSON, so that a search reads no whole inventory.
 
 use super::connection::AnyConnection;
-use super::schema::{inventory_reports, node_facts};
+use super::schema::{node_facts, nodes};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::facts::{Hardware, VERSION};
 use crate::domain::{Micros, NodeUuid};
@@ -63,16 +63,24 @@ impl Tx<'_> {
 
     /// Nodes with an inventory whose facts are missing, or of another version.
     pub fn nodes_without_facts(&mut self, limit: usize) -> Result<Vec<NodeUuid>> {
-        let current = node_facts::node.eq(inventory_reports::node).and(node_facts::version.eq(i64::from(VERSION)));
+        let current = node_facts::node.eq(nodes::uuid).and(node_facts::version.eq(i64::from(VERSION)));
         let found: Vec<String> = self.run("nodes without facts", |c| {
-            inventory_reports::table
+            nodes::table
                 .left_join(node_facts::table.on(current))
+                .filter(nodes::inventory_hash.is_not_null())
                 .filter(node_facts::node.nullable().is_null())
-                .order(inventory_reports::node)
-                .select(inventory_reports::node)
+                .order(nodes::uuid)
+                .select(nodes::uuid)
                 .limit(limit_of(limit))
                 .load(c)
         })?;
-        found.iter().map(|uuid| Row { table: "inventory_reports", key: uuid }.parse("node", uuid)).collect()
+        found.iter().map(|uuid| Row { table: "nodes", key: uuid }.parse("uuid", uuid)).collect()
+    }
+
+    /// Are this node's facts there, in the present form?
+    pub fn has_facts(&mut self, node: &NodeUuid) -> Result<bool> {
+        let current = node_facts::table.find(node.as_str()).filter(node_facts::version.eq(i64::from(VERSION)));
+        let count: i64 = self.run(format_args!("facts of node {node}"), |c| current.count().get_result(c))?;
+        Ok(count > 0)
     }
 }

@@ -34,13 +34,14 @@ impl Tx<'_> {
                     }
                 };
             }
-            // At most one is open. It counts all the same, so it is ended, not deleted.
+            // At most one is open, that of the boot that was last. It counts all the same, so it is ended, not deleted.
             let open = |of| {
                 firmware_attempts::table
                     .filter(firmware_attempts::node.eq(of))
                     .filter(firmware_attempts::ended.is_null())
             };
-            if open(old).count().get_result::<i64>(c)? > 0 {
+            let booted = boots::table.filter(boots::node.eq(old)).count().get_result::<i64>(c)? > 0;
+            if booted || open(old).count().get_result::<i64>(c)? > 0 {
                 let lost = (firmware_attempts::ended.eq(now), firmware_attempts::outcome.eq("lost"));
                 diesel::update(open(new)).set(lost).execute(c)?;
             }

@@ -1,6 +1,7 @@
 //! Rules keep their order; facts are found for many nodes at once, and made anew when they are of another version.
 
 use crate::fixture::*;
+use higuma::domain::Sha256;
 use higuma::domain::facts::{Hardware, Nic};
 use higuma::domain::node::{Admission, By, Node};
 use higuma::domain::parking::ParkAction;
@@ -44,8 +45,7 @@ pub async fn facts_are_replaced_found_and_made_anew(db: Empty) {
     let db = db.open();
     db.put(|tx| {
         for n in 1..=3 {
-            tx.put_node(&node(n))?;
-            tx.put_inventory_report(&uuid(n), "{}", 1)?;
+            tx.put_node(&Node { inventory_hash: Some(Sha256::of("inventory")), ..node(n) })?;
         }
         tx.put_node_facts(&uuid(1), &hardware("eth0"), 1)?;
         tx.put_node_facts(&uuid(1), &hardware("eth1"), 2)?;

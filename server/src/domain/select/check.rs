@@ -5,9 +5,12 @@ mod functions;
 
 use super::near::nearest;
 use super::{CONSTANTS, NESTED_MAX, STEPS_MAX, SelectError};
-use crate::domain::facts::{Hardware, Kind, NODE};
+use crate::domain::facts::{Hardware, Kind, NODE, TEXT_MAX as FIELD_CHARS};
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 use std::fmt;
+
+/// Levels of a tree: whatever walks it later needs that much stack. Long chains of `&&` and `||` are balanced by the parser.
+const DEPTH_MAX: usize = 50;
 
 /// What the walk found besides errors.
 pub(super) struct Found {
@@ -21,7 +24,8 @@ enum Shape {
     Bool,
     Int,
     Double,
-    Text,
+    /// With the most bytes that it can have.
+    Text(usize),
     List(Box<Shape>, usize),
     Object(Kind),
 }
@@ -31,7 +35,7 @@ impl Shape {
         match kind {
             Kind::Bool => Self::Bool,
             Kind::Int => Self::Int,
-            Kind::Text => Self::Text,
+            Kind::Text => Self::Text(FIELD_CHARS * 4),
             Kind::List(item, most) => Self::List(Box::new(Self::of(item)), *most),
             object @ Kind::Object(_) => Self::Object(*object),
         }
@@ -41,7 +45,17 @@ impl Shape {
     fn size(&self) -> u64 {
         match self {
             Self::List(item, most) => item.size().saturating_mul(*most as u64).saturating_add(1),
+            Self::Text(bytes) => 1 + *bytes as u64 / 1024,
             _ => 1,
+        }
+    }
+
+    /// What holds either of two values; none: they are not of one type.
+    fn joined(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => Some(Self::Text(*a.max(b))),
+            (Self::List(a, n), Self::List(b, m)) => Some(Self::List(Box::new(a.joined(b)?), *n.max(m))),
+            (a, b) => (a == b).then(|| a.clone()),
         }
     }
 
@@ -54,6 +68,7 @@ impl Shape {
         match (self, other) {
             (Self::List(a, _), Self::List(b, _)) => a.compares_with(b),
             (Self::Object(_), _) | (_, Self::Object(_)) => false,
+            (Self::Text(_), Self::Text(_)) => true,
             (a, b) => a == b || (a.is_number() && b.is_number()),
         }
     }
@@ -65,7 +80,7 @@ impl fmt::Display for Shape {
             Self::Bool => f.write_str("a bool"),
             Self::Int => f.write_str("an int"),
             Self::Double => f.write_str("a double"),
-            Self::Text => f.write_str("a string"),
+            Self::Text(_) => f.write_str("a string"),
             Self::List(..) => f.write_str("a list"),
             Self::Object(_) => f.write_str("an object"),
         }
@@ -80,11 +95,13 @@ struct Walk<'a> {
     /// Variables of the comprehensions that we are in, innermost last.
     scope: Vec<(&'a str, Shape)>,
     hardware: bool,
+    /// Expressions that this one is within.
+    depth: usize,
 }
 
 /// Check a whole expression: it must give true or false.
 pub(super) fn check(expr: &IdedExpr, info: &SourceInfo, text: &str) -> Result<Found, SelectError> {
-    let mut walk = Walk { info, text, scope: Vec::new(), hardware: false };
+    let mut walk = Walk { info, text, scope: Vec::new(), hardware: false, depth: 0 };
     let (shape, steps) = walk.check(expr)?;
     if shape != Shape::Bool {
         let message = format!("expected a comparison that is true or false, got {shape}: {}", shown(expr));
@@ -116,6 +133,17 @@ impl<'a> Walk<'a> {
     }
 
     fn check(&mut self, expr: &'a IdedExpr) -> Checked {
+        if self.depth >= DEPTH_MAX {
+            let message = format!("expected at most {DEPTH_MAX} operations within one another");
+            return self.error(expr, "", message);
+        }
+        self.depth += 1;
+        let checked = self.check_one(expr);
+        self.depth -= 1;
+        checked
+    }
+
+    fn check_one(&mut self, expr: &'a IdedExpr) -> Checked {
         match &expr.expr {
             Expr::Literal(literal) => self.literal(expr, literal),
             Expr::Ident(name) => self.ident(expr, name),
@@ -131,16 +159,17 @@ impl<'a> Walk<'a> {
                 for element in &list.elements {
                     let (shape, cost) = self.check(element)?;
                     steps = steps.saturating_add(cost);
-                    match &of {
-                        None => of = Some(shape),
-                        Some(first) if *first != shape => {
-                            let message = format!("expected a list of one type, got {first} and {shape}");
-                            return self.error(element, "", message);
-                        }
-                        Some(_) => {}
+                    let Some(first) = of.take() else {
+                        of = Some(shape);
+                        continue;
+                    };
+                    of = first.joined(&shape);
+                    if of.is_none() {
+                        let message = format!("expected a list of one type, got {first} and {shape}");
+                        return self.error(element, "", message);
                     }
                 }
-                Ok((Shape::List(Box::new(of.unwrap_or(Shape::Text)), list.elements.len()), steps))
+                Ok((Shape::List(Box::new(of.unwrap_or(Shape::Text(0))), list.elements.len()), steps))
             }
             Expr::Map(_) | Expr::Struct(_) => {
                 self.error(expr, "", "maps and structs are not for questions about nodes".to_owned())
@@ -155,7 +184,7 @@ impl<'a> Walk<'a> {
                 LiteralValue::Boolean(_) => Shape::Bool,
                 LiteralValue::Int(_) => Shape::Int,
                 LiteralValue::Double(_) => Shape::Double,
-                LiteralValue::String(_) => Shape::Text,
+                LiteralValue::String(text) => Shape::Text(text.inner().len()),
                 LiteralValue::UInt(_) => {
                     return self.error(expr, "", "expected a number without the letter u".to_owned());
                 }
@@ -206,7 +235,7 @@ impl<'a> Walk<'a> {
                 format!("has({0}) is always true: what is not known is \"\", 0 or empty, so compare", shown(expr));
             return self.error(expr, name, message);
         }
-        if matches!(&select.operand.expr, Expr::Ident(operand) if operand == "node") {
+        if kind == NODE {
             self.hardware |= Hardware::FIELDS.iter().any(|field| field.name == name);
         }
         let shape = Shape::of(&field.kind);

@@ -39,7 +39,7 @@ impl Column {
 pub struct Equal {
     /// Which.
     pub column: Column,
-    /// Never empty: what is not known is null in the database.
+    /// Never empty (what is not known is null in the database), and without NUL (PostgreSQL has no such text).
     pub value: String,
 }
 
@@ -60,5 +60,5 @@ fn comparison(field: &IdedExpr, value: &IdedExpr) -> Option<Equal> {
     let of_node = matches!(&select.operand.expr, Expr::Ident(name) if name == "node") && !select.test;
     let column = Column::of(&select.field).filter(|_| of_node)?;
     let value = text.inner().to_owned();
-    (!value.is_empty()).then_some(Equal { column, value })
+    (!value.is_empty() && !value.contains('\0')).then_some(Equal { column, value })
 }

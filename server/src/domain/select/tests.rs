@@ -169,9 +169,27 @@ fn what_costs_too_much_is_refused_before_it_runs() {
     assert!(Selector::compile(&long).unwrap_err().message.contains("at most 4096 bytes"));
     let signs = format!("{}true", "!".repeat(SIGNS_MAX + 1));
     assert!(Selector::compile(&signs).unwrap_err().message.contains("operators, dots and brackets"));
+    let doubling = format!("['aaaaaaaaaaaaaaaa']{}.size() == 1", ".map(a, a + a)".repeat(40));
+    assert!(Selector::compile(&doubling).unwrap_err().message.contains("of together at most"));
+    let ins = format!("[[true]].exists(b, true{})", " in b".repeat(300));
+    assert!(Selector::compile(&ins).unwrap_err().message.contains("operators, dots and brackets"));
     // Three hundred serial numbers are no problem.
     let many = format!("node.serial in [{}'x']", "'0123456',".repeat(300));
     assert!(!holds(&many));
+}
+
+#[test]
+fn a_node_that_is_reached_another_way_has_hardware_too() {
+    for text in ["[node].exists(x, x.memory.total > 0)", "[node][0].arch == 'x'", "(true ? node : node).arch == 'x'"] {
+        if let Ok(selector) = Selector::compile(text) {
+            assert!(selector.needs_hardware(), "{text}");
+        }
+    }
+    assert!(!Selector::compile("[node].exists(x, x.serial == 'S1')").is_ok_and(|s| s.needs_hardware()));
+    assert!(
+        Selector::compile(r#"node.serial == "a\u0000b""#).unwrap().equals().is_empty(),
+        "no database looks that up"
+    );
 }
 
 #[test]
@@ -190,6 +208,23 @@ fn deep_text_hurts_no_stack() {
         for (open, close) in [("(", ")"), ("[", "]"), ("{1:", "}"), ("!(", ")"), ("size([", "])"), ("[1][", "]")] {
             let depth = SIGNS_MAX / (open.len() + close.len());
             let _ = Selector::compile(&format!("{}1{} == 1", open.repeat(depth), close.repeat(depth)));
+        }
+        // What is accepted must be evaluated, too.
+        let facts = facts();
+        let around = |of: &str, by: &str, end: &str| format!("{}{of}{}", by.repeat(240), end.repeat(240));
+        for text in [
+            around("true", "!", ""),
+            around("1 == 1", "-", ""),
+            around("true", "true && ", ""),
+            around("true", "false || ", ""),
+            around("1", "1 + ", "") + " == 241",
+            around("true", "true ? true : ", "").replacen("true ? true : ", "", 120),
+            format!("[true].exists(b, true{})", " in [b]".repeat(60)),
+            format!("[[true]].exists(b, true{})", " in b".repeat(200)),
+        ] {
+            if let Ok(selector) = Selector::compile(&text) {
+                let _ = selector.matches(&facts);
+            }
         }
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();

@@ -71,6 +71,11 @@ fn refresh(
     Ok(firmware)
 }
 
+/// A node was merged with another: its tries and its parts are those of both.
+pub(super) fn after_merge(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()> {
+    refresh_stored(tx, node, now).map(|_| ())
+}
+
 /// As [`refresh`], with the parts that are stored, and the rules as they are now. `None`: it never told any.
 fn refresh_stored(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<Option<NodeFirmware>> {
     let rules = rules_now(tx)?;

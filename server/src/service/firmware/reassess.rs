@@ -61,7 +61,13 @@ fn judge_all(tx: &mut Tx<'_>, nodes: &[NodeUuid], now: Micros) -> Result<()> {
     for node in nodes {
         // A node without a readable inventory counts as one without parts: it must not be found again and again.
         if tx.node(node)?.is_some() {
-            let components = stored_components(tx, node)?.unwrap_or_default();
+            let components = match stored_components(tx, node) {
+                Ok(components) => components.unwrap_or_default(),
+                Err(error) => {
+                    tracing::error!(%node, error = ?error, "the inventory of node {node} cannot be read: no firmware rule fits it until it registers again");
+                    Vec::new()
+                }
+            };
             refresh(tx, node, &rules, components, now)?;
         }
     }
