@@ -2,6 +2,7 @@
 //! again when it dies, and restarts the machine as the last resort. It never exits, never panics, never waits for ever.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::console::{self, say};
-use crate::{mounts, power, second, worker};
+use crate::{firmware, mounts, power, second, worker};
 
 /// After so many deaths of the worker the machine is restarted.
 const MAX_DEATHS: u32 = 6;
@@ -46,6 +47,7 @@ pub fn run() -> ! {
             }
         }
         if deaths >= MAX_DEATHS {
+            firmware::wait_for_leftover(Path::new(firmware::HOME), |line| say("init", line));
             power::restart("the worker died too often", Duration::from_secs(30));
         }
         let pause = Duration::from_secs(2u64.saturating_pow(deaths).min(30));

@@ -27,19 +27,21 @@ pub(super) fn mark(file: &Path, attempt: &str, deadline: Duration) -> std::io::R
     fs::rename(&temporary, file)
 }
 
+/// The note, whatever attempt it is about.
+pub(super) fn any(file: &Path) -> Option<Begun> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
 /// The note of this attempt, if it was begun.
 pub(super) fn of(file: &Path, attempt: &str) -> Option<Begun> {
-    let begun: Begun = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-    (begun.attempt == attempt).then_some(begun)
+    any(file).filter(|begun| begun.attempt == attempt)
 }
 
 /// Waits until nothing of `folder` runs any more; what does at the deadline is killed.
 pub(super) fn wait(begun: &Begun, folder: &Path) {
     while !running(folder).is_empty() {
         if seconds_up() >= begun.until {
-            for process in running(folder) {
-                let _ = kill(process, Signal::SIGKILL);
-            }
+            kill_all(folder);
             std::thread::sleep(Duration::from_secs(2));
             return;
         }
@@ -47,8 +49,15 @@ pub(super) fn wait(begun: &Begun, folder: &Path) {
     }
 }
 
+/// Ends what runs a program of the folder, or in it.
+pub(super) fn kill_all(folder: &Path) {
+    for process in running(folder) {
+        let _ = kill(process, Signal::SIGKILL);
+    }
+}
+
 /// Processes that run a program of the folder, or in it.
-fn running(folder: &Path) -> Vec<Pid> {
+pub(super) fn running(folder: &Path) -> Vec<Pid> {
     let Ok(folder) = folder.canonicalize() else { return Vec::new() };
     let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
     let own = nix::unistd::getpid();
@@ -79,6 +88,7 @@ mod tests {
         assert_eq!(of(&note, "a"), None);
         mark(&note, "a", Duration::from_secs(2)).unwrap();
         assert_eq!(of(&note, "b"), None);
+        assert!(any(&note).is_some());
         let begun = of(&note, "a").unwrap();
         let mut child = std::process::Command::new("sleep").arg("60").current_dir(folder.path()).spawn().unwrap();
         let began = Instant::now();

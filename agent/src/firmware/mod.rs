@@ -59,6 +59,17 @@ pub fn carry_out(update: &FirmwareUpdate, home: &Path, mut tell: impl FnMut(&str
     }
 }
 
+/// Waits for the program of an update that still runs, at most until its own deadline: to be called before anything that
+/// may end in a restart of the machine. At once when there is none.
+pub fn wait_for_leftover(home: &Path, tell: impl FnOnce(&str)) {
+    let place = Place::of(home);
+    let Some(begun) = leftover::any(&place.marker) else { return };
+    if !leftover::running(&place.files).is_empty() {
+        tell("the program of a firmware update runs: waiting for its end");
+        leftover::wait(&begun, &place.files);
+    }
+}
+
 /// Paths below the home.
 struct Place {
     files: PathBuf,

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::leftover;
+
 /// Bytes kept of the output: its end.
 pub const OUTPUT_MAX: u64 = 64 * 1024;
 /// An output file that grew over this is cut.
@@ -99,11 +101,28 @@ pub fn run(job: &Job<'_>, mut tell: impl FnMut(&str)) -> Ended {
         }
         std::thread::sleep(TICK);
     };
-    // What it started and did not wait for.
+    // What it started and did not wait for may be what flashes: it has the same deadline.
+    let mut left = leftover::running(job.folder).len();
+    if left > 0 && asked.is_none() {
+        tell(&format!("{} ended and left {left} process(es): waiting for them", job.exec));
+        while left > 0 && began.elapsed() < job.deadline {
+            tail.keep_small();
+            std::thread::sleep(TICK);
+            left = leftover::running(job.folder).len();
+        }
+    }
+    let left_over = left > 0 && asked.is_none();
     let _ = killpg(group, Signal::SIGKILL);
+    leftover::kill_all(job.folder);
     let code = |status: ExitStatus| status.code();
     let signal = status.and_then(|s| s.signal()).and_then(|s| u32::try_from(s).ok()).unwrap_or(0);
-    Ended { exit_code: status.and_then(code), signal, timed_out: asked.is_some(), output: tail.end(), error }
+    Ended {
+        exit_code: status.and_then(code),
+        signal,
+        timed_out: asked.is_some() || left_over,
+        output: tail.end(),
+        error,
+    }
 }
 
 fn spawn(job: &Job<'_>) -> Result<Child, String> {

@@ -51,6 +51,12 @@ struct Stage {
 pub async fn run(run: u32) -> ExitCode {
     let journal = Journal::starting_at(run.saturating_mul(SEQ_PER_RUN));
     journal.record(names::MOUNTS, State::Ok, &format!("first stage, agent {}, worker {}", crate::VERSION, run + 1));
+    // A worker before this one may have left a program that flashes: no restart may come in its way.
+    let told = journal.clone();
+    let waited = tokio::task::spawn_blocking(move || {
+        crate::firmware::wait_for_leftover(Path::new(crate::firmware::HOME), |line| told.info(names::FIRMWARE, line));
+    });
+    let _ = waited.await;
     match to_the_plan(&journal).await {
         Ok(stage) => boot_until_it_works(stage).await,
         Err(why) => power::restart(&why, jittered(BEFORE_RESTART)),
@@ -75,7 +81,7 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     steps::run_optional(&mut load, journal).await;
 
     // Before the links come up: a switch that sees the link answers while DHCP is still under way.
-    let neighbours = lldp::Listening::start(journal);
+    let neighbours = lldp::Listening::start(journal).await;
     let mut up = network::BringUp {
         wanted: Wanted { boot_mac: args.boot_mac.clone(), ipv6: args.server_is_ipv6() },
         journal: journal.clone(),
@@ -113,7 +119,7 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
         uuid: inventory.system.as_ref().map(|s| s.uuid.clone()).unwrap_or_default(),
         boot_mac: args.boot_mac.clone().unwrap_or_default(),
         agent_version: crate::VERSION.to_owned(),
-        inventory: Some(inventory),
+        inventory: Some(register::bounded(inventory)),
         neighbours: heard,
         node: args.node.clone().unwrap_or_default(),
     };

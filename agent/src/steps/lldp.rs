@@ -19,6 +19,8 @@ use crate::steps::jittered;
 /// How often the background looks for news, and how often the wait does.
 const WATCH: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(100);
+/// For asking the drivers about LLDP agents in firmware.
+const TURN_OFF: Duration = Duration::from_secs(10);
 /// However long the server allows: no boot waits longer.
 const LONGEST: Duration = Duration::from_secs(60);
 /// For one report while the boot waits for it.
@@ -32,9 +34,17 @@ pub struct Listening {
 
 impl Listening {
     /// Starts at once; without it the boot goes on.
-    pub fn start(journal: &Journal) -> Listening {
+    pub async fn start(journal: &Journal) -> Listening {
         journal.record(LLDP, State::Started, "");
-        firmware_agent::turn_off(&net::list(Path::new("/")), &|line| journal.info(LLDP, line));
+        let told = journal.clone();
+        let off = tokio::task::spawn_blocking(move || {
+            firmware_agent::turn_off(&net::list(Path::new("/")), &|line| told.info(LLDP, line));
+        });
+        // A driver may keep us waiting in the kernel.
+        if tokio::time::timeout(TURN_OFF, off).await.is_err() {
+            let text = format!("a NIC did not answer within {} s: its firmware may swallow LLDP", TURN_OFF.as_secs());
+            journal.info(LLDP, &text);
+        }
         let listener = match Listener::start(Options::default()) {
             Ok(listener) => Some(Arc::new(listener)),
             Err(e) => {

@@ -57,16 +57,28 @@ fn at_its_deadline_it_ends_with_all_that_it_started() {
 }
 
 #[test]
-fn children_that_it_leaves_behind_do_not_hold_it_up() {
-    let folder = script("echo $$; (trap '' TERM; sleep 300) & exit 0");
+fn what_it_leaves_behind_is_waited_for() {
+    // In its own group, and in a session of its own as launchers of vendors do.
+    for how in ["(sleep 2; echo late) &", "setsid sh -c 'sleep 2; echo late' &"] {
+        let folder = script(&format!("{how} exit 0"));
+        let (ended, told) = start(folder.path(), "update.sh", &[], 60);
+        assert_eq!((ended.exit_code, ended.timed_out, text(&ended).as_str()), (Some(0), false, "late\n"), "{how}");
+        assert!(told.iter().any(|line| line.contains("waiting for them")), "{told:?}");
+    }
+}
+
+#[test]
+fn what_it_leaves_behind_has_the_same_deadline() {
+    let folder = script("setsid sh -c 'trap \"\" TERM; echo $$; sleep 300' & exit 0");
     let began = Instant::now();
-    let (ended, _) = start(folder.path(), "update.sh", &[], 60);
-    assert_eq!(ended.exit_code, Some(0));
-    assert!(began.elapsed() < Duration::from_secs(10), "an open output is not waited for");
-    let group = nix::unistd::Pid::from_raw(text(&ended).trim().parse().unwrap());
+    let (ended, _) = start(folder.path(), "update.sh", &[], 2);
+    assert!(ended.timed_out && ended.exit_code == Some(0), "{ended:?}");
+    assert!(began.elapsed() < Duration::from_secs(15), "an open output is not waited for");
+    let left = nix::unistd::Pid::from_raw(text(&ended).trim().parse().unwrap());
     let gone = (0..50).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
-        nix::sys::signal::killpg(group, None).is_err()
+        let state = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+        state.is_empty() || state.contains(") Z")
     });
     assert!(gone, "what it left behind was killed");
 }

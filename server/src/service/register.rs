@@ -174,7 +174,7 @@ fn begin(
 
 /// What people call the machine, as it says itself.
 pub(super) fn name_hardware(node: &mut Node, inventory: &Inventory) {
-    let system = inventory.system.clone().unwrap_or_default();
+    let Some(system) = &inventory.system else { return };
     node.manufacturer = clean(system.manufacturer.trim(), 200);
     node.product = clean(system.product.trim(), 200);
     node.serial = clean(system.serial.trim(), 200);

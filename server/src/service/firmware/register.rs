@@ -18,7 +18,10 @@ const ATTEMPTS_KEPT: usize = 200;
 /// Part of Register's transaction, after the new boot was stored.
 pub(in crate::service) fn at_register(tx: &mut Tx<'_>, boot: &Boot, inventory: &Inventory, now: Micros) -> Result<()> {
     let mut found = components(inventory);
-    settle(tx, &boot.node, boot, &found, now)?;
+    // Who tells of no part at all tells nothing of how an update turned out.
+    if !found.is_empty() {
+        settle(tx, &boot.node, boot, &found, now)?;
+    }
     let rules = rules_now(tx)?;
     if found.is_empty()
         && let Some(before) = tx.node_firmware(&boot.node)?
