@@ -2,6 +2,9 @@
 //! listener.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::Lab;
 use higuma::domain::boot::Boot;
 use higuma::domain::cabling::MovedPolicy;
 use higuma::domain::identity::Told;
@@ -17,42 +20,19 @@ use higuma::service::register::{Registered, Registration};
 use higuma::service::switches;
 use higuma::service::switches::LinkQuery;
 use higuma::service::{App, Settings, auth, cabling, events, expected, new_secret, nodes, plan, register, scripts};
-use higuma::store::{LinkFilter, NodeEventFilter, Store};
+use higuma::store::{LinkFilter, NodeEventFilter};
 use higuma_proto::agent::{Inventory, Link, Neighbour, Nic, System, Volatile};
-use higuma_proto::api::{NewExpected, NewFirstStage, NewImage, NewProfile, NodePatch};
-use std::sync::Arc;
+use higuma_proto::api::{NewExpected, NodePatch};
 
 const NODE: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 const OTHER: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d33";
 
-struct Lab {
-    app: App,
-    _dir: tempfile::TempDir,
-}
-
 async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
-    let mut settings = Settings { admission: AdmissionPolicy::Auto, ..Settings::default() };
-    change(&mut settings);
-    let app = App { store, settings: Arc::new(settings) };
-    let blob = Sha256::of("blob");
-    higuma::service::blobs::record(&app, blob.clone(), 4).await.unwrap();
-    let stage: NewFirstStage = serde_json::from_value(serde_json::json!({
-        "arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(),
-        "kernel_package": "", "agent_version": "", "drivers": "lab"
-    }))
-    .unwrap();
-    higuma::service::first_stage::put(&app, stage).await.unwrap();
-    let part = |role: &str| serde_json::json!({"role": role, "sha256": blob.to_string()});
-    let image: NewImage = serde_json::from_value(serde_json::json!({
-        "name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]
-    }))
-    .unwrap();
-    higuma::service::images::create(&app, image).await.unwrap();
-    let profile: NewProfile = serde_json::from_value(serde_json::json!({"name": "p", "image": "i:1"})).unwrap();
-    higuma::service::profiles::create(&app, profile).await.unwrap();
-    Lab { app, _dir: dir }
+    common::lab(|s| {
+        s.admission = AdmissionPolicy::Auto;
+        change(s);
+    })
+    .await
 }
 
 /// MAC of a node's NIC: `machine` tells machines apart.

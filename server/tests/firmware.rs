@@ -1,6 +1,9 @@
 //! The firmware policy over SQLite, without any listener: what boots are told, what is counted, what people see.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::Lab;
 use higuma::domain::firmware::{Attempt, Outcome, State, TRIES};
 use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
@@ -12,17 +15,12 @@ use higuma::service::firmware::{self, FirmwareAnswer, Said};
 use higuma::service::node_events::{self, NodeEventQuery};
 use higuma::service::plan::PlanAnswer;
 use higuma::service::register::{self, Registration};
-use higuma::service::{App, Settings, auth, new_secret, nodes, plan, scripts, sweep};
-use higuma::store::{NodeEventFilter, Store};
+use higuma::service::{Settings, auth, new_secret, nodes, plan, scripts, sweep};
+use higuma::store::NodeEventFilter;
 use higuma_proto::agent::{Bios, Inventory, Neighbour, Nic, System};
-use higuma_proto::api::{NewFirmwareRule, NewFirstStage, NewImage, NewProfile, NodeFirmware, NodePatch};
+use higuma_proto::api::{NewFirmwareRule, NodeFirmware, NodePatch};
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-struct Lab {
-    app: App,
-    _dir: tempfile::TempDir,
-}
 
 type Boot = higuma::domain::boot::Boot;
 
@@ -31,22 +29,9 @@ fn uuid(n: u32) -> NodeUuid {
 }
 
 async fn lab(admission: AdmissionPolicy) -> Lab {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
-    let app = App { store, settings: Arc::new(Settings { admission, ..Settings::default() }) };
-    let blob = Sha256::of("archive");
-    higuma::service::blobs::record(&app, blob.clone(), 7).await.unwrap();
-    let blob_twice = json!({"arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(),
-        "kernel_package": "", "agent_version": "", "drivers": "lab"});
-    let stage: NewFirstStage = serde_json::from_value(blob_twice).unwrap();
-    higuma::service::first_stage::put(&app, stage).await.unwrap();
-    let part = |role: &str| json!({"role": role, "sha256": blob.to_string()});
-    let image = json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
-    let image: NewImage = serde_json::from_value(image).unwrap();
-    higuma::service::images::create(&app, image).await.unwrap();
-    let profile: NewProfile = serde_json::from_value(json!({"name": "p", "image": "i:1"})).unwrap();
-    higuma::service::profiles::create(&app, profile).await.unwrap();
-    Lab { app, _dir: dir }
+    let lab = common::lab(|s| s.admission = admission).await;
+    higuma::service::blobs::record(&lab.app, Sha256::of("archive"), 7).await.unwrap();
+    lab
 }
 
 /// A rule for the BIOS, changed by `more`.

@@ -1,6 +1,9 @@
 //! What a node is made of, over several boots: versions, events, and what must tell nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::Lab;
 use higuma::domain::NodeUuid;
 use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
@@ -10,35 +13,16 @@ use higuma::error::Error;
 use higuma::service::node_events::{self, NodeEventQuery};
 use higuma::service::register::{self, INVENTORY_MAX, Registration};
 use higuma::service::{App, Settings, history, new_secret, nodes, scripts};
-use higuma::store::{NodeEventFilter, Store};
+use higuma::store::NodeEventFilter;
 use higuma_proto::agent::{Bios, Dimm, Inventory, Memory, Nic, SourceError, System, Volatile};
-use higuma_proto::api::{NewFirstStage, NodeEvent};
+use higuma_proto::api::NodeEvent;
 use std::sync::Arc;
 
 const NODE: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 const GIB: u64 = 1 << 30;
 
-struct Lab {
-    app: App,
-    _dir: tempfile::TempDir,
-}
-
 async fn lab() -> Lab {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
-    let app = App { store, settings: Arc::new(Settings::default()) };
-    let blob = higuma::domain::Sha256::of("blob");
-    higuma::service::blobs::record(&app, blob.clone(), 4).await.unwrap();
-    let stage = NewFirstStage {
-        arch: "x86_64".into(),
-        kernel: blob.to_string(),
-        initramfs: blob.to_string(),
-        kernel_package: String::new(),
-        agent_version: String::new(),
-        drivers: "lab".into(),
-    };
-    higuma::service::first_stage::put(&app, stage).await.unwrap();
-    Lab { app, _dir: dir }
+    common::lab(|_| ()).await
 }
 
 /// Two DIMMs in four slots.

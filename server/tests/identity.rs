@@ -1,6 +1,9 @@
 //! Who a machine is, from iPXE's request over Register to what a person sees and does, over SQLite without any listener.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::lab;
 use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::node::AdmissionPolicy;
@@ -11,45 +14,15 @@ use higuma::error::Error;
 use higuma::service::node_events::NodeEventQuery;
 use higuma::service::plan::PlanAnswer;
 use higuma::service::register::{Registered, Registration};
-use higuma::service::{
-    App, Settings, auth, boots, identity, new_secret, node_events, nodes, plan, register, scripts, up,
-};
-use higuma::store::{NodeEventFilter, Store};
+use higuma::service::{App, auth, boots, identity, new_secret, node_events, nodes, plan, register, scripts, up};
+use higuma::store::NodeEventFilter;
 use higuma_proto::agent::{Inventory, Nic, System};
-use higuma_proto::api::{NewFirstStage, NewImage, NewProfile, NodeDetail, NodePatch};
-use std::sync::Arc;
+use higuma_proto::api::{NodeDetail, NodePatch};
 
 const U: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 const V: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d33";
 const SWAPPED: &str = "44454c4c-4600-1030-8052-b4c04f4a4d32";
 const ZERO: &str = "00000000-0000-0000-0000-000000000000";
-
-struct Lab {
-    app: App,
-    _dir: tempfile::TempDir,
-}
-
-async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
-    let mut settings = Settings::default();
-    change(&mut settings);
-    let app = App { store, settings: Arc::new(settings) };
-    let blob = Sha256::of("blob");
-    higuma::service::blobs::record(&app, blob.clone(), 4).await.unwrap();
-    let stage = serde_json::json!({"arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(),
-        "kernel_package": "", "agent_version": "", "drivers": "lab"});
-    let stage: NewFirstStage = serde_json::from_value(stage).unwrap();
-    higuma::service::first_stage::put(&app, stage).await.unwrap();
-    let part = |role: &str| serde_json::json!({"role": role, "sha256": blob.to_string()});
-    let image =
-        serde_json::json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
-    let image: NewImage = serde_json::from_value(image).unwrap();
-    higuma::service::images::create(&app, image).await.unwrap();
-    let profile: NewProfile = serde_json::from_value(serde_json::json!({"name": "p", "image": "i:1"})).unwrap();
-    higuma::service::profiles::create(&app, profile).await.unwrap();
-    Lab { app, _dir: dir }
-}
 
 /// A machine on a desk: what its firmware tells, and its network ports (the last byte of their addresses).
 #[derive(Clone)]

@@ -1,6 +1,9 @@
 //! Search, admission rules and parking over SQLite, without any listener.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::lab;
 use higuma::domain::boot::Boot;
 use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
@@ -12,36 +15,10 @@ use higuma::error::Error;
 use higuma::service::nodes::NodeQuery;
 use higuma::service::plan::PlanAnswer;
 use higuma::service::register::Registration;
-use higuma::service::{App, Settings, auth, events, facts, new_secret, nodes, plan, register, rules, scripts};
-use higuma::store::{Store, StoredInventory, StoredVersion};
+use higuma::service::{App, auth, events, facts, new_secret, nodes, plan, register, rules, scripts};
+use higuma::store::{StoredInventory, StoredVersion};
 use higuma_proto::agent::{Inventory, Memory, Neighbour, Nic, System};
-use higuma_proto::api::{NewFirstStage, NodePatch, PutRules, Rule, RuleTest};
-use std::sync::Arc;
-
-struct Lab {
-    app: App,
-    _dir: tempfile::TempDir,
-}
-
-async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
-    let mut settings = Settings::default();
-    change(&mut settings);
-    let app = App { store, settings: Arc::new(settings) };
-    let blob = Sha256::of("blob");
-    higuma::service::blobs::record(&app, blob.clone(), 4).await.unwrap();
-    let stage = NewFirstStage {
-        arch: "x86_64".into(),
-        kernel: blob.to_string(),
-        initramfs: blob.to_string(),
-        kernel_package: String::new(),
-        agent_version: String::new(),
-        drivers: "lab".into(),
-    };
-    higuma::service::first_stage::put(&app, stage).await.unwrap();
-    Lab { app, _dir: dir }
-}
+use higuma_proto::api::{NodePatch, PutRules, Rule, RuleTest};
 
 fn uuid(n: u32) -> NodeUuid {
     format!("4c4c4544-0046-3010-8052-b4c0{n:08x}").parse().unwrap()

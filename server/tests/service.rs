@@ -1,6 +1,9 @@
 //! Use cases over SQLite, without any listener: what time and repetition do to boots, tokens and names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::lab;
 use higuma::domain::boot::{Event, EventState};
 use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
@@ -11,46 +14,12 @@ use higuma::domain::{Mac, NodeUuid, Sha256};
 use higuma::error::Error;
 use higuma::service::plan::PlanAnswer;
 use higuma::service::register::{BOOTS_KEPT, Registered, Registration};
-use higuma::service::{App, Settings, auth, events, new_secret, nodes, plan, register, scripts, sweep, up};
-use higuma::store::Store;
+use higuma::service::{App, auth, events, new_secret, nodes, plan, register, scripts, sweep, up};
 use higuma_proto::agent::{Inventory, Nic};
-use higuma_proto::api::{NewFirstStage, NewImage, NewProfile, NodePatch};
-use std::sync::Arc;
+use higuma_proto::api::NodePatch;
 
 const NODE: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 const MAC: &str = "52:54:00:12:34:56";
-
-struct Lab {
-    app: App,
-    _dir: tempfile::TempDir,
-}
-
-async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
-    let mut settings = Settings::default();
-    change(&mut settings);
-    let app = App { store, settings: Arc::new(settings) };
-    let blob = Sha256::of("blob");
-    higuma::service::blobs::record(&app, blob.clone(), 4).await.unwrap();
-    let stage = NewFirstStage {
-        arch: "x86_64".into(),
-        kernel: blob.to_string(),
-        initramfs: blob.to_string(),
-        kernel_package: String::new(),
-        agent_version: String::new(),
-        drivers: "lab".into(),
-    };
-    higuma::service::first_stage::put(&app, stage).await.unwrap();
-    let part = |role: &str| serde_json::json!({"role": role, "sha256": blob.to_string()});
-    let image =
-        serde_json::json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
-    let image: NewImage = serde_json::from_value(image).unwrap();
-    higuma::service::images::create(&app, image).await.unwrap();
-    let profile: NewProfile = serde_json::from_value(serde_json::json!({"name": "p", "image": "i:1"})).unwrap();
-    higuma::service::profiles::create(&app, profile).await.unwrap();
-    Lab { app, _dir: dir }
-}
 
 fn machine(uuid: &str) -> Machine {
     let told = Told { uuid: Some(uuid.parse().unwrap()), ..Told::default() };

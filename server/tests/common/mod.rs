@@ -1,0 +1,31 @@
+//! A server's use cases over SQLite in a temporary folder, without any listener: a first stage, image `i:1` and profile `p`.
+
+use higuma::domain::Sha256;
+use higuma::service::{App, Settings, blobs, first_stage, images, profiles};
+use higuma::store::Store;
+use serde_json::json;
+use std::sync::Arc;
+
+pub struct Lab {
+    pub app: App,
+    _dir: tempfile::TempDir,
+}
+
+pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
+    let mut settings = Settings::default();
+    change(&mut settings);
+    let app = App { store, settings: Arc::new(settings) };
+    let blob = Sha256::of("blob");
+    blobs::record(&app, blob.clone(), 4).await.unwrap();
+    let stage = json!({"arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(), "kernel_package": "",
+        "agent_version": "", "drivers": "lab"});
+    first_stage::put(&app, serde_json::from_value(stage).unwrap()).await.unwrap();
+    let part = |role: &str| json!({"role": role, "sha256": blob.to_string()});
+    let image = json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
+    images::create(&app, serde_json::from_value(image).unwrap()).await.unwrap();
+    let profile = json!({"name": "p", "image": "i:1"});
+    profiles::create(&app, serde_json::from_value(profile).unwrap()).await.unwrap();
+    Lab { app, _dir: dir }
+}
