@@ -230,7 +230,8 @@ fn deep_text_hurts_no_stack() {
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }
 
-/// What it costs is measured by `higuma-bench`; here it must end, which the test runner's deadline watches.
+/// What it costs is measured by `cargo bench -p higuma --bench search`; here it must end, which the deadline of the test
+/// runner watches.
 #[test]
 fn the_nastiest_accepted_expressions_end() {
     let largest = largest();
