@@ -14,6 +14,8 @@ pub const INVENTORY: &str = "inventory";
 pub const LLDP: &str = "lldp";
 /// Register with the server.
 pub const REGISTER: &str = "register";
+/// Set the BMC up, in-band.
+pub const BMC: &str = "bmc";
 /// Do what the firmware policy asks for.
 pub const FIRMWARE: &str = "firmware";
 /// Get a boot plan (or wait for one).
@@ -42,6 +44,7 @@ pub const ALL: &[&str] = &[
     INVENTORY,
     LLDP,
     REGISTER,
+    BMC,
     FIRMWARE,
     PLAN,
     DOWNLOAD,

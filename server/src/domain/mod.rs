@@ -1,6 +1,7 @@
 //! Types and pure decisions. No framework, no I/O, no clock of its own: time comes in as a value, so every decision
 //! is tested without a server.
 
+pub mod bmc;
 pub mod boot;
 pub mod cabling;
 pub mod cmdline;

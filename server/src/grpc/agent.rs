@@ -12,9 +12,10 @@ use crate::service::{App, events, firmware, plan, register, up, wire};
 use higuma_proto::agent::agent_server::Agent;
 use higuma_proto::agent::get_boot_plan_response::Answer;
 use higuma_proto::agent::{
-    GetBootPlanRequest, GetBootPlanResponse, GetFirmwarePlanRequest, GetFirmwarePlanResponse, HeartbeatRequest,
-    HeartbeatResponse, Park, RegisterRequest, RegisterResponse, ReportEventsRequest, ReportEventsResponse,
-    ReportFirmwareRequest, ReportFirmwareResponse, ReportUpRequest, ReportUpResponse, Wait,
+    GetBmcPlanRequest, GetBmcPlanResponse, GetBootPlanRequest, GetBootPlanResponse, GetFirmwarePlanRequest,
+    GetFirmwarePlanResponse, HeartbeatRequest, HeartbeatResponse, Park, RegisterRequest, RegisterResponse,
+    ReportBmcRequest, ReportBmcResponse, ReportEventsRequest, ReportEventsResponse, ReportFirmwareRequest,
+    ReportFirmwareResponse, ReportUpRequest, ReportUpResponse, Wait,
 };
 use tonic::{Request, Response, Status};
 
@@ -112,5 +113,13 @@ impl Agent for Methods {
         let said = Said { attempt: attempt_id, exit_code, signal, timed_out, output, error };
         firmware::report(&self.app, &boot, said).await.map_err(status)?;
         Ok(Response::new(ReportFirmwareResponse {}))
+    }
+
+    async fn get_bmc_plan(&self, _: Request<GetBmcPlanRequest>) -> Reply<GetBmcPlanResponse> {
+        Err(Status::unimplemented("this server does not set BMCs up yet"))
+    }
+
+    async fn report_bmc(&self, _: Request<ReportBmcRequest>) -> Reply<ReportBmcResponse> {
+        Err(Status::unimplemented("this server does not set BMCs up yet"))
     }
 }

@@ -1,0 +1,1 @@
+//! A thin Redfish client. Under construction.
