@@ -5,6 +5,7 @@ use crate::steps::{TO_REGISTER, boot_id, wait_registered};
 use higuma_proto::agent::*;
 use higuma_proto::api::NodeDetail;
 use higuma_tests::error::ensure;
+use higuma_tests::smbios::Structure;
 use higuma_tests::{Context, Lab, LabResult, NodeSpec, ServerSpec, node, stock};
 use std::fmt::Debug;
 use std::path::Path;
@@ -73,15 +74,12 @@ fn spec(dir: &Path, bootfile: &str) -> LabResult<NodeSpec> {
     .map(str::to_owned)
     .to_vec();
     // What no option of QEMU makes: one structure a file.
-    for (name, structure) in [("slot", slot()), ("ipmi", ipmi()), ("redfish", redfish())] {
-        let file = dir.join(format!("{name}.smbios"));
-        std::fs::write(&file, structure)?;
-        spec.smbios.push(format!("file={}", file.display()));
+    for structure in [slot(), ipmi(), redfish()] {
+        spec.smbios.push(structure.argument(dir)?);
     }
     let drive = format!("if=none,id=nv0,format=raw,cache=writethrough,file={}", disk.display());
+    spec.cpus = "cpus=4,sockets=2,cores=2,threads=1".to_owned();
     spec.extra = [
-        "-smp",
-        "cpus=4,sockets=2,cores=2,threads=1",
         "-object",
         "memory-backend-ram,id=m0,size=512M",
         "-object",
@@ -102,35 +100,19 @@ fn spec(dir: &Path, bootfile: &str) -> LabResult<NodeSpec> {
     Ok(spec)
 }
 
-/// One SMBIOS structure with its strings (SMBIOS 3.7, 6.1).
-fn structure(kind: u8, handle: u16, body: &[u8], strings: &[&str]) -> Vec<u8> {
-    let mut bytes = vec![kind, 4 + body.len() as u8];
-    bytes.extend(handle.to_le_bytes());
-    bytes.extend(body);
-    for text in strings {
-        bytes.extend(text.as_bytes());
-        bytes.push(0);
-    }
-    bytes.extend(if strings.is_empty() { &[0, 0][..] } else { &[0][..] });
-    bytes
-}
-
 /// Type 9 (7.10): PCI Express 4 x16, in use, at the function of the second NIC.
-fn slot() -> Vec<u8> {
-    let body = [1, 0xbd, 0x0d, 4, 4, 7, 0, 0x0c, 1, 0, 0, 0, 0x12 << 3];
-    structure(9, 0x0900, &body, &["PCIE-7"])
+fn slot() -> Structure {
+    let rest = [0xbd, 0x0d, 4, 4, 7, 0, 0x0c, 1, 0, 0, 0, 0x12 << 3];
+    Structure::new(9, 0x0900).string("PCIE-7").bytes(&rest)
 }
 
 /// Type 38 (7.39): KCS, IPMI 2.0, at the usual port.
-fn ipmi() -> Vec<u8> {
-    let mut body = vec![1, 0x20, 0x20, 0xff];
-    body.extend(0x0ca3_u64.to_le_bytes());
-    body.extend([0, 0]);
-    structure(38, 0x2600, &body, &[])
+fn ipmi() -> Structure {
+    Structure::new(38, 0x2600).bytes(&[1, 0x20, 0x20, 0xff]).qword(0x0ca3).bytes(&[0, 0])
 }
 
 /// Type 42 (7.43, DSP0270): a network interface by USB, Redfish over IP.
-fn redfish() -> Vec<u8> {
+fn redfish() -> Structure {
     const HOST: &[u8] = b"bmc.kuma.lab";
     let address = |last: u8| [&[169, 254, 1, last][..], &[0; 12][..]].concat();
     let mask = [&[255, 255, 255, 0][..], &[0; 12][..]].concat();
@@ -145,11 +127,8 @@ fn redfish() -> Vec<u8> {
     service.extend(HOST);
     // USB device: vendor, product, serial number (an empty string descriptor).
     let device = [2, 0x6b, 0x1d, 0x04, 0x01, 2, 3];
-    let mut body = vec![0x40, device.len() as u8];
-    body.extend(device);
-    body.extend([1, 4, service.len() as u8]);
-    body.extend(service);
-    structure(42, 0x2a00, &body, &[])
+    let redfish = Structure::new(42, 0x2a00).bytes(&[0x40, device.len() as u8]).bytes(&device);
+    redfish.bytes(&[1, 4, service.len() as u8]).bytes(&service)
 }
 
 /// What differs from what was set: all of it is told at once, as a boot is dear.
