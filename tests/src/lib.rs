@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod bench_lldp;
+pub mod bmc;
 pub mod console;
 pub mod error;
 pub mod images;

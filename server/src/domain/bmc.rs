@@ -1,5 +1,9 @@
 //! What can be asked of a BMC, in words that hold for IPMI and Redfish alike. No protocol here, and no credential.
 
+mod record;
+
+pub use record::{Bmc, BmcState, POLL_EVERY, Power, Protocol, Trouble};
+
 use super::ids::Invalid;
 use super::node::words;
 use std::fmt;

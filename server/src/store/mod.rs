@@ -2,6 +2,7 @@
 //! nothing. Everything that is written goes through [`Store::write`], one transaction a call.
 
 mod blobs;
+mod bmcs;
 mod boots;
 mod connection;
 mod events;

@@ -8,6 +8,32 @@ diesel::table! {
     }
 }
 diesel::table! {
+    bmcs (node) {
+        node -> Text,
+        state -> Text,
+        reason -> Text,
+        protocol -> Text,
+        driver -> Nullable<Text>,
+        address -> Nullable<Text>,
+        port -> Nullable<BigInt>,
+        mac -> Text,
+        guid -> Text,
+        firmware -> Text,
+        found -> Nullable<Text>,
+        found_at -> Nullable<BigInt>,
+        boot -> Nullable<Text>,
+        changes -> Text,
+        reported -> Nullable<BigInt>,
+        certificate -> Nullable<Text>,
+        proven -> Nullable<BigInt>,
+        power -> Text,
+        power_at -> Nullable<BigInt>,
+        failures -> BigInt,
+        next -> BigInt,
+        changed -> BigInt,
+    }
+}
+diesel::table! {
     boot_events (boot, seq) {
         boot -> Text,
         seq -> BigInt,
