@@ -13,6 +13,12 @@
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
+//! | GET /api/v1/bmcs?state=&cursor=&limit= | -> Page<[`BmcSummary`]> |
+//! | GET, PUT /api/v1/nodes/{uuid}/bmc | -> [`BmcDetail`]; [`SetBmc`] -> [`BmcDetail`] (what is absent stays) |
+//! | POST /api/v1/nodes/{uuid}/bmc/check | log in now -> [`BmcDetail`] |
+//! | GET /api/v1/nodes/{uuid}/bmc/info | -> [`BmcInfo`], asked now |
+//! | GET /api/v1/nodes/{uuid}/bmc/sensors | -> Page<[`BmcReading`]>, whole, read now |
+//! | GET /api/v1/nodes/{uuid}/bmc/log?limit= | -> Page<[`BmcLogLine`]>, newest first, read now |
 //! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
 //! | PUT, DELETE /api/v1/firmware/rules/{name} | [`NewFirmwareRule`] -> [`FirmwareRule`] (its place stays); -> nothing (204) |
 //! | POST /api/v1/firmware/rules/{name}/move | [`FirmwareMove`] -> Page<[`FirmwareRule`]> |
@@ -41,6 +47,7 @@
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET /api/v1/status | -> [`Status`] |
 
+mod bmc;
 mod cabling;
 mod event;
 mod firmware;
@@ -48,6 +55,7 @@ mod identity;
 mod node;
 mod rules;
 
+pub use bmc::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use firmware::{

@@ -10,6 +10,14 @@ pub mod agent {
 pub mod api;
 pub mod steps;
 
+impl std::fmt::Debug for agent::BmcPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, source, address, user, passwords, .. } = self;
+        let count = passwords.len();
+        write!(f, "BmcPlan({id}: {source} {address:?}, user {user:?}, {count} passwords)")
+    }
+}
+
 mod text {
     //! Bytes of a text file as a JSON string, for agents that are shell scripts.
     use serde::{Deserialize, Deserializer, Serializer};

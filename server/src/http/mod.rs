@@ -4,6 +4,7 @@
 mod agent;
 mod api;
 mod blobs;
+mod bmc;
 mod bounds;
 mod cabling;
 pub mod failure;

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, cabling, firmware, health, inventory, scripts};
+use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, scripts};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -147,6 +147,13 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/rules",                   Admin,  || web::to(api::rules)),
         route(PUT,    "/api/v1/rules",                   Admin,  || web::to(api::put_rules)),
         route(POST,   "/api/v1/rules/test",              Admin,  || web::to(api::test_rules)),
+        route(GET,    "/api/v1/bmcs",                    Admin,  || web::to(bmc::list)),
+        route(GET,    "/api/v1/nodes/{uuid}/bmc",        Admin,  || web::to(bmc::show)),
+        route(PUT,    "/api/v1/nodes/{uuid}/bmc",        Admin,  || web::to(bmc::set)),
+        route(POST,   "/api/v1/nodes/{uuid}/bmc/check",  Admin,  || web::to(bmc::check)),
+        route(GET,    "/api/v1/nodes/{uuid}/bmc/info",   Admin,  || web::to(bmc::info)),
+        route(GET,    "/api/v1/nodes/{uuid}/bmc/sensors",Admin,  || web::to(bmc::sensors)),
+        route(GET,    "/api/v1/nodes/{uuid}/bmc/log",    Admin,  || web::to(bmc::log)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
         route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
         route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),

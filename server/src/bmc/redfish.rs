@@ -1,0 +1,138 @@
+//! The interface by Redfish: words of ours to those of the client, and its errors to ours.
+
+use super::{Access, BmcError, Info, LogLine, Reading};
+use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
+use higuma_redfish as wire;
+use higuma_redfish::RedfishError;
+
+/// An open session.
+pub struct Talk(wire::Client);
+
+fn error(error: RedfishError) -> BmcError {
+    let words = error.to_string();
+    match error {
+        RedfishError::Unreachable { .. } => BmcError::Silent(words),
+        RedfishError::Deadline { .. } => BmcError::Unclear(words),
+        RedfishError::LoginRefused { .. } | RedfishError::CertificateChanged { .. } => BmcError::LoginRefused(words),
+        RedfishError::Status { status: 503, .. } => BmcError::Busy(words),
+        _ => BmcError::Refused(words),
+    }
+}
+
+/// A question can be asked again; nothing about it is unclear.
+fn question(failed: RedfishError) -> BmcError {
+    match error(failed) {
+        BmcError::Unclear(words) => BmcError::Silent(words),
+        other => other,
+    }
+}
+
+impl Talk {
+    pub async fn open(access: &Access) -> Result<Self, BmcError> {
+        let host = match access.address {
+            std::net::IpAddr::V4(address) => address.to_string(),
+            std::net::IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let port = access.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let fingerprint = access.certificate.as_deref().map(str::parse).transpose().map_err(error)?;
+        let target = wire::Target {
+            url: format!("https://{host}{port}"),
+            allow_http: false,
+            user: access.user.clone(),
+            password: wire::Secret::new(access.password.as_str()),
+            fingerprint,
+            system: None,
+            limits: wire::Limits::default(),
+        };
+        wire::Client::connect(&target).await.map(Self).map_err(question)
+    }
+
+    pub fn certificate(&self) -> Option<String> {
+        self.0.fingerprint().map(|fingerprint| fingerprint.to_string())
+    }
+
+    pub async fn power(&mut self) -> Result<Power, BmcError> {
+        use wire::PowerState::{Off, On, PoweringOff, PoweringOn};
+        Ok(match self.0.power().await.map_err(question)? {
+            On | PoweringOff => Power::On,
+            Off | PoweringOn => Power::Off,
+        })
+    }
+
+    pub async fn act(&mut self, action: BmcAction) -> Result<String, BmcError> {
+        let kind = match action {
+            BmcAction::PowerOn => wire::ResetKind::On,
+            BmcAction::PowerOff => wire::ResetKind::ForceOff,
+            BmcAction::SoftOff => wire::ResetKind::GracefulShutdown,
+            BmcAction::PowerCycle => wire::ResetKind::PowerCycle,
+            BmcAction::Reset => wire::ResetKind::ForceRestart,
+            BmcAction::Nmi => wire::ResetKind::Nmi,
+            BmcAction::BootDevice(next) => return self.boot(next).await,
+            BmcAction::Identify(seconds) => {
+                self.0.identify(seconds > 0).await.map_err(error)?;
+                // Redfish has no timer.
+                return Ok(if seconds > 0 { "the LED is on until it is told otherwise" } else { "the LED is off" }.into());
+            }
+            BmcAction::BmcReset => return self.0.manager_reset().await.map(told).map_err(error),
+            BmcAction::ClearLog => {
+                self.0.clear_log().await.map_err(error)?;
+                return Ok("the event log is empty".to_owned());
+            }
+            BmcAction::RotatePassword => return Err(super::not_one_request()),
+        };
+        self.0.reset(kind).await.map(told).map_err(error)
+    }
+
+    async fn boot(&mut self, next: NextBoot) -> Result<String, BmcError> {
+        let device = match next.device {
+            BootDevice::None => wire::BootDevice::None,
+            BootDevice::Pxe => wire::BootDevice::Pxe,
+            BootDevice::Disk => wire::BootDevice::Hdd,
+            BootDevice::Cd => wire::BootDevice::Cd,
+            BootDevice::Bios => wire::BootDevice::BiosSetup,
+        };
+        let lasts = if next.persistent { wire::Lasts::Continuous } else { wire::Lasts::Once };
+        let mode = if next.uefi { wire::BootMode::Uefi } else { wire::BootMode::Legacy };
+        let notes = self.0.boot_override(device, lasts, mode).await.map_err(error)?;
+        Ok(if notes.is_empty() { "set".to_owned() } else { notes.join("; ") })
+    }
+
+    pub async fn info(&mut self) -> Result<Info, BmcError> {
+        let identity = self.0.identity().await.map_err(question)?;
+        Ok(Info {
+            firmware: identity.manager_firmware.unwrap_or_default(),
+            uuids: identity.system_uuid.into_iter().collect(),
+            notes: identity.notes,
+        })
+    }
+
+    pub async fn sensors(&mut self) -> Result<Vec<Reading>, BmcError> {
+        let sensors = self.0.sensors().await.map_err(question)?;
+        let reading = |sensor: wire::Sensor| Reading {
+            name: sensor.name,
+            value: sensor.reading,
+            unit: sensor.unit.unwrap_or_default(),
+            state: sensor.health.or(sensor.state).unwrap_or_default().to_lowercase(),
+        };
+        Ok(sensors.sensors.into_iter().take(super::MOST).map(reading).collect())
+    }
+
+    pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
+        let log = self.0.log_entries(most).await.map_err(question)?;
+        let line = |entry: wire::LogEntry| LogLine {
+            id: entry.id.unwrap_or_default(),
+            at: entry.created.unwrap_or_default(),
+            message: entry.message,
+            severity: entry.severity.unwrap_or_default().to_lowercase(),
+        };
+        Ok(log.entries.into_iter().map(line).collect())
+    }
+}
+
+fn told(done: wire::ResetDone) -> String {
+    match (done.sent, done.note) {
+        (Some(sent), None) => format!("{sent} was accepted"),
+        (Some(sent), Some(note)) => format!("{sent} was accepted; {note}"),
+        (None, note) => note.unwrap_or_else(|| "there was nothing to do".to_owned()),
+    }
+}

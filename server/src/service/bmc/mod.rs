@@ -1,0 +1,18 @@
+//! BMCs: what they are set to, proof that we can log in, power and health. Each file is a use case. A password is opened
+//! only to log in or to be handed to the node's own agent.
+
+mod contact;
+mod perform;
+mod plan;
+mod poll;
+mod report;
+mod rotate;
+mod set;
+mod show;
+
+pub use perform::Hands;
+pub use plan::{Setup, plan};
+pub use poll::{Polled, poll_once, tidy_sessions};
+pub use report::{Report, report};
+pub use set::set;
+pub use show::{BmcQuery, check, info, list, log, sensors, show};

@@ -1,0 +1,81 @@
+//! What a person sets of a BMC by hand: its address, its protocol, an account that is there already.
+
+use super::contact::{access, contact_and_store, no_address};
+use super::show::{detail, show};
+use crate::bmc::BmcError;
+use crate::domain::NodeUuid;
+use crate::domain::bmc::{Bmc, BmcState, Protocol};
+use crate::domain::credential::{Password, Via};
+use crate::domain::ids::Invalid;
+use crate::error::{Error, Result};
+use crate::service::{App, credentials, nodes};
+use higuma_proto::api::{BmcDetail, SetBmc};
+use std::net::IpAddr;
+
+/// Set what is given. A user and password are stored and proven by a login; the record says how that went. Errors: no such
+/// node; values that do not fit; a password without a user.
+pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> {
+    let address: Option<Option<IpAddr>> = match given.address.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        Some(text) => Some(Some(text.parse().map_err(|_| Invalid::new("BMC address", "an IPv4 or IPv6 address", text))?)),
+    };
+    let protocol: Option<Protocol> = given.protocol.as_deref().map(str::parse).transpose()?;
+    let account = match (given.user, given.password) {
+        (Some(user), Some(password)) => Some((user, password.parse::<Password>()?)),
+        (None, None) => None,
+        _ => return Err(Error::BadRequest("user and password are set together".to_owned())),
+    };
+    let (now, at, key) = (app.now(), node.clone(), node.clone());
+    let (port, forget) = (given.port, given.forget_certificate);
+    app.store
+        .write(move |tx| {
+            let node = nodes::find(tx, &at)?.uuid;
+            let mut bmc = tx.bmc(&node)?.unwrap_or_else(|| Bmc::new(node.clone(), now));
+            if let Some(address) = address {
+                bmc.address = address;
+            }
+            if let Some(port) = port {
+                bmc.port = (port != 0).then_some(port);
+            }
+            if let Some(protocol) = protocol {
+                (bmc.protocol, bmc.driver) = (protocol, None);
+            }
+            if forget {
+                bmc.certificate = None;
+            }
+            bmc.failures = 0;
+            bmc.next = now;
+            bmc.changed = now;
+            tx.put_bmc(&bmc)
+        })
+        .await?;
+    let bmc = app.store.read(move |tx| tx.bmc(&key)).await?.ok_or_else(|| nodes::not_found(&node))?;
+    if let Some((user, password)) = account {
+        take(app, &bmc, &user, &password).await?;
+    } else if !bmc.is_polled() {
+        return show(app, node).await;
+    }
+    let (bmc, _) = contact_and_store(app, bmc, None).await?;
+    detail(app, &bmc).await
+}
+
+/// An account that a person gives: in force when it logs in; kept for later when the BMC does not answer.
+async fn take(app: &App, bmc: &Bmc, user: &str, password: &Password) -> Result<()> {
+    let access = access(bmc, user, password.reveal()).ok_or_else(|| no_address(&bmc.node))?;
+    match app.bmcs.lend(&access).await {
+        Ok(_) => credentials::adopt(app, bmc.node.clone(), user, password, Via::Enrolled).await?,
+        Err(refused @ BmcError::LoginRefused(_)) => {
+            return Err(Error::Conflict(format!("{refused}; nothing of this account was kept")));
+        }
+        Err(_) => credentials::offer(app, bmc.node.clone(), user, password).await?,
+    };
+    let (node, now) = (bmc.node.clone(), app.now());
+    app.store
+        .write(move |tx| {
+            let Some(mut bmc) = tx.bmc(&node)? else { return Ok(()) };
+            (bmc.state, bmc.next) = (BmcState::Configured, now);
+            tx.put_bmc(&bmc)
+        })
+        .await
+}
