@@ -28,11 +28,18 @@ impl Client {
                 })?;
             // As it is now: the ETag of a list's member may be old.
             let account = self.get(link).await?;
-            self.patch_secret(link, &account, &json!({"Password": new.reveal()}), Some(new)).await?;
-            if user == self.user {
-                self.session.lock().await.password = new.clone();
+            let change = json!({"Password": new.reveal()});
+            let answer = self.patch_secret(link, &account, &change, Some(new)).await?;
+            if user != self.user {
+                return self.settle(answer).await;
             }
-            Ok(())
+            // Looking at a task may need a new login already.
+            let old = std::mem::replace(&mut self.session.lock().await.password, new.clone());
+            let settled = self.settle(answer).await;
+            if settled.is_err() {
+                self.session.lock().await.password = old;
+            }
+            settled
         })
         .await
     }

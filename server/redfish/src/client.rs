@@ -61,7 +61,7 @@ impl Client {
             session: Mutex::new(session),
         };
         client.read_root().await?;
-        client.find_sessions().await?;
+        client.find_sessions();
         // With a session this is answered by the login itself; with Basic only a request tells whether it is accepted.
         let until = client.deadline();
         client
@@ -122,14 +122,13 @@ impl Client {
 
     /// Where sessions are made: `Links/Sessions` of the root, which needs no login to be read; else in SessionService
     /// at the place that the specification gives it.
-    async fn find_sessions(&mut self) -> Result<(), RedfishError> {
+    fn find_sessions(&mut self) {
         let mut link = json::link(json::at(&self.root, &["Links"]), "Sessions");
         if let (None, Some(service)) = (&link, json::link(&self.root, "SessionService")) {
             let sessions = format!("{}/Sessions", service.as_str().trim_end_matches('/'));
             link = Link::parse(&sessions);
         }
         self.session.get_mut().sessions = link;
-        Ok(())
     }
 
     pub(crate) async fn is_basic(&self) -> bool {

@@ -42,27 +42,28 @@ impl Client {
     /// Changes a resource that was just read. Its ETag goes along (DSP0266, 6.5); when it has changed in between (412),
     /// or only a strong tag is accepted, it is read again and sent once more: a PATCH of values is safe to repeat.
     pub(crate) async fn patch(&self, link: &Link, read: &Answer, body: &Value) -> Result<(), RedfishError> {
-        self.patch_secret(link, read, body, None).await
+        let answer = self.patch_secret(link, read, body, None).await?;
+        self.settle(answer).await
     }
 
+    /// The same with a secret in it; a task that it became is left to the caller (`settle`).
     pub(crate) async fn patch_secret(
         &self,
         link: &Link,
         read: &Answer,
         body: &Value,
         secret: Option<&Secret>,
-    ) -> Result<(), RedfishError> {
+    ) -> Result<Answer, RedfishError> {
         let ask = |if_match| Ask { method: Method::PATCH, link, body: Some(body), if_match, secret };
-        let answer = match self.send(&ask(read.etag.as_deref())).await {
+        match self.send(&ask(read.etag.as_deref())).await {
             Err(RedfishError::Status { status: 412, .. }) => {
                 let tag = self.get(link).await?.etag;
                 let strong = tag.as_deref().map(|tag| tag.strip_prefix("W/").unwrap_or(tag));
-                self.send(&ask(strong)).await?
+                self.send(&ask(strong)).await
             }
-            Err(RedfishError::Status { status: 428, .. }) if read.etag.is_none() => self.send(&ask(Some("*"))).await?,
-            other => other?,
-        };
-        self.settle(answer).await
+            Err(RedfishError::Status { status: 428, .. }) if read.etag.is_none() => self.send(&ask(Some("*"))).await,
+            other => other,
+        }
     }
 
     /// Waits for the task that a change became (202; DSP0266, 12). Without a task to look at, accepted is all there is.
@@ -73,7 +74,7 @@ impl Client {
         let Some(monitor) = answer.location.or_else(|| json::own(&answer.body)) else { return Ok(()) };
         let wait = async {
             loop {
-                sleep(answer.retry_after.unwrap_or(TASK_POLL).clamp(self.limits.gap, TASK_POLL * 30)).await;
+                sleep(answer.retry_after.unwrap_or(TASK_POLL).min(TASK_POLL * 30).max(self.limits.gap)).await;
                 // A monitor answers 202 while the task runs and then with what the change itself would have said; a
                 // Task resource tells its state.
                 let look = match self.get(&monitor).await {
@@ -163,10 +164,6 @@ impl Client {
         let secrets: Vec<&str> = ask.secret.into_iter().map(Secret::reveal).chain(session.secrets()).collect();
         let message = || json::message(&answer.body, &secrets);
         match status {
-            200..=299 if ask.method == Method::GET && !answer.body.is_object() => Err(RedfishError::malformed(
-                what,
-                format!("a JSON object was expected, status {status} came without one"),
-            )),
             200..=299 => Ok(answer),
             401 if matches!(session.login, Login::Basic) => {
                 let message = message();
