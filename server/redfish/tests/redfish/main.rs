@@ -1,0 +1,11 @@
+//! The Redfish client against services: `fake`, a small one of ours that can misbehave, and sushy-emulator, which we did
+//! not write. No test here needs a network beyond loopback, or root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fake;
+mod features;
+mod hostile;
+mod reading;
+mod session;
+mod sushy;
+mod tls;
