@@ -164,14 +164,14 @@ async fn what_fails_is_tried_again_only_where_that_helps() {
     // A success puts the failure before it right.
     let fixed = Hands::new(|_, _| How::Ok);
     let runner = fleet.run(&fixed);
-    let open = |app: &higuma::service::App| {
+    let open = async || {
         let filter = NodeEventFilter { open: true, ..NodeEventFilter::default() };
-        node_events::list(app, NodeEventQuery { filter, ..NodeEventQuery::default() })
+        node_events::list(&fleet.app, NodeEventQuery { filter, ..NodeEventQuery::default() }).await.unwrap().items
     };
-    assert_eq!(open(&fleet.app.clone()).await.unwrap().items.len(), 4);
+    assert_eq!(open().await.len(), 4);
     let again = fleet.job("power-off", NewJob::default()).await;
     fleet.until(&again.id, |job| job.state == "done").await;
-    assert_eq!(open(&fleet.app.clone()).await.unwrap().items, []);
+    assert_eq!(open().await, []);
     let all = node_events::list(&fleet.app, NodeEventQuery::default()).await.unwrap().items;
     assert_eq!(all.len(), 6 + 6, "each result is on record");
     runner.stop().await;
