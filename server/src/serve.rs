@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::routes::Listener;
 use crate::http::{self, State};
 use crate::pci_names::PciNames;
+use crate::service::jobs::Perform;
 use crate::service::{App, firmware};
 use crate::store::Store;
 use crate::tls::{self, Authority, Current};
@@ -132,6 +133,18 @@ fn print_for_people(config: &Config, running: &Running) {
 /// # Errors
 /// What cannot be opened, with what to do.
 pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
+    start_with(config, None, stop).await
+}
+
+/// As [`start`]. `perform`: what carries out the work of jobs; none: this server does no work of jobs.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: Config,
+    perform: Option<Arc<dyn Perform>>,
+    stop: CancellationToken,
+) -> Result<Running> {
     // The first call of the process installs it; all TLS of ours is by ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = telemetry::metrics()?;
@@ -152,7 +165,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
     let pci_ids = config.pci_ids.clone();
     let names = tokio::task::spawn_blocking(move || PciNames::open(pci_ids.as_deref()));
     settings.pci_names = names.await.map_err(Error::internal)?;
-    let app = App { store, settings: Arc::new(settings) };
+    let app = App::new(store, settings);
     let token_file = data::admin_token(&app, &config.data_dir).await?;
 
     let not_before = i64::try_from(authority.not_before).unwrap_or_default();
@@ -192,6 +205,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
     parts.spawn(grpc::serve(app.clone(), grpc_socket, grpc_tls, stop.clone()));
     // What a stop or a crash cut off.
     firmware::start_reassessing(&app);
+    if let Some(perform) = perform {
+        parts.spawn(tasks::jobs(app.clone(), perform, data::server_id(&config.data_dir)?, stop.clone()));
+    }
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
     parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));

@@ -45,6 +45,10 @@
 //! | GET, PUT, DELETE /api/v1/profiles/{name} | -> [`Profile`]; [`NewProfile`] -> [`Profile`] (a new revision when it differs) |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
+//! | GET, POST /api/v1/jobs?state=&cursor=&limit= | -> Page<[`Job`]>, newest first; [`NewJob`] -> [`Job`] (201; 200: the same request again) |
+//! | GET /api/v1/jobs/{id} | -> [`Job`] |
+//! | GET /api/v1/jobs/{id}/items?state=&cursor=&limit= | -> Page<[`JobItem`]>, those that failed first |
+//! | POST /api/v1/jobs/{id}/cancel | -> [`Job`] (what waits is cancelled, what runs ends; again: nothing more) |
 //! | GET /api/v1/status | -> [`Status`] |
 
 mod bmc;
@@ -52,6 +56,7 @@ mod cabling;
 mod event;
 mod firmware;
 mod identity;
+mod job;
 mod node;
 mod rules;
 
@@ -63,6 +68,7 @@ pub use firmware::{
     NewFirmwareRule, NodeFirmware,
 };
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
+pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 

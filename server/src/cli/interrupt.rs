@@ -14,11 +14,13 @@ use nix::unistd::Pid;
 pub const TIDY_DEADLINE: Duration = Duration::from_secs(20);
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-static HELD: Mutex<Held> = Mutex::new(Held { folders: BTreeSet::new(), groups: BTreeSet::new() });
+static HELD: Mutex<Held> =
+    Mutex::new(Held { folders: BTreeSet::new(), groups: BTreeSet::new(), words: String::new() });
 
 struct Held {
     folders: BTreeSet<PathBuf>,
     groups: BTreeSet<i32>,
+    words: String,
 }
 
 fn held() -> MutexGuard<'static, Held> {
@@ -52,6 +54,12 @@ pub fn release_group(leader: i32) {
     held().groups.remove(&leader);
 }
 
+/// What a signal says when it ends the process, for what goes on elsewhere; empty: the usual words.
+pub fn last_words(words: String) {
+    watch();
+    held().words = words;
+}
+
 /// Start listening, once. A machine where that fails keeps the default action of the signals.
 fn watch() {
     static STARTED: Once = Once::new();
@@ -83,7 +91,8 @@ fn watch() {
 
 fn tidy() {
     REQUESTED.store(true, Ordering::SeqCst);
-    eprintln!("higuma: interrupted; tidying up");
+    let words = held().words.clone();
+    eprintln!("higuma: {}", if words.is_empty() { "interrupted; tidying up" } else { &words });
     let groups: Vec<i32> = held().groups.iter().copied().collect();
     for group in &groups {
         let _ = killpg(Pid::from_raw(*group), Signal::SIGTERM);

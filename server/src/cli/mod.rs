@@ -13,6 +13,7 @@ pub mod history;
 pub mod image;
 pub mod interrupt;
 mod inventory;
+pub mod job;
 pub mod node;
 pub mod output;
 pub mod process;
@@ -103,6 +104,9 @@ pub enum Command {
     /// What was noticed of nodes: list, acknowledge
     #[command(subcommand)]
     Event(event::Event),
+    /// Actions on many nodes: list, show, watch, cancel
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// The small Linux that every server boots first: build, show
     #[command(subcommand)]
     FirstStage(first_stage::FirstStage),
@@ -143,6 +147,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
         Command::Event(command) => event::run(global, command),
+        Command::Job(command) => job::run(global, command),
         Command::FirstStage(command) => first_stage::run(global, command),
         Command::Rule(command) => rule::run(global, command),
         Command::Ipxe(command) => status::ipxe(global, command),

@@ -40,6 +40,11 @@ pub fn size(text: &str) -> Option<u64> {
     number.checked_mul(bytes)
 }
 
+/// `20000`; more than zero.
+pub fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|n| *n > 0)
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -61,6 +66,11 @@ mod tests {
         }
         assert_eq!((duration_or_zero("0s"), duration_or_zero("3s")), (Some(0), Some(3_000_000)));
         assert_eq!(duration_or_zero("0"), None);
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!((count("20000"), count("0"), count("-1"), count("many")), (Some(20_000), None, None, None));
     }
 
     #[test]

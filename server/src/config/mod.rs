@@ -305,6 +305,9 @@ impl Layers {
             advertise_http: self.optional("advertise-http", http_url)?,
             lldp_wait: self.value("lldp-wait", forms::duration_or_zero)?,
             cabling_moved: self.value("cabling-moved", |t| t.parse().ok())?,
+            job_stagger: self.value("job-stagger", forms::duration_or_zero)?,
+            job_nodes: self.value("job-nodes", forms::count)?,
+            job_keep: time("job-keep")?,
             grpc_port: grpc_listen.port(),
             pci_names: PciNames::default(),
         };

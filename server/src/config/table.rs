@@ -20,6 +20,8 @@ pub enum Form {
     DurationOrZero,
     /// 512MiB.
     Size,
+    /// 20000.
+    Count,
     /// Kernel command line.
     Cmdline,
     /// One of these words.
@@ -37,6 +39,7 @@ impl Form {
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
+            Self::Count => "NUMBER",
             Self::Cmdline => "PARAMETERS",
             Self::Words(words) => words,
         }
@@ -53,6 +56,7 @@ impl Form {
             Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
+            Self::Count => "a whole number above zero, e.g. 20000",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
         }
@@ -108,6 +112,9 @@ pub const SETTINGS: &[Setting] = &[
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
     s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
+    s("job-stagger", Form::DurationOrZero, "500ms", "Time between two nodes of a job that are powered on, so that not all draw their inrush current at once"),
+    s("job-nodes", Form::Count, "20000", "Nodes of one job, at most"),
+    s("job-keep", Form::Duration, "90d", "How long jobs that ended are kept"),
     s("pci-ids", Form::Path, "/usr/share/misc/pci.ids or /usr/share/hwdata/pci.ids", "Names of PCI devices (Debian package pci.ids); without it, ids are shown"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];

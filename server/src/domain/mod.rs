@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ids;
 pub mod image;
 pub mod inventory;
+pub mod job;
 pub mod lifecycle;
 pub mod node;
 pub mod node_event;

@@ -17,16 +17,19 @@ pub enum Kind {
     Identity,
     /// Versions of firmware.
     Firmware,
+    /// What was done to it through its BMC.
+    Bmc,
 }
 
 words!(
     Kind,
     "kind of node event",
-    "hardware, cabling, identity or firmware",
+    "hardware, cabling, identity, firmware or bmc",
     Hardware = "hardware",
     Cabling = "cabling",
     Identity = "identity",
-    Firmware = "firmware"
+    Firmware = "firmware",
+    Bmc = "bmc"
 );
 
 /// How much it matters.

@@ -13,6 +13,7 @@ mod guard;
 mod health;
 pub mod identity;
 mod inventory;
+mod jobs;
 mod observe;
 mod range;
 pub mod routes;

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, scripts};
+use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, jobs, scripts};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -154,6 +154,11 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/bmc/info",   Admin,  || web::to(bmc::info)),
         route(GET,    "/api/v1/nodes/{uuid}/bmc/sensors",Admin,  || web::to(bmc::sensors)),
         route(GET,    "/api/v1/nodes/{uuid}/bmc/log",    Admin,  || web::to(bmc::log)),
+        route(GET,    "/api/v1/jobs",                    Admin,  || web::to(jobs::list)),
+        route(POST,   "/api/v1/jobs",                    Admin,  || web::to(jobs::create)),
+        route(GET,    "/api/v1/jobs/{id}",               Admin,  || web::to(jobs::job)),
+        route(GET,    "/api/v1/jobs/{id}/items",         Admin,  || web::to(jobs::items)),
+        route(POST,   "/api/v1/jobs/{id}/cancel",        Admin,  || web::to(jobs::cancel)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
         route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
         route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),

@@ -52,6 +52,24 @@ pub async fn admin_token(app: &App, data_dir: &Path) -> Result<Option<PathBuf>> 
     Ok(Some(path))
 }
 
+/// The file `server-id`, made at the first start: by it a server knows again what it had under way before it ended.
+pub fn server_id(data_dir: &Path) -> Result<String> {
+    let path = data_dir.join("server-id");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse::<uuid::Uuid>() {
+            Ok(id) => Ok(id.to_string()),
+            Err(e) => Err(Error::BadRequest(format!("{}: expected a UUID: {e}; remove the file", path.display()))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = uuid::Uuid::now_v7().to_string();
+            write_file(&path, format!("{id}\n").as_bytes(), 0o600)
+                .map_err(|e| Error::internal(format!("cannot write {}: {e}", path.display())))?;
+            Ok(id)
+        }
+        Err(error) => Err(Error::internal(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
 /// The file `url`: where the command line on this machine finds us, whatever port was chosen.
 pub fn write_url(data_dir: &Path, https: SocketAddr) -> Result<()> {
     let host = match https.ip() {
@@ -68,6 +86,15 @@ pub fn write_url(data_dir: &Path, https: SocketAddr) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_server_knows_itself_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = server_id(dir.path()).unwrap();
+        assert_eq!(server_id(dir.path()).unwrap(), id);
+        std::fs::write(dir.path().join("server-id"), "me").unwrap();
+        assert!(server_id(dir.path()).unwrap_err().to_string().contains("remove the file"));
+    }
 
     #[test]
     fn two_servers_do_not_share_a_folder() {

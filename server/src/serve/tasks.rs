@@ -4,6 +4,7 @@ use crate::blob::Blobs;
 use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
+use crate::service::jobs::{Perform, Runner};
 use crate::service::{App, blobs as records, facts, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -38,6 +39,12 @@ pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken)
         metrics.run_upkeep();
     }
     Ok(())
+}
+
+/// The work of jobs, when there is something that can do it.
+pub async fn jobs(app: App, perform: Arc<dyn Perform>, server: String, stop: CancellationToken) -> Result<()> {
+    let clock = app.clone();
+    Runner { app, perform, server, clock: Arc::new(move || clock.now()) }.run(stop).await
 }
 
 /// Blobs that nothing uses go after their time of grace; at the start and then hourly, so do files of which there is no
@@ -123,7 +130,7 @@ mod tests {
     async fn old_files_without_a_record_go_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("db").display())).unwrap();
-        let app = App { store, settings: Arc::new(Settings::default()) };
+        let app = App::new(store, Settings::default());
         let root = dir.path().join("blobs");
         let blobs = Blobs::open(&root).unwrap();
         let mut made = Vec::new();

@@ -13,6 +13,7 @@ pub mod first_stage;
 pub mod history;
 pub mod identity;
 pub mod images;
+pub mod jobs;
 pub mod node_events;
 pub mod nodes;
 pub(crate) mod parking;
@@ -45,6 +46,8 @@ pub struct App {
     pub store: Store,
     /// What the operator chose.
     pub settings: Arc<Settings>,
+    /// Rung when there may be something to do in a job.
+    pub wake: Arc<tokio::sync::Notify>,
 }
 
 /// What the operator chose, as the use cases need it. Times in microseconds.
@@ -78,6 +81,12 @@ pub struct Settings {
     pub lldp_wait: Micros,
     /// What follows when a cable moved.
     pub cabling_moved: MovedPolicy,
+    /// Between the starts of two nodes of a job that draw inrush current, when nothing is said.
+    pub job_stagger: Micros,
+    /// Nodes of one job, at most.
+    pub job_nodes: usize,
+    /// Jobs that ended are kept for so long.
+    pub job_keep: Micros,
     /// Our gRPC port.
     pub grpc_port: u16,
     /// Read when the server starts.
@@ -102,6 +111,9 @@ impl Default for Settings {
             advertise_http: None,
             lldp_wait: 3 * SECOND,
             cabling_moved: MovedPolicy::Log,
+            job_stagger: SECOND / 2,
+            job_nodes: 20_000,
+            job_keep: 90 * 86_400 * SECOND,
             grpc_port: 8444,
             pci_names: PciNames::default(),
         }
@@ -109,6 +121,11 @@ impl Default for Settings {
 }
 
 impl App {
+    /// Over a store.
+    pub fn new(store: Store, settings: Settings) -> Self {
+        Self { store, settings: Arc::new(settings), wake: Arc::default() }
+    }
+
     /// The clock: microseconds since 1970 UTC.
     pub fn now(&self) -> Micros {
         jiff::Timestamp::now().as_microsecond()

@@ -108,7 +108,7 @@ pub(super) async fn forget_stale(app: &App) -> Result<usize> {
 /// Open events by kind and severity, zeros included.
 pub async fn counts(app: &App) -> Result<Vec<NodeEventCount>> {
     let open = app.store.read(|tx| tx.open_node_events()).await?;
-    let kinds = [Kind::Hardware, Kind::Cabling, Kind::Identity, Kind::Firmware];
+    let kinds = [Kind::Hardware, Kind::Cabling, Kind::Identity, Kind::Firmware, Kind::Bmc];
     let severities = [Severity::Info, Severity::Warning, Severity::Alarm];
     let all = kinds.into_iter().flat_map(|kind| severities.map(|severity| (kind, severity)));
     let count = |(kind, severity)| {
@@ -127,4 +127,12 @@ pub(super) fn raise(tx: &mut Tx<'_>, node: &NodeUuid, notice: &Notice, now: Micr
     let Notice { kind, severity, message, .. } = notice;
     tracing::warn!(%node, %kind, %severity, "node {node}: {message}");
     Ok(())
+}
+
+/// Write `notice` of `node` down as over: what is good to know later and asks nothing of anybody. What was open of its
+/// subject is over, too.
+pub(super) fn record(tx: &mut Tx<'_>, node: &NodeUuid, notice: &Notice, now: Micros) -> Result<()> {
+    tx.raise(Uuid::now_v7(), node, notice, now)?;
+    tx.clear_subject(node, &notice.subject, now)?;
+    tx.prune_node_events(node, KEPT)
 }

@@ -19,6 +19,7 @@ impl Tx<'_> {
         for subject in self.open_subjects(to, "")? {
             self.clear_subject(from, &subject, now)?;
         }
+        self.move_waiting_items(from, to)?;
         self.run(format_args!("what belongs to node {from}"), |c| {
             macro_rules! move_all {
                 ($table:ident) => {

@@ -12,6 +12,7 @@ mod firmware;
 mod identity;
 mod images;
 mod inventory;
+mod jobs;
 mod links;
 mod merge;
 mod neighbours;

@@ -157,6 +157,39 @@ diesel::table! {
     }
 }
 diesel::table! {
+    job_items (job, n) {
+        job -> Text,
+        n -> BigInt,
+        node -> Text,
+        state -> Text,
+        claimed_by -> Nullable<Text>,
+        lease_until -> Nullable<BigInt>,
+        attempts -> BigInt,
+        message -> Text,
+        started -> Nullable<BigInt>,
+        ended -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    jobs (id) {
+        id -> Text,
+        action -> Text,
+        selector -> Text,
+        who -> Text,
+        made -> BigInt,
+        stagger -> BigInt,
+        parallel -> BigInt,
+        total -> BigInt,
+        state -> Text,
+        request -> Nullable<Text>,
+        request_hash -> Text,
+        next_start -> BigInt,
+        started -> Nullable<BigInt>,
+        cancelled_by -> Nullable<Text>,
+        ended -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
     links (id) {
         id -> Text,
         node -> Text,
@@ -371,6 +404,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     first_stages,
     image_parts,
     images,
+    job_items,
+    jobs,
     links,
     inventory_reports,
     inventory_versions,

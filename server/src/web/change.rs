@@ -71,6 +71,7 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "firmware-retry" => {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
         }
+        "job-cancelled" => "Cancelled. Nothing more is begun; what is under way ends.",
         "merged" => "Merged. This node has the new board now.",
         "not-same" => "Noted. It is not offered again.",
         _ => return None,

@@ -123,6 +123,7 @@ impl EventsPage {
             ("cabling", "cabling"),
             ("identity", "identity"),
             ("firmware", "firmware"),
+            ("bmc", "BMC"),
         ];
         Self {
             shell,

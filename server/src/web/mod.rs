@@ -14,6 +14,7 @@ mod history;
 mod human;
 mod identity;
 mod inventory;
+mod jobs;
 mod login;
 mod node;
 mod node_cabling;
@@ -46,6 +47,9 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/firmware",      Admin,  || web::to(firmware::page)),
         route(GET,  "/events",        Admin,  || web::to(events::page)),
         route(POST, "/events",        Admin,  || web::to(events::submit)),
+        route(GET,  "/jobs",          Admin,  || web::to(jobs::list)),
+        route(GET,  "/jobs/{id}",     Admin,  || web::to(jobs::page)),
+        route(POST, "/jobs/{id}/cancel", Admin, || web::to(jobs::cancel)),
         route(GET,  "/rules",         Admin,  || web::to(rules::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),

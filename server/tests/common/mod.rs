@@ -4,7 +4,6 @@ use higuma::domain::Sha256;
 use higuma::service::{App, Settings, blobs, first_stage, images, profiles};
 use higuma::store::Store;
 use serde_json::json;
-use std::sync::Arc;
 
 pub struct Lab {
     pub app: App,
@@ -16,7 +15,7 @@ pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
     let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
     let mut settings = Settings::default();
     change(&mut settings);
-    let app = App { store, settings: Arc::new(settings) };
+    let app = App::new(store, settings);
     let blob = Sha256::of("blob");
     blobs::record(&app, blob.clone(), 4).await.unwrap();
     let stage = json!({"arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(), "kernel_package": "",

@@ -10,6 +10,7 @@ mod fixture;
 mod history;
 mod identity;
 mod images;
+mod jobs;
 mod node_events;
 mod nodes;
 mod people;
@@ -79,6 +80,11 @@ async fn run_all(databases: fixture::Databases) {
         images::blobs_in_use_are_never_forgotten,
         images::first_stages_replace_each_other,
         images::profiles_and_revisions,
+        jobs::round_trip_counts_and_pages,
+        jobs::items_step_once_and_a_node_has_one_at_a_time,
+        jobs::a_merge_takes_waiting_items_along,
+        jobs::racing_claimants_never_share_an_item,
+        jobs::a_lost_lease_is_taken_over,
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,
         rules::who_admitted_and_what_is_equal,
