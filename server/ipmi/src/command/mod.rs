@@ -3,6 +3,10 @@
 mod app;
 mod boot;
 mod chassis;
+pub mod event;
+mod sdr;
+mod sel;
+mod sensor;
 mod session;
 
 pub use app::{ColdReset, DeviceId, GetDeviceId, GetSystemGuid};
@@ -11,6 +15,9 @@ pub use chassis::{
     ChassisControl, ChassisIdentify, ChassisStatus, FrontPanel, GetChassisStatus, IdentifyState, LastPowerEvent,
     RestorePolicy,
 };
+pub use sdr::{Formula, GetSdr, Limits, ReserveSdr, SdrPiece, Sensor};
+pub use sel::{ClearSel, GetSelEntry, GetSelInfo, ReserveSel, SelEntry, SelEvent, SelInfo, SelRecord};
+pub use sensor::{GetSensorReading, Health, SensorReading};
 pub use session::{
     AuthCapabilities, CipherSuite, CloseSession, GetChannelAuthCapabilities, GetChannelCipherSuites, Privilege,
     SetSessionPrivilege, THIS_CHANNEL,
