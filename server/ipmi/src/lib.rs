@@ -4,7 +4,11 @@
 
 pub mod command;
 mod completion;
+#[cfg(feature = "lan")]
+pub mod lan;
 mod message;
+#[cfg(feature = "lan")]
+pub mod ops;
 
 pub use completion::Completion;
 pub use message::{Command, Malformed, NetFn, Password, Request};

@@ -65,6 +65,25 @@ impl Command for GetSystemGuid {
     }
 }
 
+/// Cold Reset (20.2): the BMC starts anew. Sessions are gone, often without an answer to this; the system runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct ColdReset;
+
+impl Command for ColdReset {
+    const NETFN: NetFn = NetFn::APP;
+    const CMD: u8 = 0x02;
+    const NAME: &'static str = "Cold Reset";
+    type Answer = ();
+
+    fn data(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn answer(&self, _: &[u8]) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
