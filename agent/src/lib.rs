@@ -2,6 +2,7 @@
 //! for people on a normal machine. One static binary. It must never print a secret, boot anything that was not
 //! verified against the plan, or (as PID 1) exit.
 
+pub mod bmc;
 pub mod bootargs;
 pub mod callback;
 pub mod cli;

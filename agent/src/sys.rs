@@ -3,12 +3,14 @@
 #![allow(unsafe_code)]
 
 mod ethtool;
+mod ipmi;
 mod loops;
 mod packet;
 mod private_flags;
 mod random;
 
 pub use ethtool::{DriverInfo, driver_info, permanent_mac, supported_link_modes};
+pub use ipmi::{IpmiMessage, ipmi_receive, ipmi_send};
 pub use loops::{loop_bind, loop_free};
 pub use packet::packet_socket;
 pub use private_flags::{private_flags, set_private_flags};

@@ -2,12 +2,17 @@
 
 mod app;
 mod boot;
+pub mod channel;
 mod chassis;
+pub mod codes;
 pub mod event;
+pub mod lan;
 mod sdr;
 mod sel;
 mod sensor;
 mod session;
+pub mod sol;
+pub mod user;
 
 pub use app::{ColdReset, DeviceId, GetDeviceId, GetSystemGuid};
 pub use boot::{BootDevice, BootFlags, GetBootFlags, SetBootOption, SetInProgress};
