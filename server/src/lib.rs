@@ -2,6 +2,7 @@
 //! inventory of what they are. The layers (docs/src/architecture.md): transports -> service -> store and domain.
 
 pub mod blob;
+pub mod bmc;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::routes::Listener;
 use crate::http::{self, State};
 use crate::pci_names::PciNames;
+use crate::service::bmc::Hands;
 use crate::service::jobs::Perform;
 use crate::service::{App, firmware};
 use crate::store::Store;
@@ -136,7 +137,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
     start_with(config, None, stop).await
 }
 
-/// As [`start`]. `perform`: what carries out the work of jobs; none: this server does no work of jobs.
+/// As [`start`]. `perform`: what carries out the work of jobs; none: BMCs over the LAN.
 ///
 /// # Errors
 /// As [`start`].
@@ -205,9 +206,9 @@ pub async fn start_with(
     parts.spawn(grpc::serve(app.clone(), grpc_socket, grpc_tls, stop.clone()));
     // What a stop or a crash cut off.
     firmware::start_reassessing(&app);
-    if let Some(perform) = perform {
-        parts.spawn(tasks::jobs(app.clone(), perform, data::server_id(&config.data_dir)?, stop.clone()));
-    }
+    let perform = perform.unwrap_or_else(|| Arc::new(Hands { app: app.clone() }));
+    parts.spawn(tasks::jobs(app.clone(), perform, data::server_id(&config.data_dir)?, stop.clone()));
+    parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
     parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));

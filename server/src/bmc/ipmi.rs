@@ -3,7 +3,8 @@
 use super::{Access, BmcError, Info, LogLine, Reading};
 use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
 use higuma_ipmi::command as wire;
-use higuma_ipmi::command::{ChassisControl, ChassisIdentify, GetChassisStatus, GetDeviceId, GetSystemGuid, SetBootOption};
+use higuma_ipmi::command::user::{GetUserAccess, GetUserName, PasswordAction, SetUserPassword, Storage};
+use higuma_ipmi::command::{ChassisControl, ChassisIdentify, GetChassisStatus, GetDeviceId, GetSystemGuid};
 use higuma_ipmi::lan::{LanError, Session, Target};
 use higuma_ipmi::{Command, Password, ops};
 use std::net::SocketAddr;
@@ -105,15 +106,7 @@ impl Talk {
         };
         let valid = next.device != BootDevice::None;
         let flags = wire::BootFlags { valid, persistent: next.persistent, efi: next.uefi, device };
-        // Some BMCs have neither of the two; the flags are what counts.
-        let keep = SetBootOption::KeepValidOn(SetBootOption::KEEP_AFTER_60_SECONDS);
-        for extra in [keep, SetBootOption::AcknowledgeBios] {
-            match self.0.call(&extra).await {
-                Ok(()) | Err(LanError::Completion { .. }) => {}
-                Err(failed) => return Err(error(failed)),
-            }
-        }
-        self.order(&SetBootOption::Flags(flags)).await?;
+        ops::set_boot(&mut self.0, flags).await.map_err(error)?;
         let (how, mode) = (if next.persistent { "every boot" } else { "the next boot" }, if next.uefi { ", UEFI" } else { "" });
         Ok(format!("{how} is from {}{mode}", next.device))
     }
@@ -130,19 +123,82 @@ impl Talk {
     }
 
     pub async fn sensors(&mut self) -> Result<Vec<Reading>, BmcError> {
-        let sensors = ops::read_sensors(&mut self.0, super::MOST).await.map_err(question)?;
-        Ok(sensors.into_iter().map(reading).collect())
+        let records = ops::read_sensors(&mut self.0, super::MOST).await.map_err(question)?;
+        let mut readings = Vec::new();
+        for sensor in records.sensors {
+            // Of another controller: not asked for here.
+            let Some(now) = ops::read_sensor(&mut self.0, &sensor).await.map_err(question)? else { continue };
+            let state = match now.health {
+                Some(wire::Health::Ok) => "ok".to_owned(),
+                Some(wire::Health::Warning) => "warning".to_owned(),
+                Some(wire::Health::Critical | wire::Health::Fatal) => "critical".to_owned(),
+                None if now.value.is_none() && now.states == 0 => "no reading".to_owned(),
+                None => format!("states {:04x}h", now.states),
+            };
+            readings.push(Reading { name: sensor.name, value: now.value, unit: sensor.unit, state });
+        }
+        Ok(readings)
     }
 
     pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
-        let mut entries = ops::read_sel(&mut self.0, super::MOST).await.map_err(question)?;
-        entries.reverse();
-        Ok(entries.into_iter().take(most).map(line).collect())
+        // A log is read from its oldest line; the newest are at its end.
+        let mut lines = std::collections::VecDeque::new();
+        let mut from = wire::GetSelEntry::FIRST;
+        for _ in 0..SEL_PAGES {
+            let page = ops::read_sel(&mut self.0, from, SEL_PAGE).await.map_err(question)?;
+            for record in page.records {
+                if lines.len() == most {
+                    lines.pop_front();
+                }
+                lines.push_back(record);
+            }
+            match page.next {
+                Some(next) => from = next,
+                None => return Ok(lines.into_iter().rev().map(|record| line(&record)).collect()),
+            }
+        }
+        Err(BmcError::Refused(format!("its event log has no end after {} lines", SEL_PAGES * SEL_PAGE)))
+    }
+
+    /// Of an account that is there; the BMC keeps 20 bytes, or refuses.
+    pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {
+        let password = Password::new(password.to_owned());
+        let slot = self.slot(user).await?;
+        let storage = if password.reveal().len() > Password::SHORT { Storage::Bytes20 } else { Storage::Bytes16 };
+        self.order(&SetUserPassword { user: slot, action: PasswordAction::Set(password, storage) }).await
+    }
+
+    /// Where an account is.
+    async fn slot(&mut self, user: &str) -> Result<u8, BmcError> {
+        let slots = self.ask(&GetUserAccess { channel: wire::THIS_CHANNEL, user: 1 }).await?.slots;
+        for slot in 2..=slots {
+            match self.0.call(&GetUserName { user: slot }).await {
+                Ok(name) if name == user => return Ok(slot),
+                Ok(_) | Err(LanError::Completion { .. }) => {}
+                Err(failed) => return Err(question(failed)),
+            }
+        }
+        Err(BmcError::Refused(format!("none of its {slots} users is called {user:?}")))
     }
 
     pub async fn close(self) {
         // A BMC that does not answer any more forgets the session by itself.
         let _ = self.0.close().await;
+    }
+}
+
+/// Lines read at once, and how often: no BMC has more than 65,535.
+const SEL_PAGE: usize = 512;
+const SEL_PAGES: usize = 128;
+
+fn line(record: &wire::SelRecord) -> LogLine {
+    let at = record.time.and_then(|seconds| jiff::Timestamp::from_second(i64::from(seconds)).ok());
+    LogLine {
+        id: record.id.to_string(),
+        // Below: seconds since the BMC started, not since 1970 (31).
+        at: at.filter(|at| at.as_second() > 0x2000_0000).map(|at| at.to_string()).unwrap_or_default(),
+        message: record.event.as_ref().map_or_else(|| format!("record of kind {:02x}h", record.kind), wire::SelEvent::words),
+        severity: String::new(),
     }
 }
 

@@ -227,6 +227,14 @@ impl Talk {
         }
     }
 
+    /// Give an account that is there another password. It is proven by a new login, not by this.
+    pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {
+        match self {
+            Self::Ipmi(talk) => talk.set_password(user, password).await,
+            Self::Redfish(talk) => talk.set_password(user, password).await,
+        }
+    }
+
     /// Log out; a BMC that does not answer keeps the session until its own time-out.
     pub async fn close(self) {
         if let Self::Ipmi(talk) = self {

@@ -117,6 +117,10 @@ impl Talk {
         Ok(sensors.sensors.into_iter().take(super::MOST).map(reading).collect())
     }
 
+    pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {
+        self.0.set_password(user, &wire::Secret::new(password)).await.map_err(error)
+    }
+
     pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
         let log = self.0.log_entries(most).await.map_err(question)?;
         let line = |entry: wire::LogEntry| LogLine {

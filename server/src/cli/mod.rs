@@ -2,6 +2,7 @@
 //! store, and decides nothing that the server decides; what it builds (images, first stages) it builds in a temporary
 //! folder of its own and hands over by the API.
 
+pub mod bmc;
 pub mod boot;
 pub mod cabling;
 pub mod client;
@@ -16,6 +17,7 @@ mod inventory;
 pub mod job;
 pub mod node;
 pub mod output;
+pub mod power;
 pub mod process;
 pub mod profile;
 pub mod progress;
@@ -83,6 +85,12 @@ pub enum Command {
     /// Servers: list, show, approve, assign
     #[command(subcommand)]
     Node(node::Node),
+    /// Power of nodes, through their BMCs
+    #[command(subcommand)]
+    Power(power::Power),
+    /// BMCs: state, sensors, event log, passwords
+    #[command(subcommand)]
+    Bmc(Box<bmc::Bmc>),
     /// What nodes boot: image, command line, files
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -140,6 +148,8 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 fn dispatch(global: &Global, command: Command) -> Result<()> {
     match command {
         Command::Node(command) => node::run(global, command),
+        Command::Power(command) => power::run(global, command),
+        Command::Bmc(command) => bmc::run(global, *command),
         Command::Profile(command) => profile::run(global, command),
         Command::Image(command) => image::run(global, command),
         Command::Switch(command) => cabling::switch(global, command),

@@ -107,6 +107,7 @@ pub const SETTINGS: &[Setting] = &[
     s("park-after", Form::DurationOrZero, "10m", "How long it waits for a profile before it powers off or reboots (0s: not at all)"),
     s("poll-interval", Form::Duration, "5s", "How often a waiting node asks again"),
     s("lldp-wait", Form::DurationOrZero, "3s", "How long a boot waits for LLDP neighbours that are not known from the last one"),
+    s("bmc", Form::Words("manage|read"), "manage", "What agents do with the BMCs of admitted nodes: set them up, or only read them"),
     s("cabling-moved", Form::Words("log|hold"), "log", "What follows when a node is behind another switch port than at its last boot"),
     s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),

@@ -8,7 +8,7 @@ use crate::service::firmware::Said;
 use crate::service::plan::PlanAnswer;
 use crate::service::register::Registration;
 use crate::service::up::Up;
-use crate::service::{App, events, firmware, plan, register, up, wire};
+use crate::service::{App, bmc, events, firmware, plan, register, up, wire};
 use higuma_proto::agent::agent_server::Agent;
 use higuma_proto::agent::get_boot_plan_response::Answer;
 use higuma_proto::agent::{
@@ -115,11 +115,18 @@ impl Agent for Methods {
         Ok(Response::new(ReportFirmwareResponse {}))
     }
 
-    async fn get_bmc_plan(&self, _: Request<GetBmcPlanRequest>) -> Reply<GetBmcPlanResponse> {
-        Err(Status::unimplemented("this server does not set BMCs up yet"))
+    async fn get_bmc_plan(&self, request: Request<GetBmcPlanRequest>) -> Reply<GetBmcPlanResponse> {
+        let boot = caller(&request)?;
+        let found = request.into_inner().found.unwrap_or_default();
+        let setup = bmc::plan(&self.app, &boot, found).await.map_err(status)?;
+        Ok(Response::new(wire::bmc_plan(setup)))
     }
 
-    async fn report_bmc(&self, _: Request<ReportBmcRequest>) -> Reply<ReportBmcResponse> {
-        Err(Status::unimplemented("this server does not set BMCs up yet"))
+    async fn report_bmc(&self, request: Request<ReportBmcRequest>) -> Reply<ReportBmcResponse> {
+        let boot = caller(&request)?;
+        let ReportBmcRequest { plan_id, error, password, changes, found } = request.into_inner();
+        let report = bmc::Report { plan: plan_id, error, password, changes, found };
+        let again = bmc::report(&self.app, &boot, report).await.map_err(status)?;
+        Ok(Response::new(ReportBmcResponse { again }))
     }
 }

@@ -5,7 +5,7 @@ use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
 use crate::service::jobs::{Perform, Runner};
-use crate::service::{App, blobs as records, facts, sweep as sweeping, switches};
+use crate::service::{App, bmc, blobs as records, facts, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -38,6 +38,30 @@ pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken)
         }
         metrics.run_upkeep();
     }
+    Ok(())
+}
+
+/// The power of the fleet is kept fresh; sessions that nobody uses are logged out.
+pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
+    const TIDY: Duration = Duration::from_secs(30);
+    let mut tidied = tokio::time::Instant::now();
+    let mut wait = Duration::ZERO;
+    while pause(wait, &stop).await {
+        wait = match tokio::select! { polled = bmc::poll_once(&app) => polled, () = stop.cancelled() => break } {
+            // Those that are set meanwhile are contacted at once by whoever sets them, so a look each second is enough.
+            Ok(polled) if polled.more => Duration::ZERO,
+            Ok(_) => Duration::from_secs(1),
+            Err(error) => {
+                crate::http::failure::log_internal(&error);
+                Duration::from_secs(5)
+            }
+        };
+        if tidied.elapsed() > TIDY {
+            app.bmcs.tidy().await;
+            tidied = tokio::time::Instant::now();
+        }
+    }
+    app.bmcs.close().await;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod blobs;
+pub mod bmc;
 pub mod boots;
 pub mod cabling;
 pub mod events;
@@ -48,6 +49,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Rung when there may be something to do in a job.
     pub wake: Arc<tokio::sync::Notify>,
+    /// Sessions of BMCs.
+    pub bmcs: crate::bmc::Sessions,
 }
 
 /// What the operator chose, as the use cases need it. Times in microseconds.
@@ -79,6 +82,8 @@ pub struct Settings {
     pub advertise_http: Option<String>,
     /// A boot waits so long for LLDP neighbours at most; zero: not at all.
     pub lldp_wait: Micros,
+    /// BMCs are set up; else only read.
+    pub bmc_manage: bool,
     /// What follows when a cable moved.
     pub cabling_moved: MovedPolicy,
     /// Between the starts of two nodes of a job that draw inrush current, when nothing is said.
@@ -110,6 +115,7 @@ impl Default for Settings {
             advertise_grpc: None,
             advertise_http: None,
             lldp_wait: 3 * SECOND,
+            bmc_manage: true,
             cabling_moved: MovedPolicy::Log,
             job_stagger: SECOND / 2,
             job_nodes: 20_000,
@@ -123,7 +129,7 @@ impl Default for Settings {
 impl App {
     /// Over a store.
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings: Arc::new(settings), wake: Arc::default() }
+        Self { store, settings: Arc::new(settings), wake: Arc::default(), bmcs: crate::bmc::Sessions::default() }
     }
 
     /// The clock: microseconds since 1970 UTC.

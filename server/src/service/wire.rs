@@ -51,6 +51,36 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
     }
 }
 
+/// What an agent is to do with the BMC. It holds passwords: for the wire only.
+pub fn bmc_plan(setup: super::bmc::Setup) -> agent::GetBmcPlanResponse {
+    use agent::get_bmc_plan_response::Answer;
+    use super::bmc::{Setup, addressing};
+    let answer = match setup {
+        Setup::Leave(reason) => Answer::Leave(agent::BmcLeave { reason }),
+        Setup::Set { id, user, passwords, lease } => {
+            let (source, address, netmask, gateway, vlan) = addressing(lease.as_ref());
+            Answer::Plan(agent::BmcPlan {
+                id: id.to_string(),
+                source: source.to_owned(),
+                address,
+                netmask,
+                gateway,
+                vlan,
+                channel: 0,
+                user,
+                passwords: passwords.iter().map(|p| p.reveal().to_owned()).collect(),
+                privilege: "administrator".to_owned(),
+                remove_users: Vec::new(),
+                close_cipher_zero: true,
+                close_anonymous: true,
+                sol: true,
+                dhcp_wait_seconds: 60,
+            })
+        }
+    };
+    agent::GetBmcPlanResponse { answer: Some(answer) }
+}
+
 /// What an agent is told of the firmware policy.
 pub fn firmware_plan(answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
     use agent::get_firmware_plan_response::Answer;

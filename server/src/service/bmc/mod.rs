@@ -11,8 +11,8 @@ mod set;
 mod show;
 
 pub use perform::Hands;
-pub use plan::{Setup, plan};
-pub use poll::{Polled, poll_once, tidy_sessions};
+pub use plan::{Setup, addressing, plan};
+pub use poll::{Polled, poll_once};
 pub use report::{Report, report};
 pub use set::set;
 pub use show::{BmcQuery, check, info, list, log, sensors, show};

@@ -25,15 +25,19 @@ pub struct Polled {
     pub asked: usize,
     /// That did not answer, or refused.
     pub failed: usize,
-    /// When the next is due; none: there is none.
-    pub next: Option<Micros>,
+    /// There are more that are due.
+    pub more: bool,
 }
 
 /// Contact those that are due, once.
 pub async fn poll_once(app: &App) -> Result<Polled> {
     let now = app.now();
+    // A read, most of the time.
+    if app.store.read(move |tx| tx.next_due_bmc()).await?.is_none_or(|next| next > now) {
+        return Ok(Polled::default());
+    }
     let due = app.store.write(move |tx| tx.claim_due_bmcs(now, now + LEASE, BATCH)).await?;
-    let mut polled = Polled { asked: due.len(), ..Polled::default() };
+    let mut polled = Polled { asked: due.len(), failed: 0, more: due.len() == BATCH };
     let contacts = stream::iter(due).map(|bmc| async move {
         let contact = contact(app, &bmc, None).await;
         (bmc, contact)
@@ -57,7 +61,6 @@ pub async fn poll_once(app: &App) -> Result<Polled> {
     }
     metrics::counter!("higuma_bmc_polls_total", "result" => "ok").increment((polled.asked - polled.failed) as u64);
     metrics::counter!("higuma_bmc_polls_total", "result" => "failed").increment(polled.failed as u64);
-    polled.next = app.store.read(|tx| tx.next_due_bmc()).await?;
     Ok(polled)
 }
 
@@ -74,9 +77,4 @@ async fn store(app: &App, contacts: Vec<(Bmc, super::contact::Contact)>) -> Resu
             Ok(())
         })
         .await
-}
-
-/// Sessions that nobody uses are logged out.
-pub async fn tidy_sessions(app: &App) {
-    app.bmcs.tidy().await;
 }
