@@ -119,4 +119,17 @@ mod tests {
             assert_eq!(location(bad), None, "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_taken_stays_below_redfish(text in "(/|//|https://)?(redfish|evil)?[/.%2e\\\\?#a@:\\t\\PC]{0,40}") {
+            let origin = Url::parse("https://bmc:8443").unwrap();
+            for link in [Link::parse(&text), Link::location(&text, &origin), Link::parse(&format!("/redfish/{text}"))] {
+                let Some(link) = link else { continue };
+                let url = link.query("a=b").url(&origin).unwrap();
+                assert_eq!(url.origin(), origin.origin());
+                assert!(url.path().starts_with("/redfish"), "{url}");
+            }
+        }
+    }
 }

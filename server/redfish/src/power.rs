@@ -89,6 +89,8 @@ impl Client {
                 choices = ResetKind::On.choices();
                 note = Some("it was off: powered on".into());
             }
+            // A push of the button is a toggle: only of a system that is on.
+            (ResetKind::GracefulShutdown, Some(PowerState::On)) => choices = &["GracefulShutdown", "PushPowerButton"],
             _ => {}
         }
         let action = self.action(&system.body, "#ComputerSystem.Reset", "reset of the system").await?;

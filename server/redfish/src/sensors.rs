@@ -1,4 +1,4 @@
-//! Sensors: the Sensors collection of newer services, else the classic Thermal and Power resources of a chassis
+//! Sensors: the Sensors collection of newer services, or the classic Thermal and Power resources of a chassis
 //! (DSP2046). What cannot be read is told beside what can.
 
 use crate::client::Client;
@@ -95,17 +95,32 @@ impl Client {
         Ok(links)
     }
 
+    /// The Sensors collection first where it comes in one answer. Else the classic resources: two requests instead of
+    /// one a sensor, which is easier on a BMC. The other only when the first has nothing.
     async fn of_chassis(&self, chassis: &Value, all: &mut Sensors) -> Result<(), RedfishError> {
-        if let Some(collection) = json::link(chassis, "Sensors") {
-            let found = self.resources(&collection, MOST, &mut all.problems).await;
-            let mut problems = Vec::new();
-            let found = tolerate(found, &mut problems)?.unwrap_or_default();
-            all.problems.append(&mut problems);
-            if !found.is_empty() {
-                all.sensors.extend(found.iter().map(|(_, value)| modern(value)));
-                return Ok(());
+        let before = all.sensors.len();
+        for modern in [self.expands, !self.expands] {
+            if modern {
+                self.collection(chassis, all).await?;
+            } else {
+                self.classic(chassis, all).await?;
+            }
+            if all.sensors.len() > before {
+                break;
             }
         }
+        Ok(())
+    }
+
+    async fn collection(&self, chassis: &Value, all: &mut Sensors) -> Result<(), RedfishError> {
+        let Some(collection) = json::link(chassis, "Sensors") else { return Ok(()) };
+        let found = self.resources(&collection, MOST, &mut all.problems).await;
+        let found = tolerate(found, &mut all.problems)?.unwrap_or_default();
+        all.sensors.extend(found.iter().map(|(_, value)| modern(value)));
+        Ok(())
+    }
+
+    async fn classic(&self, chassis: &Value, all: &mut Sensors) -> Result<(), RedfishError> {
         for (key, read) in [("Thermal", thermal as fn(&Value) -> Vec<Sensor>), ("Power", power)] {
             if let Some(link) = json::link(chassis, key)
                 && let Some(answer) = tolerate(self.get(&link).await, &mut all.problems)?

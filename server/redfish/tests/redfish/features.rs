@@ -45,6 +45,12 @@ async fn resets_that_are_offered_and_substitutes_that_are_told() {
     fake.merge(SYSTEM, action(json!({"@Redfish.ActionInfo": null})));
     assert_eq!(reset(&client, ResetKind::PowerCycle).await, (Some("PowerCycle".into()), None));
 
+    // A push of the button where there is no other way to ask.
+    fake.merge(SYSTEM, action(json!({"ResetType@Redfish.AllowableValues": ["PushPowerButton"]})));
+    let (sent, note) = reset(&client, ResetKind::GracefulShutdown).await;
+    assert_eq!((sent.as_deref(), note.is_some()), (Some("PushPowerButton"), true));
+    fake.merge(SYSTEM, action(json!({"ResetType@Redfish.AllowableValues": null})));
+
     // A refusal in the service's words, sent once.
     let before = fake.seen(RESET).len();
     fake.next(RESET, status(409, "The host is updating its firmware"));

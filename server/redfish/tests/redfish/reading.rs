@@ -53,8 +53,7 @@ async fn sensors_new_and_classic() {
     let (thermal, power, all) =
         ("/redfish/v1/Chassis/1/Thermal", "/redfish/v1/Chassis/1/Power", "/redfish/v1/Chassis/1/Sensors");
     fake.merge(chassis, json!({"Thermal": id(thermal), "Power": id(power), "Sensors": id(all)}));
-    // The newer collection fails: told, and the classic ones are read.
-    fake.next(&format!("GET {all}"), status(500, "Sensors are out"));
+    // Without $expand the classic resources are the cheaper ones.
     fake.put(thermal, json!({
         "Temperatures": [{"Name": "CPU", "ReadingCelsius": 41.5, "UpperThresholdCritical": 95, "Status": {"State": "Enabled", "Health": "OK"}},
             {"MemberId": "9", "ReadingCelsius": "hot"}],
@@ -75,9 +74,11 @@ async fn sensors_new_and_classic() {
         (found.sensors[0].thresholds.upper_critical, found.sensors[0].health.as_deref()),
         (Some(95.0), Some("OK"))
     );
-    assert!(found.problems[0].contains("Sensors are out"), "{:?}", found.problems);
+    assert!(fake.seen(&format!("GET {all}")).is_empty() && found.problems.is_empty(), "{:?}", found.problems);
 
-    // The newer collection only; one of its members is broken.
+    // The classic ones have nothing or fail, which is told; of the newer collection one member is broken.
+    fake.put(power, json!({"Voltages": []}));
+    fake.always(&format!("GET {thermal}"), status(500, "Thermal is out"));
     let modern = json!({"Id": "t", "Name": "Inlet", "Reading": 22, "ReadingUnits": "Cel", "ReadingType": "Temperature",
         "Thresholds": {"UpperCaution": {"Reading": 40}, "LowerFatal": {"Reading": "x"}}});
     collect(&fake, all, &[modern, json!({"Name": "Gone"})]);
@@ -89,7 +90,15 @@ async fn sensors_new_and_classic() {
         (inlet.reading, inlet.thresholds.upper_caution, inlet.thresholds.lower_fatal),
         (Some(22.0), Some(40.0), None)
     );
-    assert_eq!(found.problems.len(), 1);
+    let problems = found.problems.join("\n");
+    assert!(
+        found.problems.len() == 2 && problems.contains("Thermal is out") && problems.contains("Gone"),
+        "{problems}"
+    );
+    // All out: told, not an empty success.
+    fake.always(&format!("GET {all}"), status(500, "Sensors are out"));
+    let found = client.sensors().await.unwrap();
+    assert_eq!((found.sensors.len(), found.problems.len()), (0, 2));
 }
 
 #[tokio::test]
