@@ -141,11 +141,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_with(
-    config: Config,
-    perform: Option<Arc<dyn Perform>>,
-    stop: CancellationToken,
-) -> Result<Running> {
+pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop: CancellationToken) -> Result<Running> {
     // The first call of the process installs it; all TLS of ours is by ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = telemetry::metrics()?;

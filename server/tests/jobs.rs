@@ -2,10 +2,10 @@
 //! middle leaves to the next one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "jobs/hands.rs"]
-mod hands;
 #[path = "jobs/asked.rs"]
 mod asked;
+#[path = "jobs/hands.rs"]
+mod hands;
 
 use hands::{Fleet, Hands, How, node};
 use higuma::domain::bmc::BmcAction;

@@ -14,8 +14,7 @@ use nix::unistd::Pid;
 pub const TIDY_DEADLINE: Duration = Duration::from_secs(20);
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-static HELD: Mutex<Held> =
-    Mutex::new(Held { folders: BTreeSet::new(), groups: BTreeSet::new(), words: String::new() });
+static HELD: Mutex<Held> = Mutex::new(Held { folders: BTreeSet::new(), groups: BTreeSet::new(), words: String::new() });
 
 struct Held {
     folders: BTreeSet<PathBuf>,

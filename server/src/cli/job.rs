@@ -143,6 +143,7 @@ pub(super) fn submit_and_watch(global: &Global, client: &Client, new: NewJob, de
 fn submit(client: &Client, new: NewJob) -> Result<Value> {
     let request_id = new.request_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let new = NewJob { request_id: Some(request_id), ..new };
+    interrupt::last_words("the job may have been made all the same: higuma job list".to_owned());
     let mut sent = 0;
     loop {
         sent += 1;

@@ -178,7 +178,8 @@ struct Tile {
 impl JobPage {
     fn new(shell: Shell, query: &JobsPageQuery, job: &Job, items: Page<JobItem>, now: Micros) -> Self {
         let id = &job.id;
-        let at = |state: &str| if state.is_empty() { format!("/jobs/{id}") } else { format!("/jobs/{id}?state={state}") };
+        let at =
+            |state: &str| if state.is_empty() { format!("/jobs/{id}") } else { format!("/jobs/{id}?state={state}") };
         let next = |cursor: &str| {
             let state = if query.state.is_empty() { String::new() } else { format!("state={}&", query.state) };
             format!("/jobs/{id}?{state}cursor={}", human::url_value(cursor))
@@ -312,7 +313,10 @@ mod tests {
         let query = JobsPageQuery { state: "running".into(), cursor: "x".into(), ..JobsPageQuery::default() };
         let page = Page { items: vec![job()], next: Some("c".into()) };
         let body = JobsPage::new(Shell::bare("Jobs"), &query, page, NOW).render().unwrap();
-        assert!(body.contains("<progress value=\"20\" max=\"50\"") && body.contains("3 failed, 17 ok, 2 under way"), "{body}");
+        assert!(
+            body.contains("<progress value=\"20\" max=\"50\"") && body.contains("3 failed, 17 ok, 2 under way"),
+            "{body}"
+        );
         assert!(body.contains("&#60;b&#62;") && !body.contains("'<b>'"), "{body}");
         assert!(body.contains("href=\"/jobs?state=running&#38;cursor=c\""), "{body}");
         assert!(body.contains("href=\"/jobs?state=running\" aria-current"), "{body}");
@@ -324,7 +328,8 @@ mod tests {
     fn one_job_can_be_cancelled_while_it_is_open() {
         let query = JobsPageQuery { state: "failed".into(), ..JobsPageQuery::default() };
         let page = |job: &Job| {
-            let items = Page { items: vec![item("failed", "hv-12"), item("skipped", "")], next: Some("failed:9".into()) };
+            let items =
+                Page { items: vec![item("failed", "hv-12"), item("skipped", "")], next: Some("failed:9".into()) };
             JobPage::new(Shell::bare("Job"), &query, job, items, NOW).render().unwrap()
         };
         let body = page(&job());

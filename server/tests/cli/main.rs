@@ -5,6 +5,7 @@
 
 mod fake;
 mod firmware;
+mod job;
 
 use fake::{Answer, Fake, Request, TOKEN};
 use serde_json::{Value, json};
@@ -333,6 +334,11 @@ fn every_command_has_help_with_an_example() {
         "image delete",
         "boot list",
         "boot show",
+        "job list",
+        "job run",
+        "job show",
+        "job watch",
+        "job cancel",
         "rule list",
         "rule add",
         "rule remove",

@@ -3,6 +3,7 @@
 use higuma::config::{Config, Flags};
 use higuma::domain::Sha256;
 use higuma::serve;
+use higuma::service::jobs::Perform;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -142,12 +143,18 @@ pub struct Server {
     pub server_name: String,
     pub runtime: tokio::runtime::Runtime,
     settings: Vec<(String, String)>,
+    perform: Option<Arc<dyn Perform>>,
     running: Option<tokio::task::JoinHandle<higuma::error::Result<()>>>,
     stop: CancellationToken,
 }
 
 impl Server {
     pub fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_with(settings, None)
+    }
+
+    /// With hands of a test for the work of jobs.
+    pub fn start_with(settings: &[(&str, &str)], perform: Option<Arc<dyn Perform>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let fixed = [
             ("data-dir", dir.path().to_str().unwrap()),
@@ -159,21 +166,25 @@ impl Server {
         let settings: Vec<_> = all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let stop = CancellationToken::new();
-        let running = Self::begin(&runtime, &settings, &stop);
+        let running = Self::begin(&runtime, &settings, &perform, &stop);
         let client = Client::new(dir.path(), running.http.port(), running.https.port());
         let (grpc, server_name) = (running.grpc.port(), running.server_name.clone());
         let running = Some(runtime.spawn(running.wait()));
-        Self { client, grpc, dir, server_name, runtime, settings, running, stop }
+        Self { client, grpc, dir, server_name, runtime, settings, perform, running, stop }
     }
 
     fn begin(
         runtime: &tokio::runtime::Runtime,
         settings: &[(String, String)],
+        perform: &Option<Arc<dyn Perform>>,
         stop: &CancellationToken,
     ) -> serve::Running {
         let flags = Flags { values: settings.iter().cloned().collect() };
         let config = Config::load(&flags, &|_| None, false).unwrap();
-        runtime.block_on(serve::start(config, stop.clone())).unwrap()
+        match perform {
+            None => runtime.block_on(serve::start(config, stop.clone())).unwrap(),
+            some => runtime.block_on(serve::start_with(config, some.clone(), stop.clone())).unwrap(),
+        }
     }
 
     /// Stopped, and started again over the same data, on other ports.
@@ -183,7 +194,7 @@ impl Server {
             self.runtime.block_on(running).unwrap().unwrap();
         }
         self.stop = CancellationToken::new();
-        let running = Self::begin(&self.runtime, &self.settings, &self.stop);
+        let running = Self::begin(&self.runtime, &self.settings, &self.perform, &self.stop);
         self.client = Client::new(self.dir.path(), running.http.port(), running.https.port());
         self.grpc = running.grpc.port();
         self.running = Some(self.runtime.spawn(running.wait()));

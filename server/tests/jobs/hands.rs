@@ -139,9 +139,9 @@ impl Fleet {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("t.db").display());
         let app = App::new(Store::open(&url).unwrap(), Settings::default());
-        let put = app.store.write(move |tx| {
-            (0..nodes).try_for_each(|n| tx.put_node(&Node::new(node(n), Admission::Admitted, 1)))
-        });
+        let put = app
+            .store
+            .write(move |tx| (0..nodes).try_for_each(|n| tx.put_node(&Node::new(node(n), Admission::Admitted, 1))));
         put.await.unwrap();
         Self { app, url, nodes, _dir: dir }
     }

@@ -41,15 +41,8 @@ words!(
 
 impl ItemState {
     /// All of them, in the order in which a person wants to see them.
-    pub const ALL: [Self; 7] = [
-        Self::Failed,
-        Self::Interrupted,
-        Self::Running,
-        Self::Skipped,
-        Self::Cancelled,
-        Self::Waiting,
-        Self::Ok,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Failed, Self::Interrupted, Self::Running, Self::Skipped, Self::Cancelled, Self::Waiting, Self::Ok];
 
     /// The one table: what may follow.
     pub fn next(self) -> &'static [Self] {

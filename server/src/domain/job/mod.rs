@@ -132,9 +132,16 @@ impl Job {
         }
     }
 
+    /// Until when the stagger keeps the next start back. A clock that was set back, or another server's that is ahead, holds
+    /// nothing up for longer than that.
+    pub fn held_until(&self, now: Micros) -> Option<Micros> {
+        let wait = self.next_start.saturating_sub(now);
+        (wait > 0 && wait <= self.stagger).then_some(self.next_start)
+    }
+
     /// How many items may start at `now`, when so many are under way and the caller has `room` for as many.
     pub fn may_start(&self, running: u32, room: u32, now: Micros) -> u32 {
-        if self.cancelled_by.is_some() || !self.state.is_open() || now < self.next_start {
+        if self.cancelled_by.is_some() || !self.state.is_open() || self.held_until(now).is_some() {
             return 0;
         }
         let free = self.parallel.saturating_sub(running).min(room);

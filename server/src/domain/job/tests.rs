@@ -105,6 +105,8 @@ fn starts_are_staggered_and_bounded() {
     let job = job(JobState::Queued);
     assert_eq!(job.may_start(0, 256, 99), 0, "not yet");
     assert_eq!(job.may_start(0, 256, 100), 1, "one at a time");
+    assert_eq!((job.held_until(99), job.held_until(100)), (Some(100), None));
+    assert_eq!(job.may_start(0, 256, 100 - 500_001), 1, "a clock that was set back stops nothing");
     let quick = Job { stagger: 0, ..job.clone() };
     assert_eq!([0, 3, 4, 9].map(|running| quick.may_start(running, 256, 100)), [4, 1, 0, 0]);
     assert_eq!(quick.may_start(0, 2, 100), 2, "no more than the caller can do");

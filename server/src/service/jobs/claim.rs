@@ -1,13 +1,13 @@
 //! Who does what: servers take items of jobs for a time, say that they live, and write down how it turned out. Every step
 //! is one transaction, so that two servers never have the same item.
 
+use crate::domain::Micros;
 use crate::domain::bmc::BmcAction;
 use crate::domain::boot::clean;
 use crate::domain::job::{Item, ItemState, Job, MESSAGE_MAX, cut_short, kind_of, notice};
-use crate::domain::Micros;
 use crate::error::{Error, Result};
-use crate::service::node_events;
 use crate::service::App;
+use crate::service::node_events;
 use crate::store::Tx;
 
 use super::create::OPEN_MAX;
@@ -112,8 +112,8 @@ fn claim_of(
     if !job.state.is_open() {
         tracing::info!(job = %job.id, "job {} ({}) is {}", job.id, job.action, job.state);
     }
-    if left.waiting && left.running < job.parallel && job.next_start > now {
-        claimed.next = Some(claimed.next.map_or(job.next_start, |next| next.min(job.next_start)));
+    if let Some(until) = job.held_until(now).filter(|_| left.waiting && left.running < job.parallel) {
+        claimed.next = Some(claimed.next.map_or(until, |next| next.min(until)));
     }
     Ok(())
 }

@@ -112,12 +112,16 @@ pub async fn create(app: &App, new: api::NewJob, who: &str) -> Result<(api::Job,
 }
 
 fn parse(app: &App, new: api::NewJob, who: &str) -> Result<Request> {
-    let hash = Sha256::of(serde_json::json!([new.action, new.nodes, new.select, new.stagger_ms, new.parallel, who]).to_string());
+    let hash = Sha256::of(
+        serde_json::json!([new.action, new.nodes, new.select, new.stagger_ms, new.parallel, who]).to_string(),
+    );
     let action: BmcAction = new.action.trim().parse()?;
     let asked = match (new.nodes.is_empty(), new.select.filter(|text| !text.trim().is_empty())) {
         (false, None) => Asked::Named(new.nodes),
         (true, Some(text)) => Asked::Where(text.parse()?),
-        (true, None) => return Err(Error::BadRequest("expected nodes, or an expression in select; got neither".into())),
+        (true, None) => {
+            return Err(Error::BadRequest("expected nodes, or an expression in select; got neither".into()));
+        }
         (false, Some(_)) => return Err(Error::BadRequest("expected nodes or select, got both".into())),
     };
     if let Asked::Named(names) = &asked
@@ -139,8 +143,7 @@ fn parse(app: &App, new: api::NewJob, who: &str) -> Result<Request> {
         return Err(Invalid::new("parallel", "1 to 256", &parallel.to_string()).into());
     }
     if let Some(id) = &new.request_id
-        && !(1..=REQUEST_ID_MAX).contains(&id.len())
-        | !id.bytes().all(|b| b.is_ascii_graphic())
+        && !(1..=REQUEST_ID_MAX).contains(&id.len()) | !id.bytes().all(|b| b.is_ascii_graphic())
     {
         return Err(Invalid::new("request_id", "1 to 64 printable ASCII characters, e.g. a UUID", id).into());
     }
@@ -185,7 +188,9 @@ fn named(tx: &mut Tx<'_>, names: &[String]) -> Result<Vec<NodeUuid>> {
         for name in piece {
             let found = match name.parse::<NodeUuid>() {
                 Ok(uuid) if there.contains_key(uuid.as_str()) => Some(uuid),
-                Ok(uuid) => tx.alias(&uuid)?,
+                // One query each: not for a list that is wrong altogether.
+                Ok(uuid) if bad.len() < PIECE => tx.alias(&uuid)?,
+                Ok(_) => None,
                 Err(_) => match by_host.get(&name).map(Vec::as_slice) {
                     Some([one]) => Some(one.clone()),
                     Some(several) => {

@@ -202,8 +202,7 @@ impl Tx<'_> {
         let waiting = job_items::state.eq(ItemState::Waiting.as_str());
         self.run(format_args!("jobs of node {from}"), |c| {
             let wanted: Vec<String> = of(from).filter(waiting).select(job_items::job).load(c)?;
-            let both: Vec<String> =
-                of(to).filter(job_items::job.eq_any(&wanted)).select(job_items::job).load(c)?;
+            let both: Vec<String> = of(to).filter(job_items::job.eq_any(&wanted)).select(job_items::job).load(c)?;
             diesel::update(of(from).filter(waiting).filter(job_items::job.ne_all(&both)))
                 .set(job_items::node.eq(to.as_str()))
                 .execute(c)

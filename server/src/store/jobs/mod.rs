@@ -185,9 +185,8 @@ impl Tx<'_> {
         let of_state = |state: ItemState| {
             job_items::table.filter(job_items::job.eq(key.clone())).filter(job_items::state.eq(state.as_str()))
         };
-        let running: i64 = self.run(format_args!("items of job {job}"), |c| {
-            of_state(ItemState::Running).count().get_result(c)
-        })?;
+        let running: i64 =
+            self.run(format_args!("items of job {job}"), |c| of_state(ItemState::Running).count().get_result(c))?;
         let mut any = |state: ItemState| -> Result<bool> {
             let first: Option<i64> = self.run(format_args!("items of job {job}"), |c| {
                 of_state(state).select(job_items::n).first(c).optional()
