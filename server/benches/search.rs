@@ -153,7 +153,7 @@ async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&format!("sqlite:{}", dir.path().join("bench.db").display())).unwrap();
     fill(&store, count).await;
-    let app = App { store, settings: Arc::new(Settings::default()) };
+    let app = App { store, settings: Arc::new(Settings::default()), vault: higuma::vault::Vault::in_memory(vec![]) };
     for text in [
         "node.serial == 'SN4711'",
         "node.serial == 'SN4711' && node.nics.exists(n, n.driver == 'igb')",

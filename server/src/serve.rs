@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::routes::Listener;
 use crate::http::{self, State};
 use crate::pci_names::PciNames;
-use crate::service::{App, firmware};
+use crate::service::{App, firmware, vault};
 use crate::store::Store;
 use crate::tls::{self, Authority, Current};
 use crate::{grpc, telemetry};
@@ -152,7 +152,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running> {
     let pci_ids = config.pci_ids.clone();
     let names = tokio::task::spawn_blocking(move || PciNames::open(pci_ids.as_deref()));
     settings.pci_names = names.await.map_err(Error::internal)?;
-    let app = App { store, settings: Arc::new(settings) };
+    let vault = data::vault(&config.data_dir, config.master_key_file.clone()).await?;
+    let app = App { store, settings: Arc::new(settings), vault };
+    vault::start(&app).await?;
     let token_file = data::admin_token(&app, &config.data_dir).await?;
 
     let not_before = i64::try_from(authority.not_before).unwrap_or_default();

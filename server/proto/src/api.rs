@@ -13,6 +13,9 @@
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
+//! | POST /api/v1/nodes/{uuid}/bmc/password/reveal | -> [`RevealedCredentials`] (written down as an event of the node) |
+//! | GET /api/v1/master-key | -> [`MasterKeyStatus`] |
+//! | POST /api/v1/master-key/rotate | -> [`MasterKeyStatus`] (202: it goes on in the background) |
 //! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
 //! | PUT, DELETE /api/v1/firmware/rules/{name} | [`NewFirmwareRule`] -> [`FirmwareRule`] (its place stays); -> nothing (204) |
 //! | POST /api/v1/firmware/rules/{name}/move | [`FirmwareMove`] -> Page<[`FirmwareRule`]> |
@@ -47,6 +50,7 @@ mod firmware;
 mod identity;
 mod node;
 mod rules;
+mod vault;
 
 pub use cabling::*;
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
@@ -57,6 +61,7 @@ pub use firmware::{
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
+pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 
 use crate::agent::{Event, Inventory, Neighbour};
 use serde::{Deserialize, Serialize};

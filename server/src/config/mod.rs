@@ -86,6 +86,8 @@ pub struct Config {
     pub upload_limit: u64,
     /// Database of PCI names; none: the usual places are looked at.
     pub pci_ids: Option<PathBuf>,
+    /// The master key; none: systemd's credential, or the data folder's file.
+    pub master_key_file: Option<PathBuf>,
     /// Log lines.
     pub log_format: LogFormat,
     /// For the use cases.
@@ -305,6 +307,7 @@ impl Layers {
             advertise_http: self.optional("advertise-http", http_url)?,
             lldp_wait: self.value("lldp-wait", forms::duration_or_zero)?,
             cabling_moved: self.value("cabling-moved", |t| t.parse().ok())?,
+            bmc_user: self.value("bmc-user", forms::bmc_user)?,
             grpc_port: grpc_listen.port(),
             pci_names: PciNames::default(),
         };
@@ -329,6 +332,7 @@ impl Layers {
             https_listen: listen("https-listen")?,
             grpc_listen,
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
+            master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,
             log_format: self.value("log-format", |t| match t {
                 "text" => Some(LogFormat::Text),

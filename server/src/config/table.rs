@@ -22,6 +22,8 @@ pub enum Form {
     Size,
     /// Kernel command line.
     Cmdline,
+    /// Account of a BMC.
+    BmcUser,
     /// One of these words.
     Words(&'static str),
 }
@@ -38,6 +40,7 @@ impl Form {
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
             Self::Cmdline => "PARAMETERS",
+            Self::BmcUser => "NAME",
             Self::Words(words) => words,
         }
     }
@@ -53,6 +56,7 @@ impl Form {
             Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
+            Self::BmcUser => "1 to 16 letters, digits, '-' or '_', beginning with a letter",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
         }
@@ -109,6 +113,8 @@ pub const SETTINGS: &[Setting] = &[
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
     s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
     s("pci-ids", Form::Path, "/usr/share/misc/pci.ids or /usr/share/hwdata/pci.ids", "Names of PCI devices (Debian package pci.ids); without it, ids are shown"),
+    s("master-key-file", Form::Path, "the systemd credential higuma-master-key, else <data-dir>/master.key", "Key that seals BMC passwords"),
+    s("bmc-user", Form::BmcUser, "higuma", "Account that Higuma sets up on BMCs"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];
 

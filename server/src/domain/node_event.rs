@@ -17,16 +17,22 @@ pub enum Kind {
     Identity,
     /// Versions of firmware.
     Firmware,
+    /// Its BMC.
+    Bmc,
+    /// Addresses given to it.
+    Address,
 }
 
 words!(
     Kind,
     "kind of node event",
-    "hardware, cabling, identity or firmware",
+    "hardware, cabling, identity, firmware, bmc or address",
     Hardware = "hardware",
     Cabling = "cabling",
     Identity = "identity",
-    Firmware = "firmware"
+    Firmware = "firmware",
+    Bmc = "bmc",
+    Address = "address"
 );
 
 /// How much it matters.

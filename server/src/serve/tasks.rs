@@ -123,7 +123,7 @@ mod tests {
     async fn old_files_without_a_record_go_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("db").display())).unwrap();
-        let app = App { store, settings: Arc::new(Settings::default()) };
+        let app = App { store, settings: Arc::new(Settings::default()), vault: crate::vault::Vault::in_memory(vec![]) };
         let root = dir.path().join("blobs");
         let blobs = Blobs::open(&root).unwrap();
         let mut made = Vec::new();

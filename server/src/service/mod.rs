@@ -5,6 +5,7 @@ pub mod auth;
 pub mod blobs;
 pub mod boots;
 pub mod cabling;
+pub mod credentials;
 pub mod events;
 pub mod expected;
 pub mod facts;
@@ -26,6 +27,7 @@ pub mod status;
 pub mod sweep;
 pub mod switches;
 pub mod up;
+pub mod vault;
 pub mod wire;
 
 use crate::domain::Micros;
@@ -36,6 +38,7 @@ use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
 use crate::pci_names::PciNames;
 use crate::store::Store;
+use crate::vault::Vault;
 use std::sync::Arc;
 
 /// What the use cases share; cheap to clone.
@@ -45,6 +48,8 @@ pub struct App {
     pub store: Store,
     /// What the operator chose.
     pub settings: Arc<Settings>,
+    /// The master keys.
+    pub vault: Vault,
 }
 
 /// What the operator chose, as the use cases need it. Times in microseconds.
@@ -78,6 +83,8 @@ pub struct Settings {
     pub lldp_wait: Micros,
     /// What follows when a cable moved.
     pub cabling_moved: MovedPolicy,
+    /// Account that we set up on BMCs.
+    pub bmc_user: String,
     /// Our gRPC port.
     pub grpc_port: u16,
     /// Read when the server starts.
@@ -102,6 +109,7 @@ impl Default for Settings {
             advertise_http: None,
             lldp_wait: 3 * SECOND,
             cabling_moved: MovedPolicy::Log,
+            bmc_user: "higuma".to_owned(),
             grpc_port: 8444,
             pci_names: PciNames::default(),
         }
@@ -117,8 +125,13 @@ impl App {
 
 /// A new secret from the operating system's generator.
 pub fn new_secret() -> Result<Secret> {
+    Ok(Secret::from_bytes(random_bytes()?))
+}
+
+/// From the operating system's generator.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     use rand::TryRng;
-    let mut bytes = [0u8; 32];
+    let mut bytes = [0u8; N];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(Error::internal)?;
-    Ok(Secret::from_bytes(bytes))
+    Ok(bytes)
 }

@@ -4,6 +4,7 @@
 mod blobs;
 mod boots;
 mod connection;
+mod credentials;
 mod events;
 mod expected;
 mod facts;

@@ -5,6 +5,7 @@
 
 mod fake;
 mod firmware;
+mod vault;
 
 use fake::{Answer, Fake, Request, TOKEN};
 use serde_json::{Value, json};
