@@ -16,4 +16,5 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod vault;
 pub mod web;

@@ -13,7 +13,7 @@ use crate::http::{self, State};
 use crate::pci_names::PciNames;
 use crate::service::bmc::Hands;
 use crate::service::jobs::Perform;
-use crate::service::{App, firmware};
+use crate::service::{App, firmware, vault};
 use crate::store::Store;
 use crate::tls::{self, Authority, Current};
 use crate::{grpc, telemetry};
@@ -162,7 +162,9 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let pci_ids = config.pci_ids.clone();
     let names = tokio::task::spawn_blocking(move || PciNames::open(pci_ids.as_deref()));
     settings.pci_names = names.await.map_err(Error::internal)?;
-    let app = App::new(store, settings);
+    let vault = data::vault(&config.data_dir, config.master_key_file.clone()).await?;
+    let app = App::new(store, settings).with_vault(vault);
+    vault::start(&app).await?;
     let token_file = data::admin_token(&app, &config.data_dir).await?;
 
     let not_before = i64::try_from(authority.not_before).unwrap_or_default();

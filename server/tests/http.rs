@@ -30,3 +30,5 @@ mod process;
 mod refused;
 #[path = "http/search.rs"]
 mod search;
+#[path = "http/vault.rs"]
+mod vault;

@@ -19,6 +19,9 @@
 //! | GET /api/v1/nodes/{uuid}/bmc/info | -> [`BmcInfo`], asked now |
 //! | GET /api/v1/nodes/{uuid}/bmc/sensors | -> Page<[`BmcReading`]>, whole, read now |
 //! | GET /api/v1/nodes/{uuid}/bmc/log?limit= | -> Page<[`BmcLogLine`]>, newest first, read now |
+//! | POST /api/v1/nodes/{uuid}/bmc/password/reveal | -> [`RevealedCredentials`] (written down as an event of the node) |
+//! | GET /api/v1/master-key | -> [`MasterKeyStatus`] |
+//! | POST /api/v1/master-key/rotate | -> [`MasterKeyStatus`] (202: it goes on in the background) |
 //! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
 //! | PUT, DELETE /api/v1/firmware/rules/{name} | [`NewFirmwareRule`] -> [`FirmwareRule`] (its place stays); -> nothing (204) |
 //! | POST /api/v1/firmware/rules/{name}/move | [`FirmwareMove`] -> Page<[`FirmwareRule`]> |
@@ -59,6 +62,7 @@ mod identity;
 mod job;
 mod node;
 mod rules;
+mod vault;
 
 pub use bmc::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
@@ -71,6 +75,7 @@ pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
 pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
+pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 
 use crate::agent::{Event, Inventory, Neighbour};
 use serde::{Deserialize, Serialize};

@@ -25,6 +25,7 @@ pub mod rule;
 pub mod scratch;
 pub mod status;
 pub mod upload;
+pub mod vault;
 
 use error::Result;
 pub use error::{Exit, Failure};
@@ -109,6 +110,12 @@ pub enum Command {
     /// Versions of firmware: rules, updates, how nodes stand
     #[command(subcommand)]
     Firmware(Box<firmware::Firmware>),
+    /// BMCs of nodes: passwords
+    #[command(subcommand)]
+    Bmc(vault::Bmc),
+    /// The key that seals BMC passwords: show, rotate
+    #[command(subcommand)]
+    MasterKey(vault::MasterKey),
     /// What was noticed of nodes: list, acknowledge
     #[command(subcommand)]
     Event(event::Event),
@@ -156,6 +163,8 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
+        Command::Bmc(command) => vault::bmc(global, command),
+        Command::MasterKey(command) => vault::master_key(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Job(command) => job::run(global, command),
         Command::FirstStage(command) => first_stage::run(global, command),

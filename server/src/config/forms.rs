@@ -22,6 +22,13 @@ pub fn duration_or_zero(text: &str) -> Option<Micros> {
     i64::try_from(number).ok()?.checked_mul(micros)
 }
 
+/// Name of an account on a BMC: IPMI (2.0, 22.28) has 16 bytes for it.
+pub fn bmc_user(text: &str) -> Option<String> {
+    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    let rest = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (first && rest && text.len() <= 16).then(|| text.to_owned())
+}
+
 /// `1048576`, `64KiB`, `512MiB`, `64GiB`, `1TiB`, and the decimal kB, MB, GB, TB. Zero is a size.
 pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;

@@ -86,6 +86,8 @@ pub struct Config {
     pub upload_limit: u64,
     /// Database of PCI names; none: the usual places are looked at.
     pub pci_ids: Option<PathBuf>,
+    /// The master key; none: systemd's credential, or the data folder's file.
+    pub master_key_file: Option<PathBuf>,
     /// Log lines.
     pub log_format: LogFormat,
     /// For the use cases.
@@ -309,6 +311,7 @@ impl Layers {
             job_stagger: self.value("job-stagger", forms::duration_or_zero)?,
             job_nodes: self.value("job-nodes", forms::count)?,
             job_keep: time("job-keep")?,
+            bmc_user: self.value("bmc-user", forms::bmc_user)?,
             grpc_port: grpc_listen.port(),
             pci_names: PciNames::default(),
         };
@@ -333,6 +336,7 @@ impl Layers {
             https_listen: listen("https-listen")?,
             grpc_listen,
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
+            master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,
             log_format: self.value("log-format", |t| match t {
                 "text" => Some(LogFormat::Text),

@@ -24,6 +24,8 @@ pub enum Form {
     Count,
     /// Kernel command line.
     Cmdline,
+    /// Account of a BMC.
+    BmcUser,
     /// One of these words.
     Words(&'static str),
 }
@@ -41,6 +43,7 @@ impl Form {
             Self::Size => "SIZE",
             Self::Count => "NUMBER",
             Self::Cmdline => "PARAMETERS",
+            Self::BmcUser => "NAME",
             Self::Words(words) => words,
         }
     }
@@ -57,6 +60,7 @@ impl Form {
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
             Self::Count => "a whole number above zero, e.g. 20000",
+            Self::BmcUser => "1 to 16 letters, digits, '-' or '_', beginning with a letter",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
         }
@@ -117,6 +121,8 @@ pub const SETTINGS: &[Setting] = &[
     s("job-nodes", Form::Count, "20000", "Nodes of one job, at most"),
     s("job-keep", Form::Duration, "90d", "How long jobs that ended are kept"),
     s("pci-ids", Form::Path, "/usr/share/misc/pci.ids or /usr/share/hwdata/pci.ids", "Names of PCI devices (Debian package pci.ids); without it, ids are shown"),
+    s("master-key-file", Form::Path, "the systemd credential higuma-master-key, else <data-dir>/master.key", "Key that seals BMC passwords"),
+    s("bmc-user", Form::BmcUser, "higuma", "Account that Higuma sets up on BMCs"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];
 

@@ -5,6 +5,7 @@ pub mod bmc;
 pub mod boot;
 pub mod cabling;
 pub mod cmdline;
+pub mod credential;
 pub mod facts;
 pub mod firmware;
 pub mod identity;
@@ -25,5 +26,6 @@ pub mod script;
 pub mod secret;
 pub mod select;
 pub mod size;
+pub mod vault;
 
 pub use ids::{Invalid, Mac, Micros, Name, NodeUuid, Sha256};

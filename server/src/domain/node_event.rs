@@ -17,19 +17,22 @@ pub enum Kind {
     Identity,
     /// Versions of firmware.
     Firmware,
-    /// What was done to it through its BMC.
+    /// Its BMC.
     Bmc,
+    /// Addresses given to it.
+    Address,
 }
 
 words!(
     Kind,
     "kind of node event",
-    "hardware, cabling, identity, firmware or bmc",
+    "hardware, cabling, identity, firmware, bmc or address",
     Hardware = "hardware",
     Cabling = "cabling",
     Identity = "identity",
     Firmware = "firmware",
-    Bmc = "bmc"
+    Bmc = "bmc",
+    Address = "address"
 );
 
 /// How much it matters.

@@ -18,6 +18,7 @@ mod observe;
 mod range;
 pub mod routes;
 mod scripts;
+mod vault;
 
 pub(crate) use guard::same_origin;
 pub(crate) use health::own_reasons;

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, jobs, scripts};
+use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, jobs, scripts, vault};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -124,6 +124,9 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
         route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),
         route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),
+        route(POST,   "/api/v1/nodes/{uuid}/bmc/password/reveal", Admin, || web::to(vault::reveal)),
+        route(GET,    "/api/v1/master-key",              Admin,  || web::to(vault::master_key)),
+        route(POST,   "/api/v1/master-key/rotate",       Admin,  || web::to(vault::rotate)),
         route(GET,    "/api/v1/firmware/rules",              Admin, || web::to(firmware::rules)),
         route(POST,   "/api/v1/firmware/rules",              Admin, || web::to(firmware::create_rule)),
         route(PUT,    "/api/v1/firmware/rules/{name}",       Admin, || web::to(firmware::update_rule)),

@@ -4,6 +4,7 @@ use crate::domain::secret::Secret;
 use crate::durable::write_file;
 use crate::error::{Error, Result};
 use crate::service::{App, auth, new_secret};
+use crate::vault::Vault;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -68,6 +69,14 @@ pub fn server_id(data_dir: &Path) -> Result<String> {
         }
         Err(error) => Err(Error::internal(format!("cannot read {}: {error}", path.display()))),
     }
+}
+
+/// The master keys that are there: of the file `setting`, of systemd, or of the data folder.
+pub async fn vault(data_dir: &Path, setting: Option<PathBuf>) -> Result<Vault> {
+    let data_dir = data_dir.to_owned();
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let open = move || Vault::open(&data_dir, setting.as_deref(), credentials.as_deref());
+    tokio::task::spawn_blocking(open).await.map_err(Error::internal)?
 }
 
 /// The file `url`: where the command line on this machine finds us, whatever port was chosen.

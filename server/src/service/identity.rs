@@ -3,7 +3,7 @@
 
 use super::node_events::raise;
 use super::nodes::{not_found, show};
-use super::{App, firmware, register};
+use super::{App, credentials, firmware, register};
 use crate::domain::boot::Phase;
 use crate::domain::identity::{BOARD_REPLACED, CONFLICT, Identity, Known, Resolution, Source, differs, resolve};
 use crate::domain::node::Node;
@@ -12,6 +12,7 @@ use crate::domain::script::Machine;
 use crate::domain::{Mac, Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::Tx;
+use crate::vault::Vault;
 use higuma_proto::api::{IdentityConflict, NodeDetail, NodeIdentity};
 use std::collections::BTreeSet;
 
@@ -174,11 +175,12 @@ pub async fn merge(app: &App, new: NodeUuid, old: NodeUuid) -> Result<NodeDetail
         return Err(Error::BadRequest(format!("{new} cannot be merged into itself: expected two nodes")));
     }
     let (key, now) = (old.clone(), app.now());
-    app.store.write(move |tx| merged(tx, &new, &key, now)).await?;
+    let vault = app.vault.clone();
+    app.store.write(move |tx| merged(tx, &vault, &new, &key, now)).await?;
     show(app, old).await
 }
 
-fn merged(tx: &mut Tx<'_>, new: &NodeUuid, old: &NodeUuid, now: Micros) -> Result<()> {
+fn merged(tx: &mut Tx<'_>, vault: &Vault, new: &NodeUuid, old: &NodeUuid, now: Micros) -> Result<()> {
     let into = tx.node(old)?.ok_or_else(|| not_found(old))?;
     let Some(from) = tx.node(new)? else {
         // A second click finds it done.
@@ -192,6 +194,7 @@ fn merged(tx: &mut Tx<'_>, new: &NodeUuid, old: &NodeUuid, now: Micros) -> Resul
         tx.put_boot(&boot)?;
     }
     let (theirs, mine) = (tx.identity(new)?, tx.identity(old)?);
+    credentials::merged(tx, vault, new, old, now)?;
     tx.move_children(new, old, now)?;
     tx.put_node(&into.with_machine_of(from))?;
     tx.delete_node(new)?;

@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod bmc;
 pub mod boots;
 pub mod cabling;
+pub mod credentials;
 pub mod events;
 pub mod expected;
 pub mod facts;
@@ -28,6 +29,7 @@ pub mod status;
 pub mod sweep;
 pub mod switches;
 pub mod up;
+pub mod vault;
 pub mod wire;
 
 use crate::domain::Micros;
@@ -38,6 +40,7 @@ use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
 use crate::pci_names::PciNames;
 use crate::store::Store;
+use crate::vault::Vault;
 use std::sync::Arc;
 
 /// What the use cases share; cheap to clone.
@@ -51,6 +54,8 @@ pub struct App {
     pub wake: Arc<tokio::sync::Notify>,
     /// Sessions of BMCs.
     pub bmcs: crate::bmc::Sessions,
+    /// The master keys.
+    pub vault: Vault,
 }
 
 /// What the operator chose, as the use cases need it. Times in microseconds.
@@ -92,6 +97,8 @@ pub struct Settings {
     pub job_nodes: usize,
     /// Jobs that ended are kept for so long.
     pub job_keep: Micros,
+    /// Account that we set up on BMCs.
+    pub bmc_user: String,
     /// Our gRPC port.
     pub grpc_port: u16,
     /// Read when the server starts.
@@ -120,6 +127,7 @@ impl Default for Settings {
             job_stagger: SECOND / 2,
             job_nodes: 20_000,
             job_keep: 90 * 86_400 * SECOND,
+            bmc_user: "higuma".to_owned(),
             grpc_port: 8444,
             pci_names: PciNames::default(),
         }
@@ -129,7 +137,12 @@ impl Default for Settings {
 impl App {
     /// Over a store.
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings: Arc::new(settings), wake: Arc::default(), bmcs: crate::bmc::Sessions::default() }
+        Self { store, settings: Arc::new(settings), wake: Arc::default(), bmcs: crate::bmc::Sessions::default(), vault: Vault::in_memory(Vec::new()) }
+    }
+
+    /// With these master keys.
+    pub fn with_vault(self, vault: Vault) -> Self {
+        Self { vault, ..self }
     }
 
     /// The clock: microseconds since 1970 UTC.
@@ -140,8 +153,13 @@ impl App {
 
 /// A new secret from the operating system's generator.
 pub fn new_secret() -> Result<Secret> {
+    Ok(Secret::from_bytes(random_bytes()?))
+}
+
+/// From the operating system's generator.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     use rand::TryRng;
-    let mut bytes = [0u8; 32];
+    let mut bytes = [0u8; N];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(Error::internal)?;
-    Ok(Secret::from_bytes(bytes))
+    Ok(bytes)
 }

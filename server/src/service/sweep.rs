@@ -1,7 +1,7 @@
 //! What time does: boots past their deadline fail, old offers go. Run every few seconds by each server; running it
 //! twice at once is harmless.
 
-use super::{App, events, firmware, jobs, node_events};
+use super::{App, events, firmware, jobs, node_events, vault};
 use crate::domain::Micros;
 use crate::domain::boot::EventState;
 use crate::error::Result;
@@ -55,6 +55,8 @@ pub async fn run_once(app: &App) -> Result<Swept> {
     }
     app.store.write(move |tx| tx.expire_sessions(now)).await?;
     swept.lost_updates = firmware::expire(app).await?;
+    // A rotation of the master key that was cut off.
+    vault::resume(app).await?;
     swept.stale_events = node_events::forget_stale(app).await?;
     swept.old_jobs = jobs::forget_old(app).await?;
     Ok(swept)

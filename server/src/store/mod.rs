@@ -5,6 +5,7 @@ mod blobs;
 mod bmcs;
 mod boots;
 mod connection;
+mod credentials;
 mod events;
 mod expected;
 mod facts;

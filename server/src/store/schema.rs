@@ -394,8 +394,56 @@ diesel::table! {
         created -> BigInt,
     }
 }
+diesel::table! {
+    address_sightings (address, mac) {
+        address -> Text,
+        mac -> Text,
+        node -> Nullable<Text>,
+        at -> BigInt,
+        conflict -> Bool,
+    }
+}
+diesel::table! {
+    addresses (pool, key) {
+        pool -> Text,
+        key -> Text,
+        address -> Text,
+        node -> Text,
+        kind -> Text,
+        since -> BigInt,
+        released -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    bmc_credentials (id) {
+        id -> Text,
+        node -> Text,
+        username -> Text,
+        sealed -> Text,
+        master_key -> Text,
+        state -> Text,
+        via -> Text,
+        made -> BigInt,
+        proven -> Nullable<BigInt>,
+        changed -> BigInt,
+        reason -> Text,
+    }
+}
+diesel::table! {
+    pools (name) {
+        name -> Text,
+        kind -> Text,
+        cluster -> Text,
+        spec -> Text,
+        hint -> Text,
+        changed -> BigInt,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(
+    address_sightings,
+    addresses,
     blobs,
+    bmc_credentials,
     boot_events,
     boots,
     expected_cabling,
@@ -419,6 +467,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     node_nics,
     nodes,
     offers,
+    pools,
     profile_revisions,
     profiles,
     rules,

@@ -6,6 +6,7 @@
 mod fake;
 mod firmware;
 mod job;
+mod vault;
 
 use fake::{Answer, Fake, Request, TOKEN};
 use serde_json::{Value, json};

@@ -3,11 +3,20 @@
 use higuma::domain::Sha256;
 use higuma::service::{App, Settings, blobs, first_stage, images, profiles};
 use higuma::store::Store;
+use higuma::vault::Vault;
 use serde_json::json;
 
 pub struct Lab {
     pub app: App,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+#[allow(dead_code)]
+impl Lab {
+    /// A file of the data folder.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
 }
 
 pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
@@ -15,7 +24,9 @@ pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
     let store = Store::open(&format!("sqlite:{}", dir.path().join("t.db").display())).unwrap();
     let mut settings = Settings::default();
     change(&mut settings);
-    let app = App::new(store, settings);
+    let vault = Vault::open(dir.path(), None, None).unwrap();
+    let app = App::new(store, settings).with_vault(vault);
+    higuma::service::vault::start(&app).await.unwrap();
     let blob = Sha256::of("blob");
     blobs::record(&app, blob.clone(), 4).await.unwrap();
     let stage = json!({"arch": "x86_64", "kernel": blob.to_string(), "initramfs": blob.to_string(), "kernel_package": "",
@@ -26,5 +37,5 @@ pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
     images::create(&app, serde_json::from_value(image).unwrap()).await.unwrap();
     let profile = json!({"name": "p", "image": "i:1"});
     profiles::create(&app, serde_json::from_value(profile).unwrap()).await.unwrap();
-    Lab { app, _dir: dir }
+    Lab { app, dir }
 }

@@ -5,6 +5,7 @@
 
 mod boots;
 mod cabling;
+mod credentials;
 mod firmware;
 mod fixture;
 mod history;
@@ -70,6 +71,9 @@ async fn run_all(databases: fixture::Databases) {
         history::pruned_by_number_and_by_bytes,
         history::events_of_many_nodes_and_their_names,
         history::an_older_database_is_moved,
+        credentials::rows_come_back_and_go,
+        credentials::a_node_has_one_planned_and_one_proven,
+        credentials::two_at_once_have_one_winner,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,
