@@ -68,7 +68,9 @@ impl Talk {
             }
             BmcAction::PowerCycle => self.control(ChassisControl::Cycle, "power is cycled").await,
             BmcAction::Reset => self.control(ChassisControl::Reset, "reset").await,
-            BmcAction::Nmi => self.control(ChassisControl::DiagnosticInterrupt, "a diagnostic interrupt was sent").await,
+            BmcAction::Nmi => {
+                self.control(ChassisControl::DiagnosticInterrupt, "a diagnostic interrupt was sent").await
+            }
             BmcAction::BootDevice(next) => self.boot(next).await,
             BmcAction::Identify(seconds) => {
                 let (order, words) = match seconds {
@@ -107,7 +109,8 @@ impl Talk {
         let valid = next.device != BootDevice::None;
         let flags = wire::BootFlags { valid, persistent: next.persistent, efi: next.uefi, device };
         ops::set_boot(&mut self.0, flags).await.map_err(error)?;
-        let (how, mode) = (if next.persistent { "every boot" } else { "the next boot" }, if next.uefi { ", UEFI" } else { "" });
+        let (how, mode) =
+            (if next.persistent { "every boot" } else { "the next boot" }, if next.uefi { ", UEFI" } else { "" });
         Ok(format!("{how} is from {}{mode}", next.device))
     }
 
@@ -195,9 +198,8 @@ fn line(record: &wire::SelRecord) -> LogLine {
     let at = record.time.and_then(|seconds| jiff::Timestamp::from_second(i64::from(seconds)).ok());
     LogLine {
         id: record.id.to_string(),
-        // Below: seconds since the BMC started, not since 1970 (31).
-        at: at.filter(|at| at.as_second() > 0x2000_0000).map(|at| at.to_string()).unwrap_or_default(),
-        message: record.event.as_ref().map_or_else(|| format!("record of kind {:02x}h", record.kind), wire::SelEvent::words),
+        at: at.map(|at| at.to_string()).unwrap_or_default(),
+        message: record.words(),
         severity: String::new(),
     }
 }
@@ -206,8 +208,10 @@ fn line(record: &wire::SelRecord) -> LogLine {
 pub fn uuids(guid: [u8; 16]) -> Vec<String> {
     let mut turned = guid;
     turned.reverse();
-    let all = [Uuid::from_bytes_le(guid), Uuid::from_bytes(guid), Uuid::from_bytes(turned), Uuid::from_bytes_le(turned)];
-    let mut texts: Vec<String> = all.iter().filter(|uuid| !uuid.is_nil() && !uuid.is_max()).map(Uuid::to_string).collect();
+    let all =
+        [Uuid::from_bytes_le(guid), Uuid::from_bytes(guid), Uuid::from_bytes(turned), Uuid::from_bytes_le(turned)];
+    let mut texts: Vec<String> =
+        all.iter().filter(|uuid| !uuid.is_nil() && !uuid.is_max()).map(Uuid::to_string).collect();
     texts.dedup();
     texts
 }

@@ -5,7 +5,7 @@ mod ipmi;
 mod redfish;
 mod sessions;
 
-pub use sessions::Sessions;
+pub use sessions::{Lent, Sessions};
 
 use crate::domain::NodeUuid;
 use crate::domain::bmc::{BmcAction, Power, Protocol, Trouble};
@@ -237,8 +237,9 @@ impl Talk {
 
     /// Log out; a BMC that does not answer keeps the session until its own time-out.
     pub async fn close(self) {
-        if let Self::Ipmi(talk) = self {
-            talk.close().await;
+        match self {
+            Self::Ipmi(talk) => talk.close().await,
+            Self::Redfish(talk) => talk.close().await,
         }
     }
 }

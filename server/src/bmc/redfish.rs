@@ -51,6 +51,11 @@ impl Talk {
         self.0.fingerprint().map(|fingerprint| fingerprint.to_string())
     }
 
+    pub async fn close(self) {
+        // One that does not answer any more forgets the session by itself.
+        let _ = self.0.close().await;
+    }
+
     pub async fn power(&mut self) -> Result<Power, BmcError> {
         use wire::PowerState::{Off, On, PoweringOff, PoweringOn};
         Ok(match self.0.power().await.map_err(question)? {
@@ -71,7 +76,9 @@ impl Talk {
             BmcAction::Identify(seconds) => {
                 self.0.identify(seconds > 0).await.map_err(error)?;
                 // Redfish has no timer.
-                return Ok(if seconds > 0 { "the LED is on until it is told otherwise" } else { "the LED is off" }.into());
+                return Ok(
+                    if seconds > 0 { "the LED is on until it is told otherwise" } else { "the LED is off" }.into()
+                );
             }
             BmcAction::BmcReset => return self.0.manager_reset().await.map(told).map_err(error),
             BmcAction::ClearLog => {

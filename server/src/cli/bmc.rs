@@ -59,6 +59,9 @@ pub enum Bmc {
         /// UUID, a unique beginning of it, or host name
         node: String,
     },
+    /// Passwords of BMCs
+    #[command(subcommand)]
+    Password(super::vault::Password),
     /// Empty event logs
     #[command(after_help = "Example:\n  higuma bmc clear-log web-17")]
     ClearLog(Which),
@@ -106,8 +109,11 @@ pub struct Set {
 
 pub(super) fn run(global: &Global, command: Bmc) -> Result<()> {
     let client = Client::new(global)?;
-    let path = |node: &str, what: &str| Ok::<_, Failure>(format!("/api/v1/nodes/{}/bmc{what}", encode(&resolve(&client, node)?)));
-    let job = |which: &Which, action: &str| submit_and_watch(global, &client, which.job(&client, action)?, which.detach);
+    let path = |node: &str, what: &str| {
+        Ok::<_, Failure>(format!("/api/v1/nodes/{}/bmc{what}", encode(&resolve(&client, node)?)))
+    };
+    let job =
+        |which: &Which, action: &str| submit_and_watch(global, &client, which.job(&client, action)?, which.detach);
     let shown = |bmc: BmcDetail| show(&bmc, output::now_us());
     match command {
         Bmc::List { state } => {
@@ -140,15 +146,18 @@ pub(super) fn run(global: &Global, command: Bmc) -> Result<()> {
                 ("notes", info.notes.join("; ")),
             ])
         }),
-        Bmc::Sensors { node } => answer(global.format, client.get(&path(&node, "/sensors")?)?, |page: Page<BmcReading>| {
-            let value = |r: &BmcReading| r.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-            let row = |r: &BmcReading| [r.name.clone(), value(r), r.unit.clone(), r.state.clone()];
-            output::table(["SENSOR", "VALUE", "UNIT", "STATE"], &page.items.iter().map(row).collect::<Vec<_>>())
-        }),
+        Bmc::Sensors { node } => {
+            answer(global.format, client.get(&path(&node, "/sensors")?)?, |page: Page<BmcReading>| {
+                let value = |r: &BmcReading| r.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+                let row = |r: &BmcReading| [r.name.clone(), value(r), r.unit.clone(), r.state.clone()];
+                output::table(["SENSOR", "VALUE", "UNIT", "STATE"], &page.items.iter().map(row).collect::<Vec<_>>())
+            })
+        }
         Bmc::Log { node } => answer(global.format, client.get(&path(&node, "/log")?)?, |page: Page<BmcLogLine>| {
             let row = |l: &BmcLogLine| [l.id.clone(), l.at.clone(), l.severity.clone(), l.message.clone()];
             output::table(["ID", "TIME", "SEVERITY", "MESSAGE"], &page.items.iter().map(row).collect::<Vec<_>>())
         }),
+        Bmc::Password(command) => super::vault::password(global, &client, command),
         Bmc::ClearLog(which) => job(&which, "clear-log"),
         Bmc::Identify { which, seconds } => job(&which, &format!("identify {seconds}")),
         Bmc::Reset(which) => job(&which, "bmc-reset"),

@@ -110,9 +110,6 @@ pub enum Command {
     /// Versions of firmware: rules, updates, how nodes stand
     #[command(subcommand)]
     Firmware(Box<firmware::Firmware>),
-    /// BMCs of nodes: passwords
-    #[command(subcommand)]
-    Bmc(vault::Bmc),
     /// The key that seals BMC passwords: show, rotate
     #[command(subcommand)]
     MasterKey(vault::MasterKey),
@@ -163,7 +160,6 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
-        Command::Bmc(command) => vault::bmc(global, command),
         Command::MasterKey(command) => vault::master_key(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Job(command) => job::run(global, command),

@@ -34,7 +34,9 @@ pub enum Power {
     #[command(after_help = "Example:\n  higuma power nmi web-17")]
     Nmi(Which),
     /// What is booted from next; power stays
-    #[command(after_help = "Examples:\n  higuma power boot pxe web-17\n  higuma power boot disk web-17 --persistent --uefi")]
+    #[command(
+        after_help = "Examples:\n  higuma power boot pxe web-17\n  higuma power boot disk web-17 --persistent --uefi"
+    )]
     Boot {
         /// none, pxe, disk, cd or bios
         device: String,
@@ -106,13 +108,14 @@ impl Which {
 
 pub(super) fn run(global: &Global, command: Power) -> Result<()> {
     let client = Client::new(global)?;
-    let simple = |which: &Which, action: &str| {
-        submit_and_watch(global, &client, which.job(&client, action)?, which.detach)
-    };
+    let simple =
+        |which: &Which, action: &str| submit_and_watch(global, &client, which.job(&client, action)?, which.detach);
     let with_device = |on: &On, action: &str| {
         if let Some(device) = &on.boot {
             if on.which.detach {
-                return Err(Failure::usage("--boot and --detach do not go together: the power follows the boot device"));
+                return Err(Failure::usage(
+                    "--boot and --detach do not go together: the power follows the boot device",
+                ));
             }
             simple(&on.which, &boot_device(device, false, on.uefi))?;
         }

@@ -9,14 +9,6 @@ use super::output::{self, answer};
 use higuma_proto::api::{MasterKeyStatus, RevealedCredentials};
 use ureq::http::Method;
 
-/// BMCs of nodes
-#[derive(Debug, clap::Subcommand)]
-pub enum Bmc {
-    /// Passwords of BMCs
-    #[command(subcommand)]
-    Password(Password),
-}
-
 /// Passwords of BMCs
 #[derive(Debug, clap::Subcommand)]
 pub enum Password {
@@ -39,10 +31,9 @@ pub enum MasterKey {
     Rotate,
 }
 
-pub(super) fn bmc(global: &Global, command: Bmc) -> Result<()> {
-    let Bmc::Password(Password::Show { node }) = command;
-    let client = Client::new(global)?;
-    let path = format!("/api/v1/nodes/{}/bmc/password/reveal", encode(&resolve(&client, &node)?));
+pub(super) fn password(global: &Global, client: &Client, command: Password) -> Result<()> {
+    let Password::Show { node } = command;
+    let path = format!("/api/v1/nodes/{}/bmc/password/reveal", encode(&resolve(client, &node)?));
     let value = client.call(Method::POST, &path, None::<&()>)?;
     answer(global.format, value, |all: RevealedCredentials| revealed(&all, output::now_us()))
 }

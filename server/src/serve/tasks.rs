@@ -5,7 +5,7 @@ use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
 use crate::service::jobs::{Perform, Runner};
-use crate::service::{App, bmc, blobs as records, facts, sweep as sweeping, switches};
+use crate::service::{App, blobs as records, bmc, facts, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;

@@ -92,8 +92,9 @@ fn new_password(shape: crate::domain::credential::generate::Shape) -> Result<Pas
     password(shape, &random[..]).ok_or_else(|| Error::internal("the random generator gives no password"))
 }
 
-/// A credential that somebody has just logged in with, from outside: it is in force from now on. Again is no change.
-pub async fn adopt(app: &App, node: NodeUuid, user: &str, password: &Password) -> Result<Uuid> {
+/// A credential that somebody has just logged in with, from outside: it is in force from now on. Again is no change. `via`: how
+/// it came to the BMC.
+pub async fn adopt(app: &App, node: NodeUuid, user: &str, password: &Password, via: Via) -> Result<Uuid> {
     check_user(user)?;
     let (now, vault, user, password) = (app.now(), app.vault.clone(), user.to_owned(), password.clone());
     app.store
@@ -107,9 +108,27 @@ pub async fn adopt(app: &App, node: NodeUuid, user: &str, password: &Password) -
             }
             // Failed until it is proven: so at no instant there are two in force.
             let one = std::slice::from_ref(&password);
-            let made = insert(tx, &vault, (&node, &user), one, (State::Failed, Via::Enrolled), now)?;
+            let made = insert(tx, &vault, (&node, &user), one, (State::Failed, via), now)?;
             proven(tx, &vault, &made, 0, None, now)?;
             Ok(made.id)
+        })
+        .await
+}
+
+/// A credential that a person gives and nobody has logged in with yet: kept, to be tried. Again is no change.
+pub async fn offer(app: &App, node: NodeUuid, user: &str, password: &Password) -> Result<Uuid> {
+    check_user(user)?;
+    let (now, vault, user, password) = (app.now(), app.vault.clone(), user.to_owned(), password.clone());
+    app.store
+        .write(move |tx| {
+            let node = find(tx, &node)?.uuid;
+            for held in tx.credentials_of(&node)?.iter().filter(|c| c.user == user) {
+                if open(&vault, held)?.contains(&password) {
+                    return Ok(held.id);
+                }
+            }
+            let one = std::slice::from_ref(&password);
+            Ok(insert(tx, &vault, (&node, &user), one, (State::Failed, Via::Enrolled), now)?.id)
         })
         .await
 }

@@ -137,7 +137,13 @@ impl Default for Settings {
 impl App {
     /// Over a store.
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings: Arc::new(settings), wake: Arc::default(), bmcs: crate::bmc::Sessions::default(), vault: Vault::in_memory(Vec::new()) }
+        Self {
+            store,
+            settings: Arc::new(settings),
+            wake: Arc::default(),
+            bmcs: crate::bmc::Sessions::default(),
+            vault: Vault::in_memory(Vec::new()),
+        }
     }
 
     /// With these master keys.

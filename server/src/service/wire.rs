@@ -53,8 +53,8 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
 
 /// What an agent is to do with the BMC. It holds passwords: for the wire only.
 pub fn bmc_plan(setup: super::bmc::Setup) -> agent::GetBmcPlanResponse {
-    use agent::get_bmc_plan_response::Answer;
     use super::bmc::{Setup, addressing};
+    use agent::get_bmc_plan_response::Answer;
     let answer = match setup {
         Setup::Leave(reason) => Answer::Leave(agent::BmcLeave { reason }),
         Setup::Set { id, user, passwords, lease } => {

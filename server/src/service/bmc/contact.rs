@@ -85,7 +85,8 @@ fn attempts(candidates: Vec<Candidate>, first: Option<JustSet>) -> Result<Vec<At
     let (mut whole, mut short) = (Vec::new(), Vec::new());
     for Candidate { id, state, via, user, passwords, .. } in candidates {
         for (index, password) in passwords.into_iter().enumerate() {
-            let attempt = |password, shortened| Attempt { id, index, state, via, user: user.clone(), password, shortened };
+            let attempt =
+                |password, shortened| Attempt { id, index, state, via, user: user.clone(), password, shortened };
             if let Some(start) = password.reveal().get(..SHORT).filter(|start| start.len() < password.reveal().len()) {
                 short.push(attempt(start.parse()?, true));
             }

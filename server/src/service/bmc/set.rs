@@ -18,7 +18,9 @@ pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> 
     let address: Option<Option<IpAddr>> = match given.address.as_deref() {
         None => None,
         Some("") => Some(None),
-        Some(text) => Some(Some(text.parse().map_err(|_| Invalid::new("BMC address", "an IPv4 or IPv6 address", text))?)),
+        Some(text) => {
+            Some(Some(text.parse().map_err(|_| Invalid::new("BMC address", "an IPv4 or IPv6 address", text))?))
+        }
     };
     let protocol: Option<Protocol> = given.protocol.as_deref().map(str::parse).transpose()?;
     let account = match (given.user, given.password) {

@@ -2,11 +2,11 @@
 
 use super::contact::{self, contact_and_store, no_address};
 use crate::bmc::{BmcError, Talk};
+use crate::domain::NodeUuid;
 use crate::domain::bmc::{Bmc, BmcState};
-use crate::domain::{Invalid, NodeUuid};
 use crate::error::{Error, Result};
-use crate::service::nodes::{self, page_limit};
 use crate::service::App;
+use crate::service::nodes::{self, page_limit};
 use higuma_proto::api::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, Page};
 use std::future::Future;
 use std::pin::Pin;
@@ -71,7 +71,9 @@ async fn stored(app: &App, node: NodeUuid) -> Result<Bmc> {
         .read(move |tx| {
             let node = nodes::find(tx, &node)?.uuid;
             tx.bmc(&node)?.ok_or_else(|| {
-                Error::NotFound(format!("nothing is known of the BMC of node {node}: boot the node once, or set its address"))
+                Error::NotFound(format!(
+                    "nothing is known of the BMC of node {node}: boot the node once, or set its address"
+                ))
             })
         })
         .await
@@ -120,7 +122,7 @@ async fn ask<T>(app: &App, node: NodeUuid, question: impl FnOnce(&mut Talk) -> A
         if matches!(answer, Err(BmcError::Silent(_))) {
             lent.discard().await;
         }
-        Ok(answer)
+        Ok::<_, Error>(answer)
     };
     let answer = tokio::time::timeout(QUESTION, asking).await.unwrap_or_else(|_| {
         Ok(Err(BmcError::Silent(format!("the BMC did not answer within {} s", QUESTION.as_secs()))))
