@@ -69,19 +69,20 @@ pub(crate) fn message(body: &Value, secrets: &[&str]) -> String {
     let error = at(body, &["error"]);
     let infos = [at(error, &["@Message.ExtendedInfo"]), at(body, &["@Message.ExtendedInfo"])];
     let mut said: Vec<String> = Vec::new();
+    let mut worded = false;
     for info in infos.into_iter().flat_map(|info| info.as_array().map_or(&[][..], Vec::as_slice)).take(4) {
-        let Some(words) = raw(info, "Message").or_else(|| raw(info, "MessageId")) else { continue };
+        let own = raw(info, "Message").filter(|words| !words.is_empty());
+        worded |= own.is_some();
+        let Some(words) = own.or_else(|| raw(info, "MessageId")) else { continue };
         let mut words = scrub(words, secrets);
         if let Some(advice) = raw(info, "Resolution").filter(|advice| !advice.is_empty() && *advice != "None") {
             words = format!("{words} ({})", scrub(advice, secrets));
         }
         said.push(clean(&words, LONGEST_MESSAGE));
     }
-    let general = raw(error, "message").map(|words| clean(&scrub(words, secrets), LONGEST_MESSAGE));
-    match general {
-        // "See @Message.ExtendedInfo" says nothing; a bare MessageId says less than a message.
-        Some(general) if said.is_empty() || said.iter().all(|words| !words.contains(' ')) => said.insert(0, general),
-        _ => {}
+    // "See @Message.ExtendedInfo" says nothing; a bare MessageId says less than a message.
+    if let (false, Some(general)) = (worded, raw(error, "message")) {
+        said.insert(0, clean(&scrub(general, secrets), LONGEST_MESSAGE));
     }
     if let (true, Some(plain)) = (said.is_empty(), body.as_str()) {
         said.push(clean(&scrub(plain, secrets), LONGEST));
