@@ -10,5 +10,8 @@ mod message;
 #[cfg(feature = "lan")]
 pub mod ops;
 
+#[cfg(feature = "sim")]
+pub mod sim;
+
 pub use completion::Completion;
 pub use message::{Command, Malformed, NetFn, Password, Request};

@@ -11,7 +11,8 @@ use super::wire::Wire;
 use crate::command::{CipherSuite, GetChannelAuthCapabilities, GetChannelCipherSuites, THIS_CHANNEL};
 use crate::{Command, Completion};
 
-/// Log-ins begun anew when an answer may have been lost on the way: a BMC that answered twice has other numbers than we.
+/// Log-ins begun anew when an answer may have been lost or late: a BMC that answered RAKP 1 twice has other numbers than
+/// we. Each waits twice as long as the one before, so that a BMC slower than our first wait gets in, too.
 const ATTEMPTS: u32 = 3;
 /// Look the user up by name, whatever privilege it has (13.20).
 const BY_NAME: u8 = 0x10;
@@ -39,8 +40,12 @@ pub(super) async fn log_in(wire: &mut Wire, target: &Target, step: &mut Step) ->
     }
     for suite in candidates {
         for attempt in 1..=ATTEMPTS {
+            wire.answer_within(target.timing.answer * (1 << (attempt - 1)));
             match attempt_with(wire, target, suite, step).await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    wire.answer_within(target.timing.answer);
+                    return Ok(done);
+                }
                 Err(Failed { why: LanError::NoSuite { .. }, .. }) => break,
                 Err(failed) if failed.ambiguous && attempt < ATTEMPTS => {}
                 Err(failed) => return Err(failed.why),

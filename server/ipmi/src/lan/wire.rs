@@ -39,6 +39,11 @@ impl Wire {
         self.timing
     }
 
+    /// How long the first wait for each answer is, from now on.
+    pub fn answer_within(&mut self, answer: Duration) {
+        self.timing.answer = answer;
+    }
+
     /// From now on at most two tries: for a question whose answer is only good to know.
     pub fn less_patient(&mut self) {
         self.timing.tries = self.timing.tries.min(2);
