@@ -19,8 +19,6 @@ const FOREIGN_LOCK: Duration = Duration::from_secs(3);
 /// For giving the lock back, even when the time is over.
 const RELEASE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
-/// An address that is the one from before DHCP is believed after so long.
-const SAME_ADDRESS: Duration = Duration::from_secs(10);
 
 /// Writes all under one lock, then reads each back; what did not get there is written once more by itself, for BMCs that
 /// take an address only when the source is in force. Gives errors that are not optional.
@@ -57,7 +55,8 @@ pub fn under_lock<T>(talk: &mut Talk<'_>, channel: u8, work: impl FnOnce(&mut Ta
     outcome
 }
 
-/// Waits until the channel has an address by DHCP; `before` is what it had when its source was another.
+/// Waits until the channel has an address by DHCP. `before` is what it had when its source was another: BMCs keep that until
+/// there is a lease, so it is believed only at the end of the wait.
 ///
 /// # Errors
 /// In words: none came.
@@ -73,7 +72,7 @@ pub fn wait_for_lease(
         // A BMC that starts its network anew may say nothing for a while.
         let asked = talk.patient(LOOK.saturating_mul(5)).ask(&GetLan { channel, reading: LanAddress });
         let last = match asked {
-            Ok(address) if is_leased(address) && (Some(address) != before || waited >= wait.min(SAME_ADDRESS)) => {
+            Ok(address) if is_leased(address) && (Some(address) != before || waited >= wait) => {
                 return Ok(address);
             }
             Ok(address) => address.to_string(),

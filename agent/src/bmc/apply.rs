@@ -87,8 +87,8 @@ type Unfinished = (Option<u8>, u32, String);
 impl Apply<'_, '_> {
     fn account(&mut self, channel: &Channel, wanted: &Wanted) -> Result<(Option<u8>, u32), Unfinished> {
         let nothing = |why: String| (None, 0, why);
-        let mut removals = plan::removals(channel, wanted);
         let mut slots: Vec<User> = plan::slots(channel, wanted).map_err(nothing)?.into_iter().cloned().collect();
+        let mut removals = plan::removals(channel, slots.is_empty(), wanted);
         if slots.is_empty() {
             // Room is made only where the plan removes somebody anyway.
             let Some(freed) = self.make_room(channel, &mut removals) else {
@@ -109,7 +109,12 @@ impl Apply<'_, '_> {
         let number = self.password(&user, in_force).map_err(|why| (Some(slot), 0, why))?;
         let details = self.details(slot, wanted);
         let mut errors = Vec::new();
-        for change in plan::account(&user, &details, wanted).iter().chain(&removals) {
+        for change in plan::account(&user, &details, wanted) {
+            errors.extend(self.settle(&change, false).err());
+        }
+        // Nobody goes before ours is whole.
+        let is_whole = errors.is_empty();
+        for change in removals.iter().filter(|_| is_whole) {
             errors.extend(self.settle(change, false).err());
         }
         if errors.is_empty() { Ok((Some(slot), number)) } else { Err((Some(slot), number, errors.join("; "))) }
@@ -151,7 +156,11 @@ impl Apply<'_, '_> {
     }
 
     /// Reports what became of the password, and lets the user log in.
-    fn password(&mut self, user: &User, settled: Result<password::InForce, password::Unsettled>) -> Result<u32, String> {
+    fn password(
+        &mut self,
+        user: &User,
+        settled: Result<password::InForce, password::Unsettled>,
+    ) -> Result<u32, String> {
         let slot = user.slot;
         let what = format!("password of user {slot}");
         let mut report = |after: String, error: String| {

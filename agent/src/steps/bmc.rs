@@ -227,6 +227,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_inventory_has_the_version_or_why_not() {
+        let id =
+            DeviceId { device: 0, firmware: "2.51".to_owned(), ipmi: "2.0".to_owned(), manufacturer: 1, product: 1 };
+        let absent = || Found::absent(String::new());
+        for (told, firmware, errors) in [
+            (Some(Ok(id)), Some("2.51"), 0),
+            (Some(Err("Get Device ID: node busy (C0h)".to_owned())), None, 1),
+            (None, None, 0),
+        ] {
+            let (sender, met) = oneshot::channel();
+            let mut reading = Reading { met, read: tokio::spawn(async move { (absent(), None) }) };
+            match told {
+                Some(told) => assert!(sender.send(told).is_ok()),
+                None => drop(sender),
+            }
+            let mut inventory = Inventory::default();
+            reading.add_to(&mut inventory).await;
+            assert_eq!(inventory.ipmi.map(|ipmi| ipmi.firmware).as_deref(), firmware);
+            assert_eq!(inventory.errors.iter().filter(|e| e.section == "firmware").count(), errors);
+        }
+    }
+
+    #[tokio::test]
     async fn a_plan_that_cannot_be_carried_out_touches_nothing_and_shows_no_password() {
         let journal = Journal::starting_at(0);
         let passwords = vec!["secret-of-24-bytes-is-long".to_owned()];

@@ -69,7 +69,11 @@ fn no_password_taken_means_an_account_that_nobody_can_use() {
     bmc.quirks.no_passwords = true;
     let outcome = set_up(&mut bmc, plan());
     assert_eq!(outcome.password, 0);
-    assert!(outcome.error.contains("takes none of 3 password(s): 1: Set User Password: invalid data field"), "{}", outcome.error);
+    assert!(
+        outcome.error.contains("takes none of 3 password(s): 1: Set User Password: invalid data field"),
+        "{}",
+        outcome.error
+    );
     assert!(!bmc.slot(3).enabled && !bmc.slot(3).messaging && bmc.slot(3).privilege == 0x0f);
     // The address does not depend on it.
     assert_eq!(bmc.lan_parameters[&3], [10, 1, 2, 3]);
@@ -86,13 +90,22 @@ fn without_a_free_slot_nobody_is_removed_who_is_not_named() {
     };
     let mut bmc = full();
     let outcome = set_up(&mut bmc, plan());
-    assert!(outcome.error.starts_with("no slot is free for user \"higuma\": all 4 from 2 on are taken"), "{}", outcome.error);
+    assert!(
+        outcome.error.starts_with("no slot is free for user \"higuma\": all 4 from 2 on are taken"),
+        "{}",
+        outcome.error
+    );
     assert_eq!(bmc.slots[1..], full().slots[1..]);
     let mut bmc = full();
     let outcome = set_up(&mut bmc, BmcPlan { remove_users: vec!["user4".to_owned()], ..plan() });
     assert_eq!((outcome.error.as_str(), outcome.password), ("", 1));
     assert_eq!(bmc.slot(4).name, "higuma");
     assert_eq!(bmc.slot(4).password, stored(LONG, 20));
+    // One that cannot log in takes a slot all the same.
+    let mut idle = full();
+    idle.slot(4).enabled = false;
+    assert_eq!(set_up(&mut idle, BmcPlan { remove_users: vec!["user4".to_owned()], ..plan() }).error, "");
+    assert_eq!(idle.slot(4).name, "higuma");
     assert!([2, 3, 5].into_iter().all(|slot| bmc.slot(slot).clone() == full().slot(slot).clone()));
 }
 
@@ -105,6 +118,17 @@ fn users_are_removed_after_ours_works_and_only_when_named() {
     let outcome = set_up(&mut bmc, BmcPlan { remove_users: vec!["ADMIN".to_owned()], ..plan() });
     assert_eq!(changes(&outcome), ["user 2: \"ADMIN\" -> removed"]);
     assert!(!bmc.slot(2).enabled && !bmc.slot(2).messaging && bmc.slot(2).name.is_empty());
+}
+
+#[test]
+fn nobody_is_removed_before_ours_is_whole() {
+    let mut bmc = Fake::new();
+    bmc.quirks.no_access = true;
+    let before = bmc.slot(2).clone();
+    let outcome = set_up(&mut bmc, BmcPlan { remove_users: vec!["ADMIN".to_owned()], ..plan() });
+    let error = "privilege of user 3: Set User Access: not supported in the present state (D5h)";
+    assert!(outcome.error.contains(error), "{}", outcome.error);
+    assert_eq!((outcome.password, bmc.slot(2).clone()), (1, before));
 }
 
 #[test]
@@ -129,7 +153,11 @@ fn a_slot_that_takes_no_name_is_passed_over() {
     bmc = Fake::new();
     bmc.quirks.reserved_slots = vec![3, 4, 5];
     let outcome = set_up(&mut bmc, plan());
-    assert!(outcome.error.contains("name of user 5: Set User Name: invalid data field in the request (CCh)"), "{}", outcome.error);
+    assert!(
+        outcome.error.contains("name of user 5: Set User Name: invalid data field in the request (CCh)"),
+        "{}",
+        outcome.error
+    );
     assert_eq!(outcome.password, 0);
 }
 

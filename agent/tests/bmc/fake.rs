@@ -32,6 +32,8 @@ pub struct Quirks {
     pub no_passwords: bool,
     /// Cannot test passwords.
     pub no_test: bool,
+    /// Takes no privilege and no messaging.
+    pub no_access: bool,
     /// Slots that take no name.
     pub reserved_slots: Vec<u8>,
     /// Has no parameter 0.
@@ -70,8 +72,8 @@ pub struct Fake {
     pub quirks: Quirks,
     /// Every request that came: network function, command, data.
     pub heard: Vec<(u8, u8, Vec<u8>)>,
-    dhcp_since: Option<Duration>,
-    away_until: Duration,
+    pub dhcp_since: Option<Duration>,
+    pub away_until: Duration,
 }
 
 /// What answers are made of.
@@ -164,7 +166,9 @@ impl Fake {
                 vec![OK]
             }
             (6, 0x43..=0x47 | 0x4c | 0x4d, _) => self.user(cmd, data),
-            (0x0c, 0x01, [channel, parameter, value @ ..]) if *channel == self.lan => vec![self.set_lan(*parameter, value)],
+            (0x0c, 0x01, [channel, parameter, value @ ..]) if *channel == self.lan => {
+                vec![self.set_lan(*parameter, value)]
+            }
             (0x0c, 0x02, [channel, parameter, ..]) if *channel == self.lan => self.get_lan(*parameter),
             (0x0c, 0x21 | 0x22, _) if self.quirks.no_sol => vec![0xc1],
             (0x0c, 0x21, [channel, 1, on]) if *channel == self.lan => {
@@ -191,6 +195,7 @@ impl Fake {
         let taken: Vec<String> = self.slots.iter().map(|slot| slot.name.clone()).collect();
         let slot = self.slot(number);
         match (cmd, data) {
+            (0x43, _) if quirks.no_access => vec![0xd5],
             (0x43, [flags, _, privilege, ..]) => {
                 if flags & 0x80 != 0 {
                     slot.messaging = flags & 0x10 != 0;

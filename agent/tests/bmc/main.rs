@@ -62,7 +62,9 @@ fn set_up(bmc: &mut Fake, plan: BmcPlan) -> Outcome {
 fn changes(outcome: &Outcome) -> Vec<String> {
     let line = |c: &higuma_proto::agent::BmcChange| match c.error.as_str() {
         "" => format!("{}: {} -> {}", c.what, c.before, c.after),
-        error => format!("{}: {} -> {}: {error}{}", c.what, c.before, c.after, if c.optional { " (optional)" } else { "" }),
+        error => {
+            format!("{}: {} -> {}: {error}{}", c.what, c.before, c.after, if c.optional { " (optional)" } else { "" })
+        }
     };
     outcome.changes.iter().map(line).collect()
 }
@@ -102,7 +104,10 @@ fn a_blank_bmc_is_set_up_whole_and_in_order() {
     // What is told of it afterwards.
     let wire = outcome.found.to_wire();
     let channel = &wire.channels[0];
-    assert_eq!((wire.state.as_str(), channel.mac.as_str(), channel.source.as_str()), ("present", "52:54:00:01:02:03", "static"));
+    assert_eq!(
+        (wire.state.as_str(), channel.mac.as_str(), channel.source.as_str()),
+        ("present", "52:54:00:01:02:03", "static")
+    );
     assert_eq!((channel.cipher_suites.as_slice(), channel.open_suites.as_slice()), (&[0, 3, 17][..], &[3, 17][..]));
     assert_eq!(wire.device.unwrap().firmware, "2.51");
     assert_eq!((channel.users[2].name.as_str(), channel.users[2].privilege.as_str()), ("higuma", "administrator"));
