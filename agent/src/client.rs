@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use higuma_proto::agent::agent_client::AgentClient;
 use higuma_proto::agent::{
-    Event, GetBootPlanRequest, GetBootPlanResponse, GetFirmwarePlanRequest, GetFirmwarePlanResponse, HeartbeatRequest,
-    HeartbeatResponse, Neighbour, RegisterRequest, RegisterResponse, ReportEventsRequest, ReportEventsResponse,
+    BmcFound, Event, GetBmcPlanRequest, GetBmcPlanResponse, GetBootPlanRequest, GetBootPlanResponse,
+    GetFirmwarePlanRequest, GetFirmwarePlanResponse, HeartbeatRequest, HeartbeatResponse, Neighbour, RegisterRequest,
+    RegisterResponse, ReportBmcRequest, ReportBmcResponse, ReportEventsRequest, ReportEventsResponse,
     ReportFirmwareRequest, ReportFirmwareResponse, ReportUpRequest, ReportUpResponse,
 };
 use tonic::metadata::{Ascii, MetadataValue};
@@ -99,6 +100,16 @@ impl Client {
     /// How an update ended.
     pub async fn report_firmware(&self, message: ReportFirmwareRequest) -> Result<ReportFirmwareResponse, Status> {
         bounded(self.inner.clone().report_firmware(self.request(message))).await
+    }
+
+    /// What the BMC should be, for what was found.
+    pub async fn bmc_plan(&self, found: BmcFound) -> Result<GetBmcPlanResponse, Status> {
+        bounded(self.inner.clone().get_bmc_plan(self.request(GetBmcPlanRequest { found: Some(found) }))).await
+    }
+
+    /// What became of the BMC's plan.
+    pub async fn report_bmc(&self, message: ReportBmcRequest) -> Result<ReportBmcResponse, Status> {
+        bounded(self.inner.clone().report_bmc(self.request(message))).await
     }
 
     /// The second stage is up.

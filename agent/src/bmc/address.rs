@@ -16,9 +16,9 @@ use super::write;
 const LOCKED: Completion = Completion(0x81);
 /// For whoever holds it to be done.
 const FOREIGN_LOCK: Duration = Duration::from_secs(3);
+/// For giving the lock back, even when the time is over.
+const RELEASE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
-/// An address that is the one from before DHCP is believed after so long.
-const SAME_ADDRESS: Duration = Duration::from_secs(10);
 
 /// Writes all under one lock, then reads each back; what did not get there is written once more by itself, for BMCs that
 /// take an address only when the source is in force. Gives errors that are not optional.
@@ -27,15 +27,11 @@ pub fn write_all(apply: &mut Apply<'_, '_>, changes: &[Change]) -> Vec<String> {
         return Vec::new();
     }
     let channel = apply.channel;
-    under_lock(apply.talk, channel, |talk| {
-        for change in changes {
-            // The second round says what is wrong.
-            if write::write(talk, channel, &change.act).is_err_and(|e| e.is_silence()) {
-                break;
-            }
-        }
+    // One that is refused here is written again by itself below, which says what is wrong.
+    let taken: Vec<bool> = under_lock(apply.talk, channel, |talk| {
+        changes.iter().map(|change| write::write(talk, channel, &change.act).is_ok()).collect()
     });
-    changes.iter().filter_map(|change| apply.settle(change).err()).collect()
+    changes.iter().zip(taken).filter_map(|(change, taken)| apply.settle(change, taken).err()).collect()
 }
 
 /// Runs `work` with the lock, or without when the BMC has none.
@@ -54,13 +50,13 @@ pub fn under_lock<T>(talk: &mut Talk<'_>, channel: u8, work: impl FnOnce(&mut Ta
     let outcome = work(talk);
     // Also when taking it was not answered: it may be taken.
     if taken.as_ref().map_or_else(|e| e.is_silence(), |()| true) {
-        // Optional (23.2): many BMCs have no commit.
-        let _ = talk.ask(&set(Progress::Complete));
+        let _ = talk.at_least(RELEASE).ask(&set(Progress::Complete));
     }
     outcome
 }
 
-/// Waits until the channel has an address by DHCP; `before` is what it had when its source was another.
+/// Waits until the channel has an address by DHCP. `before` is what it had when its source was another: BMCs keep that until
+/// there is a lease, so it is believed only at the end of the wait.
 ///
 /// # Errors
 /// In words: none came.
@@ -76,7 +72,7 @@ pub fn wait_for_lease(
         // A BMC that starts its network anew may say nothing for a while.
         let asked = talk.patient(LOOK.saturating_mul(5)).ask(&GetLan { channel, reading: LanAddress });
         let last = match asked {
-            Ok(address) if is_leased(address) && (Some(address) != before || waited >= SAME_ADDRESS) => {
+            Ok(address) if is_leased(address) && (Some(address) != before || waited >= wait) => {
                 return Ok(address);
             }
             Ok(address) => address.to_string(),

@@ -15,8 +15,12 @@ use super::plan::{self, Act, Change, Details};
 use super::wanted::{Address, Wanted};
 use super::{address, password, read, write};
 
-/// A change that is not read back by then is not in force: some BMCs restart their network, and are away for seconds.
-const READ_BACK: Duration = Duration::from_secs(15);
+/// A change that does not read back by then is not in force.
+const READ_BACK: Duration = Duration::from_secs(12);
+/// Some BMCs start their network anew, and say nothing meanwhile.
+const AWAY: Duration = Duration::from_secs(45);
+/// For reading what came of it, even when the time is over.
+const AFTERWARDS: Duration = Duration::from_secs(20);
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
 /// Times that a change is written which the BMC takes and does not keep.
@@ -64,7 +68,7 @@ pub fn carry_out(talk: &mut Talk<'_>, found: Found, wanted: &Wanted, tell: &mut 
         errors.push("the BMC fell silent, the rest was not tried".to_owned());
     }
     let changes = apply.changes;
-    let found = if changes.is_empty() { found } else { read::read(talk, |_| ()) };
+    let found = if changes.is_empty() { found } else { read::read(&mut talk.at_least(AFTERWARDS), |_| ()) };
     Outcome { error: errors.join("; "), password: number, changes, found }
 }
 
@@ -83,8 +87,8 @@ type Unfinished = (Option<u8>, u32, String);
 impl Apply<'_, '_> {
     fn account(&mut self, channel: &Channel, wanted: &Wanted) -> Result<(Option<u8>, u32), Unfinished> {
         let nothing = |why: String| (None, 0, why);
-        let mut removals = plan::removals(channel, wanted);
         let mut slots: Vec<User> = plan::slots(channel, wanted).map_err(nothing)?.into_iter().cloned().collect();
+        let mut removals = plan::removals(channel, slots.is_empty(), wanted);
         if slots.is_empty() {
             // Room is made only where the plan removes somebody anyway.
             let Some(freed) = self.make_room(channel, &mut removals) else {
@@ -102,11 +106,16 @@ impl Apply<'_, '_> {
         let is_new_user = user.name != wanted.user;
         let slot = user.slot;
         let in_force = password::settle(self.talk, slot, &wanted.passwords, is_new_user);
-        let number = self.password(slot, in_force).map_err(|why| (Some(slot), 0, why))?;
+        let number = self.password(&user, in_force).map_err(|why| (Some(slot), 0, why))?;
         let details = self.details(slot, wanted);
         let mut errors = Vec::new();
-        for change in plan::account(&user, &details, wanted).iter().chain(&removals) {
-            errors.extend(self.settle(change).err());
+        for change in plan::account(&user, &details, wanted) {
+            errors.extend(self.settle(&change, false).err());
+        }
+        // Nobody goes before ours is whole.
+        let is_whole = errors.is_empty();
+        for change in removals.iter().filter(|_| is_whole) {
+            errors.extend(self.settle(change, false).err());
         }
         if errors.is_empty() { Ok((Some(slot), number)) } else { Err((Some(slot), number, errors.join("; "))) }
     }
@@ -116,7 +125,7 @@ impl Apply<'_, '_> {
         while !removals.is_empty() {
             let change = removals.remove(0);
             let Act::Remove { slot } = change.act else { continue };
-            if self.settle(&change).is_err() {
+            if self.settle(&change, false).is_err() {
                 continue;
             }
             let access = self.talk.ask(&GetUserAccess { channel: channel.number, user: slot }).ok()?;
@@ -131,7 +140,7 @@ impl Apply<'_, '_> {
         for user in slots.iter().take(SLOTS) {
             let Some(change) = plan::name(user, wanted) else { return Ok(user.clone()) };
             let kept = self.changes.len();
-            match self.settle(&change) {
+            match self.settle(&change, false) {
                 Ok(()) => return Ok(user.clone()),
                 Err(why) => refusals.push(why),
             }
@@ -147,7 +156,12 @@ impl Apply<'_, '_> {
     }
 
     /// Reports what became of the password, and lets the user log in.
-    fn password(&mut self, slot: u8, settled: Result<password::InForce, String>) -> Result<u32, String> {
+    fn password(
+        &mut self,
+        user: &User,
+        settled: Result<password::InForce, password::Unsettled>,
+    ) -> Result<u32, String> {
+        let slot = user.slot;
         let what = format!("password of user {slot}");
         let mut report = |after: String, error: String| {
             let line = if error.is_empty() { format!("{what}: {after}") } else { format!("{what}: {error}") };
@@ -159,14 +173,17 @@ impl Apply<'_, '_> {
             Ok(in_force) if in_force.is_new => {
                 let how = if in_force.is_tested { "tested" } else { "this BMC does not test passwords" };
                 report(format!("set, number {} of the plan ({how})", in_force.number), String::new());
-                // Some tell neither before nor afterwards whether a user is enabled. What reads back decides.
-                let _ = write::write(self.talk, self.channel, &Act::Enable { slot });
+                // Where the BMC tells whether the user is enabled, that is a change of its own.
+                if user.access.enabled.is_none() {
+                    let _ = write::write(self.talk, self.channel, &Act::Enable { slot });
+                }
                 Ok(in_force.number)
             }
             Ok(in_force) => Ok(in_force.number),
-            Err(error) => {
-                report(String::new(), error.clone());
-                Err(format!("{what}: {error}"))
+            Err(unsettled) => {
+                report(String::new(), unsettled.why.clone());
+                self.is_silent |= unsettled.is_silent;
+                Err(format!("{what}: {}", unsettled.why))
             }
         }
     }
@@ -212,13 +229,7 @@ impl Apply<'_, '_> {
 
     fn optional(&mut self, channel: &Channel, slot: Option<u8>, wanted: &Wanted) {
         for change in plan::closing(channel, slot, wanted) {
-            if matches!(change.act, Act::Suites(_)) && !self.is_silent {
-                let number = self.channel;
-                address::under_lock(self.talk, number, |talk| {
-                    let _ = write::write(talk, number, &change.act);
-                });
-            }
-            let _ = self.settle(&change);
+            let _ = self.settle(&change, false);
         }
         if wanted.sol && !self.is_silent {
             let reason = match self.talk.ask(&GetSol { channel: self.channel, reading: SolEnabled }) {
@@ -229,16 +240,19 @@ impl Apply<'_, '_> {
                 Err(_) => Act::Sol,
             };
             let (what, before, after) = ("serial over LAN".to_owned(), "off".to_owned(), "on".to_owned());
-            let _ = self.settle(&Change { what, before, after, optional: true, act: reason });
+            let _ = self.settle(&Change { what, before, after, optional: true, act: reason }, false);
         }
     }
 
-    /// Makes one change unless it is in force by now, reads it back and reports it.
+    /// Makes one change (`is_written`: the BMC took it just now), reads it back and reports it.
     ///
     /// # Errors
     /// In words, when it is not in force and not optional.
-    pub(super) fn settle(&mut self, change: &Change) -> Result<(), String> {
-        let error = if self.is_silent { "not tried, the BMC does not answer".to_owned() } else { self.made(&change.act) };
+    pub(super) fn settle(&mut self, change: &Change, is_written: bool) -> Result<(), String> {
+        let error = match self.is_silent {
+            true => "not tried, the BMC does not answer".to_owned(),
+            false => self.made(&change.act, is_written),
+        };
         self.report(BmcChange {
             what: change.what.clone(),
             before: change.before.clone(),
@@ -252,24 +266,28 @@ impl Apply<'_, '_> {
     fn report(&mut self, change: BmcChange) {
         let after = if change.error.is_empty() { String::new() } else { format!(": {}", change.error) };
         let kind = if change.error.is_empty() || !change.optional { "" } else { " (optional)" };
-        (self.tell)(&format!("{}: {} -> {}{kind}{after}", change.what, or_none(&change.before), or_none(&change.after)));
+        (self.tell)(&format!(
+            "{}: {} -> {}{kind}{after}",
+            change.what,
+            or_none(&change.before),
+            or_none(&change.after)
+        ));
         self.changes.push(change);
     }
 
     /// Empty: it is in force; else why not.
-    fn made(&mut self, act: &Act) -> String {
+    fn made(&mut self, act: &Act, is_written: bool) -> String {
         if let Act::Impossible(why) = act {
             return (*why).to_owned();
         }
-        // Written under the lock already: in force, or the BMC takes it only now.
-        let is_written = matches!(
+        let has_lock = matches!(
             act,
             Act::Source(_) | Act::Address(_) | Act::Netmask(_) | Act::Gateway(_) | Act::Vlan(_) | Act::Suites(_)
         );
         let mut last = String::new();
         for round in 0..WRITES {
             if round > 0 || !is_written {
-                if let Err(error) = self.write_locked(act, is_written) {
+                if let Err(error) = self.write(act, has_lock) {
                     self.is_silent |= error.is_silence();
                     return error.to_string();
                 }
@@ -289,7 +307,7 @@ impl Apply<'_, '_> {
         last
     }
 
-    fn write_locked(&mut self, act: &Act, has_lock: bool) -> Result<(), CallError> {
+    fn write(&mut self, act: &Act, has_lock: bool) -> Result<(), CallError> {
         let channel = self.channel;
         if has_lock {
             address::under_lock(self.talk, channel, |talk| write::write(talk, channel, act))
@@ -300,11 +318,12 @@ impl Apply<'_, '_> {
 
     /// Looks until it is in force or the time for it is over.
     fn seen(&mut self, act: &Act) -> Result<Option<String>, CallError> {
-        let until = self.talk.now().saturating_add(READ_BACK);
+        let began = self.talk.now();
         let mut pause = FIRST_LOOK;
         loop {
             let seen = write::reads_back(&mut self.talk.patient(READ_BACK), self.channel, act);
-            let is_over = self.talk.now() >= until || self.talk.left().is_zero();
+            let allowed = if seen.is_ok() { READ_BACK } else { AWAY };
+            let is_over = self.talk.now().saturating_sub(began) >= allowed || self.talk.left().is_zero();
             match &seen {
                 Ok(None) => return seen,
                 // A refusal to tell is final.

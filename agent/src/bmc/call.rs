@@ -107,6 +107,12 @@ impl<'a> Talk<'a> {
         Talk { carrier: &mut *self.carrier, until: self.until, patience }
     }
 
+    /// The same with at least so much time from now, for what must be said even when the deadline has passed.
+    pub fn at_least(&mut self, time: Duration) -> Talk<'_> {
+        let until = self.until.max(self.now().saturating_add(time));
+        Talk { carrier: &mut *self.carrier, until, patience: self.patience }
+    }
+
     /// What is left of the time.
     pub fn left(&self) -> Duration {
         self.until.saturating_sub(self.carrier.now())

@@ -53,7 +53,8 @@ fn existing(root: &Path) -> Option<PathBuf> {
 /// What says that there is a BMC; none: nothing does.
 pub fn announced(root: &Path) -> Option<String> {
     for bus in ["sys/bus/platform/devices", "sys/bus/acpi/devices"] {
-        let found = names(&root.join(bus)).into_iter().find(|name| ANNOUNCED.iter().any(|prefix| name.starts_with(prefix)));
+        let found =
+            names(&root.join(bus)).into_iter().find(|name| ANNOUNCED.iter().any(|prefix| name.starts_with(prefix)));
         if found.is_some() {
             return found;
         }

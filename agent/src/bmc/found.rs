@@ -141,7 +141,8 @@ impl Found {
             format!(", channel {}: {address} ({source})", channel.number)
         };
         let channels: String = self.channels.iter().map(address).collect();
-        let error = if self.error.is_empty() { String::new() } else { format!(", {}: {}", self.state.word(), self.error) };
+        let error =
+            if self.error.is_empty() { String::new() } else { format!(", {}: {}", self.state.word(), self.error) };
         format!("firmware {}, IPMI {}{channels}{error}", device.firmware, device.ipmi)
     }
 }

@@ -8,7 +8,7 @@ pub mod call;
 pub mod device;
 pub mod found;
 mod password;
-pub mod plan;
+mod plan;
 pub mod read;
 pub mod wanted;
 mod write;

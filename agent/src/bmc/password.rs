@@ -22,17 +22,31 @@ pub struct InForce {
     pub is_tested: bool,
 }
 
+/// Why none is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// In words, with each refusal; never a password.
+    pub why: String,
+    /// The BMC does not answer.
+    pub is_silent: bool,
+}
+
+impl From<CallError> for Unsettled {
+    fn from(error: CallError) -> Self {
+        Self { why: error.to_string(), is_silent: error.is_silence() }
+    }
+}
+
 /// Finds or makes one of `passwords` the password of `slot`.
 ///
 /// # Errors
-/// In words, with each refusal; never a password.
-pub fn settle(talk: &mut Talk<'_>, slot: u8, passwords: &[Password], is_new_user: bool) -> Result<InForce, String> {
-    let words = |error: CallError| error.to_string();
+/// [`Unsettled`]: all were refused, or the BMC fell silent.
+pub fn settle(talk: &mut Talk<'_>, slot: u8, passwords: &[Password], is_new_user: bool) -> Result<InForce, Unsettled> {
     let numbered = || (1..).zip(passwords);
     // An account that was made just now has none of them, and an odd BMC takes any for the right one.
     if !is_new_user {
         for (number, password) in numbered() {
-            match test(talk, slot, password).map_err(words)? {
+            match test(talk, slot, password)? {
                 Some(true) => return Ok(InForce { number, is_new: false, is_tested: true }),
                 Some(false) => {}
                 // This BMC does not test.
@@ -44,19 +58,20 @@ pub fn settle(talk: &mut Talk<'_>, slot: u8, passwords: &[Password], is_new_user
     for (number, password) in numbered() {
         match set(talk, slot, password) {
             Ok(()) => {}
-            Err(error) if error.is_silence() => return Err(words(error)),
+            Err(error) if error.is_silence() => return Err(error.into()),
             Err(error) => {
                 refusals.push(format!("{number}: {error}"));
                 continue;
             }
         }
-        match confirm(talk, slot, password).map_err(words)? {
+        match confirm(talk, slot, password)? {
             Some(true) => return Ok(InForce { number, is_new: true, is_tested: true }),
             None => return Ok(InForce { number, is_new: true, is_tested: false }),
             Some(false) => refusals.push(format!("{number}: taken, but the BMC's test says that another is in force")),
         }
     }
-    Err(format!("the BMC takes none of {} password(s): {}", passwords.len(), refusals.join("; ")))
+    let why = format!("the BMC takes none of {} password(s): {}", passwords.len(), refusals.join("; "));
+    Err(Unsettled { why, is_silent: false })
 }
 
 fn storages(password: &Password) -> &'static [Storage] {

@@ -162,9 +162,10 @@ fn opened(found: ChannelAccess, privilege: Privilege) -> ChannelAccess {
     ChannelAccess { mode, limit: found.limit.max(privilege), ..found }
 }
 
-/// Users that the plan names for removal and that can still be used.
-pub fn removals(channel: &Channel, wanted: &Wanted) -> Vec<Change> {
-    let named = |user: &&User| user.slot > 1 && user.is_usable() && wanted.remove_users.contains(&user.name);
+/// Users that the plan names for removal and that can still be used; those too that cannot, where their slot is needed.
+pub fn removals(channel: &Channel, needs_slot: bool, wanted: &Wanted) -> Vec<Change> {
+    let is_there = |user: &User| user.is_usable() || needs_slot;
+    let named = |user: &&User| user.slot > 1 && is_there(user) && wanted.remove_users.contains(&user.name);
     let users = channel.users.iter().filter(named);
     users
         .map(|user| {

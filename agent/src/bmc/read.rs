@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use higuma_ipmi::command::channel::{GetChannelInfo, GetSuites, NUMBERS, suite_ids};
 use higuma_ipmi::command::lan::{
-    GetLan, LanAddress, LanGateway, LanMac, LanNetmask, LanSource, LanSuiteCount, LanSuitePrivileges, LanSuites, LanVlan,
+    GetLan, LanAddress, LanGateway, LanMac, LanNetmask, LanSource, LanSuiteCount, LanSuitePrivileges, LanSuites,
+    LanVlan,
 };
 use higuma_ipmi::command::user::{GetUserAccess, GetUserName, USERS_MAX};
 use higuma_ipmi::command::{DeviceId, GetDeviceId, GetSystemGuid};
@@ -18,7 +19,8 @@ const HELLO: Duration = Duration::from_secs(40);
 
 /// Reads all; `met` is told who the BMC is as soon as that is known.
 pub fn read(talk: &mut Talk<'_>, met: impl FnOnce(&DeviceId)) -> Found {
-    let mut found = Found { state: State::Present, error: String::new(), device: None, guid: None, channels: Vec::new() };
+    let mut found =
+        Found { state: State::Present, error: String::new(), device: None, guid: None, channels: Vec::new() };
     let outcome = read_into(talk, &mut found, met);
     if let Err(error) = outcome {
         found.state = if error.is_silence() { State::Silent } else { State::Refused };

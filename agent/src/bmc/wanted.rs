@@ -77,19 +77,23 @@ impl Wanted {
         if !is_name(&plan.user) {
             return Err(format!("user: expected 1 to {NAME_MAX} printable characters, got {:?}", plan.user));
         }
-        let channel = match plan.channel {
-            0 => None,
-            number => Some(u8::try_from(number).ok().filter(|number| *number < 0x0c).ok_or_else(|| {
-                format!("channel: expected 1 to 11, or 0 for the first that is there, got {number}")
-            })?),
-        };
+        let channel =
+            match plan.channel {
+                0 => None,
+                number => Some(u8::try_from(number).ok().filter(|number| *number < 0x0c).ok_or_else(|| {
+                    format!("channel: expected 1 to 11, or 0 for the first that is there, got {number}")
+                })?),
+            };
         if plan.remove_users.contains(&plan.user) {
             return Err(format!("user {:?} is to be set and to be removed", plan.user));
         }
         let passwords: Vec<Password> = plan.passwords.into_iter().map(Password::new).collect();
         let is_password = |p: &Password| (1..=Password::MAX).contains(&p.reveal().len()) && !p.reveal().contains('\0');
         if passwords.is_empty() || passwords.len() > MOST || !passwords.iter().all(is_password) {
-            return Err(format!("passwords: expected 1 to {MOST}, each of 1 to {} bytes, none with NUL", Password::MAX));
+            return Err(format!(
+                "passwords: expected 1 to {MOST}, each of 1 to {} bytes, none with NUL",
+                Password::MAX
+            ));
         }
         if plan.remove_users.len() > MOST || plan.remove_users.iter().any(String::is_empty) {
             return Err(format!("users to remove: expected at most {MOST}, each with a name"));
@@ -126,9 +130,12 @@ fn address(plan: &BmcPlan) -> Result<Address, String> {
     };
     let vlan = match plan.vlan {
         0 => None,
-        id => Some(u16::try_from(id).ok().filter(|id| *id < 4095).ok_or_else(|| {
-            format!("VLAN: expected 1 to 4094, or 0 for untagged, got {id}")
-        })?),
+        id => Some(
+            u16::try_from(id)
+                .ok()
+                .filter(|id| *id < 4095)
+                .ok_or_else(|| format!("VLAN: expected 1 to 4094, or 0 for untagged, got {id}"))?,
+        ),
     };
     match plan.source.as_str() {
         "keep" => Ok(Address::Keep),

@@ -66,7 +66,7 @@ fn close(talk: &mut Talk<'_>, channel: u8, slot: u8) -> Result<(), CallError> {
     let disabled = talk.ask(&SetUserPassword { user: slot, action: PasswordAction::Disable });
     let off = |privilege| SetUserAccess { channel, user: slot, access: Some((false, false)), privilege };
     let closed = or_else(talk.ask(&off(Privilege::None)), || talk.ask(&off(Privilege::User)));
-    if disabled.is_ok() { Ok(()) } else { closed.and(disabled.or(Ok(()))) }
+    if disabled.is_ok() { Ok(()) } else { closed }
 }
 
 /// Whether the change is in force; else what reads back instead.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use higuma_initramfs::modules::ModuleIndex;
 use higuma_proto::steps as names;
 
+use crate::bmc::device;
 use crate::bootargs::BootArgs;
 use crate::console::say;
 use crate::decide::{Sizes, decide};
@@ -42,6 +43,11 @@ pub fn dry_run() -> ExitCode {
     for problem in &site.problems {
         say(names::REGISTER, &format!("not there: {problem}"));
     }
+    let bmc = match device::find(root) {
+        Ok(path) => format!("would read the BMC by {} and ask the server what it should be", path.display()),
+        Err(why) => why,
+    };
+    say(names::BMC, &bmc);
     memory_of_examples();
     ExitCode::SUCCESS
 }

@@ -23,7 +23,7 @@ use crate::power;
 use crate::session::{self, Session};
 use crate::site::Site;
 use crate::steps::firmware::{self, Settled};
-use crate::steps::{self, backoff, clock, inventory, jittered, lldp, modules, network, plan, register};
+use crate::steps::{self, backoff, bmc, clock, inventory, jittered, lldp, modules, network, plan, register};
 use reporter::Reporter;
 
 /// Before a restart: time for a person to read the console, and for the server to breathe.
@@ -79,6 +79,8 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
         modules::LoadModules { name: names::MODULES, always: site.first_stage.load.clone(), by_devices: true };
     // Without a module the NIC's driver may still be built in: the network step will tell.
     steps::run_optional(&mut load, journal).await;
+    // It takes a second or more: beside the network's coming up it costs nothing.
+    let mut reading = bmc::Reading::start();
 
     // Before the links come up: a switch that sees the link answers while DHCP is still under way.
     let neighbours = lldp::Listening::start(journal).await;
@@ -95,7 +97,8 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     };
     // A clock that stays wrong makes TLS fail, which says so itself.
     let _ = steps::run(&mut set_clock, journal).await;
-    let inventory = steps::run(&mut inventory::Collect, journal).await.unwrap_or_default();
+    let mut inventory = steps::run(&mut inventory::Collect, journal).await.unwrap_or_default();
+    reading.add_to(&mut inventory).await;
 
     let missing = |what: &str| format!("{what} is missing: this boot was not started by this server's script");
     let nonce = args.nonce.clone().ok_or_else(|| missing("higuma.nonce on the kernel command line"))?;
@@ -130,7 +133,8 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     let reporter = Reporter { client: client.clone(), journal: journal.clone() };
     reporter.start();
     let allowed = Duration::from_millis(u64::from(registered.lldp_wait_ms));
-    let neighbours = neighbours.wait(allowed, told, client, journal).await;
+    let bmc = bmc::set_up(reading, &client, journal);
+    let (neighbours, ()) = tokio::join!(neighbours.wait(allowed, told, client.clone(), journal), bmc);
     neighbours.watch(journal.clone());
     Ok(Stage { args, address, session, journal: journal.clone(), reporter, neighbours })
 }

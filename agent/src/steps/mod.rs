@@ -1,6 +1,7 @@
 //! A boot is a list of steps. Each has a name, a deadline for one attempt, a number of attempts with a jittered pause
 //! between them, and tells the journal how it went. A step never decides what comes after it.
 
+pub mod bmc;
 pub mod clock;
 pub mod download;
 pub mod firmware;

@@ -155,6 +155,7 @@ fn system(i: &Inventory) -> Vec<Line> {
         ("Secure Boot", i.secure_boot.clone()),
         ("TPM", i.tpm.as_ref().map(|t| words(&[&t.version, &t.manufacturer])).unwrap_or_default()),
         ("IPMI", i.ipmi.as_ref().map(|p| words(&[&p.r#type, &p.version])).unwrap_or_default()),
+        ("BMC firmware", i.ipmi.as_ref().map(|p| p.firmware.clone()).unwrap_or_default()),
         ("Architecture", i.arch.clone()),
         ("Virtualisation", v.cpu),
         ("IOMMU", if v.iommu { "on" } else { "" }.to_owned()),

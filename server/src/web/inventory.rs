@@ -91,6 +91,7 @@ pub(super) fn facts(inventory: &Inventory) -> Vec<Fact> {
         ("TPM", inventory.tpm.as_ref().map(tpm).unwrap_or_default()),
         ("Virtualisation", inventory.virtualisation.as_ref().map(virtualisation).unwrap_or_default()),
         ("IPMI", inventory.ipmi.as_ref().map(|i| join(&[&i.r#type, &i.version])).unwrap_or_default()),
+        ("BMC firmware", inventory.ipmi.as_ref().map(|i| i.firmware.clone()).unwrap_or_default()),
         ("Architecture", inventory.arch.clone()),
         ("Usable memory", size(volatile.usable_memory_bytes, human::binary_size)),
         ("First-stage kernel", volatile.kernel),

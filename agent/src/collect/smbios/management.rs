@@ -47,6 +47,8 @@ pub(super) fn ipmi(data: &SMBiosData) -> Option<IpmiInterface> {
             .ipmi_specification_revision()
             .map(|revision| format!("{}.{}", revision >> 4, revision & 0x0f))
             .unwrap_or_default(),
+        // The BMC itself is asked elsewhere: collecting opens no device.
+        firmware: String::new(),
     })
 }
 

@@ -13,9 +13,9 @@ pub struct Component {
     /// Which of its kind, stable from boot to boot: the MAC of a NIC, the serial number of a disk; empty where a machine
     /// has only one.
     pub subject: String,
-    /// Maker: of the BIOS; of a NIC its driver; of a disk nothing (its model names the maker).
+    /// Maker: of the BIOS; of the BMC the system's; of a NIC its driver; of a disk nothing (its model names the maker).
     pub vendor: String,
-    /// System product for the BIOS, `VENDOR:DEVICE` (PCI) of a NIC, model of a disk.
+    /// System product for the BIOS and the BMC, `VENDOR:DEVICE` (PCI) of a NIC, model of a disk.
     pub model: String,
     /// As told; empty: not told.
     pub version: String,
@@ -41,7 +41,7 @@ impl Component {
     }
 }
 
-/// All of them, the BIOS first, then in the inventory's order, each key once. A BMC is in no inventory yet.
+/// All of them, the BIOS first, then the BMC that told its version, then in the inventory's order, each key once.
 pub fn components(inventory: &Inventory) -> Vec<Component> {
     let text = |text: &str| clean(text.trim(), TEXT_MAX);
     let system = inventory.system.clone().unwrap_or_default();
@@ -51,6 +51,13 @@ pub fn components(inventory: &Inventory) -> Vec<Component> {
         vendor: text(&bios.vendor),
         model: text(&system.product),
         version: text(&bios.version),
+    });
+    let bmc = inventory.ipmi.iter().filter(|ipmi| !ipmi.firmware.is_empty()).map(|ipmi| Component {
+        kind: Kind::Bmc,
+        subject: String::new(),
+        vendor: text(&system.manufacturer),
+        model: text(&system.product),
+        version: text(&ipmi.firmware),
     });
     let nics = inventory.nics.iter().filter(|nic| !nic.mac.is_empty()).map(|nic| {
         let pci = inventory.pci_devices.iter().find(|d| !nic.pci.is_empty() && d.address == nic.pci);
@@ -70,5 +77,5 @@ pub fn components(inventory: &Inventory) -> Vec<Component> {
         version: text(&disk.firmware),
     });
     let mut seen = BTreeSet::new();
-    bios.chain(nics).chain(disks).filter(|c| seen.insert(c.key())).take(COMPONENTS_MAX).collect()
+    bios.chain(bmc).chain(nics).chain(disks).filter(|c| seen.insert(c.key())).take(COMPONENTS_MAX).collect()
 }

@@ -5,7 +5,7 @@
 use super::*;
 use crate::domain::ids::{Name, NodeUuid, Sha256};
 use crate::domain::node_event::Severity;
-use higuma_proto::agent::{Bios, Disk, Inventory, Nic, PciDevice, System};
+use higuma_proto::agent::{Bios, Disk, Inventory, IpmiInterface, Nic, PciDevice, System};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -109,6 +109,7 @@ fn parts_come_from_the_inventory() {
     let inventory = Inventory {
         system: Some(System { product: "Higuma One".into(), ..System::default() }),
         bios: Some(Bios { vendor: "Kuma".into(), version: "1.2.3".into(), ..Bios::default() }),
+        ipmi: Some(IpmiInterface { firmware: "2.51".into(), ..IpmiInterface::default() }),
         nics: vec![nic("52:54:00:00:00:01", "0000:3b:00.0"), nic("", ""), nic("52:54:00:00:00:01", "")],
         disks: vec![disk("nvme", "S1"), disk("sata", "")],
         pci_devices: vec![PciDevice {
@@ -125,12 +126,15 @@ fn parts_come_from_the_inventory() {
         shown,
         [
             "bios|Kuma|Higuma One|1.2.3",
+            "bmc||Higuma One|2.51",
             "nic:52:54:00:00:00:01|mlx5_core|15b3:1017|22.39.1002",
             "nvme:S1||MZQL2|GDC5",
             "disk:nvme0n1||MZQL2|GDC5"
         ]
     );
     assert!(components(&Inventory::default()).is_empty());
+    // Announced by SMBIOS, but it did not tell its version: nothing that a rule can judge.
+    assert!(components(&Inventory { ipmi: Some(IpmiInterface::default()), ..Inventory::default() }).is_empty());
     let many = Inventory { disks: (0..9_999).map(|n| disk("sata", &n.to_string())).collect(), ..Inventory::default() };
     assert_eq!(components(&many).len(), COMPONENTS_MAX);
 }

@@ -38,7 +38,7 @@ pub(super) const SOURCES: &[(&str, &[&str])] = &[
     ("pci", &["pci_devices", "gpus"]),
     ("tpm", &["tpm"]),
     ("numa", &["numa_nodes"]),
-    ("firmware", &["secure_boot", "boot_mode", "bios"]),
+    ("firmware", &["secure_boot", "boot_mode", "bios", "ipmi"]),
 ];
 
 /// Sections of [`SOURCES`] whose things are found one by one: a source that fails hides one of them, not all.
@@ -190,7 +190,7 @@ pub(super) const ONES: &[One] = &[
     One { section: "bios", label: "BIOS", told: false, watched: &["version"] },
     One { section: "board", label: "board", told: false, watched: &["product", "serial"] },
     One { section: "chassis", label: "chassis", told: false, watched: &["serial", "asset_tag"] },
-    One { section: "ipmi", label: "IPMI interface", told: true, watched: &[] },
+    One { section: "ipmi", label: "IPMI interface", told: true, watched: &["firmware"] },
     One { section: "tpm", label: "TPM", told: true, watched: &["version"] },
     One { section: MACHINE, label: "machine", told: false, watched: &["boot_mode", "arch", "secure_boot"] },
 ];
