@@ -100,18 +100,18 @@ async fn what_was_enrolled_is_in_force_at_once_and_again_is_no_change() {
     let app = &lab.app;
     let planned = credentials::plan(app, uuid(1)).await.unwrap();
     let factory: Password = "ADMIN".parse().unwrap();
-    let id = credentials::adopt(app, uuid(1), "ADMIN", &factory).await.unwrap();
-    assert_eq!(credentials::adopt(app, uuid(1), "ADMIN", &factory).await.unwrap(), id);
+    let id = credentials::adopt(app, uuid(1), "ADMIN", &factory, Via::Enrolled).await.unwrap();
+    assert_eq!(credentials::adopt(app, uuid(1), "ADMIN", &factory, Via::Enrolled).await.unwrap(), id);
     let current = credentials::current(app, uuid(1)).await.unwrap().unwrap();
     assert_eq!((current.user.as_str(), current.password.reveal()), ("ADMIN", "ADMIN"));
     // A planned one that somebody logged in with is the planned one.
-    let again = credentials::adopt(app, uuid(1), "higuma", &planned.passwords[2]).await.unwrap();
+    let again = credentials::adopt(app, uuid(1), "higuma", &planned.passwords[2], Via::Enrolled).await.unwrap();
     assert_eq!(again, planned.id);
     assert_eq!(credentials::current(app, uuid(1)).await.unwrap().unwrap().password, planned.passwords[2]);
     for (user, password) in [("", "x"), ("a b", "x")] {
-        assert!(credentials::adopt(app, uuid(1), user, &password.parse().unwrap()).await.is_err());
+        assert!(credentials::adopt(app, uuid(1), user, &password.parse().unwrap(), Via::Enrolled).await.is_err());
     }
-    assert!(matches!(credentials::adopt(app, uuid(9), "a", &factory).await, Err(Error::NotFound(_))));
+    assert!(matches!(credentials::adopt(app, uuid(9), "a", &factory, Via::Enrolled).await, Err(Error::NotFound(_))));
 }
 
 #[tokio::test]
