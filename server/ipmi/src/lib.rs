@@ -2,6 +2,8 @@
 //! RMCP+ on the LAN. Without the feature `lan` there is no I/O here. Nothing here may panic on bytes of a BMC.
 //! Sections named in comments are those of the IPMI specification v2.0 revision 1.1.
 
+#![cfg_attr(test, allow(clippy::panic))]
+
 pub mod command;
 mod completion;
 #[cfg(feature = "lan")]

@@ -1,4 +1,5 @@
-//! Our client against `ipmi_sim` of OpenIPMI: a BMC that others wrote (suite 3; it has no SHA-256).
+//! Our client against `ipmi_sim` of OpenIPMI: a BMC that others wrote (suite 3; it has no SHA-256, and keeps 16 bytes of a
+//! password).
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -22,7 +23,7 @@ struct IpmiSim {
 const COMMANDS: &str = "mc_setbmc 0x20
 mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02
 sel_enable 0x20 1000 0x0a
-sel_add 0x20 1 2 0x00 0x00 0x00 0x30 0x20 0x00 0x04 0x08 0x51 0x6f 0x01 0xff 0xff
+sel_add 0x20 2 0x00 0x00 0x00 0x30 0x20 0x00 0x04 0x08 0x51 0x6f 0x01 0xff 0xff
 mc_enable 0x20
 ";
 
@@ -36,7 +37,7 @@ async fn start() -> IpmiSim {
         "name \"bmc\"\nset_working_mc 0x20\n  startlan 1\n    addr 127.0.0.1 {}\n    priv_limit admin\n    \
          allowed_auths_admin none md2 md5 straight\n    guid a123456789abcdefa123456789abcdef\n  endlan\n  \
          user 1 true \"\" \"test\" user 10 none md2 md5 straight\n  \
-         user 2 true \"root\" \"calvincalvin12345678\" admin 10 none md2 md5 straight\n",
+         user 2 true \"root\" \"calvincalvin1234\" admin 10 none md2 md5 straight\n",
         port.port()
     );
     std::fs::write(at("lan.conf"), config).unwrap_or_else(|e| panic!("{e}"));
@@ -57,7 +58,7 @@ async fn start() -> IpmiSim {
         .spawn()
         .unwrap_or_else(|e| panic!("ipmi_sim (Debian: openipmi) must be installed: {e}"));
     let mut target = target(SocketAddr::from(([127, 0, 0, 1], port.port())));
-    (target.user, target.password) = ("root".to_owned(), Password::new("calvincalvin12345678".to_owned()));
+    (target.user, target.password) = ("root".to_owned(), Password::new("calvincalvin1234".to_owned()));
     let ready = async {
         while let Err(LanError::NoAnswer { .. }) = Session::open(&target).await {
             if let Ok(Some(ended)) = process.try_wait() {

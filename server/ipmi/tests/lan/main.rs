@@ -1,5 +1,6 @@
 //! The LAN client and the simulated BMC: against each other, and each against software that we did not write. `ipmitool`
 //! and `ipmi_sim` have to be installed (scripts/setup does it): without them these tests fail.
+#![allow(clippy::panic)]
 
 mod foreign_bmc;
 mod foreign_client;
