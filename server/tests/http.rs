@@ -20,6 +20,8 @@ mod fixture;
 mod history;
 #[path = "http/identity.rs"]
 mod identity;
+#[path = "http/ipam.rs"]
+mod ipam;
 #[path = "http/pci_names.rs"]
 mod pci_names;
 #[path = "http/process.rs"]

@@ -14,6 +14,12 @@
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
 //! | POST /api/v1/nodes/{uuid}/bmc/password/reveal | -> [`RevealedCredentials`] (written down as an event of the node) |
+//! | GET, POST, PUT /api/v1/pools | -> Page<[`Pool`]>; [`NewPool`] -> [`Pool`]; [`CsvImport`] -> [`CsvImported`] (makes or changes those of the file) |
+//! | GET, PUT, DELETE /api/v1/pools/{name}?force= | -> [`Pool`]; [`NewPool`] -> [`Pool`]; -> nothing (204); with addresses in use only with its name as `force` |
+//! | GET, PUT /api/v1/addresses?pool=&node=&live=&cursor=&limit= | -> Page<[`Address`]>; [`CsvImport`] -> [`CsvImported`] |
+//! | POST /api/v1/addresses/reserve | [`ReserveAddress`] -> Page<[`Address`]> |
+//! | POST /api/v1/addresses/release | [`ReleaseAddress`] -> [`Released`] |
+//! | GET /api/v1/addresses/conflicts?cursor=&limit= | -> Page<[`AddressConflict`]> |
 //! | GET /api/v1/master-key | -> [`MasterKeyStatus`] |
 //! | POST /api/v1/master-key/rotate | -> [`MasterKeyStatus`] (202: it goes on in the background) |
 //! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
@@ -48,6 +54,7 @@ mod cabling;
 mod event;
 mod firmware;
 mod identity;
+mod ipam;
 mod node;
 mod rules;
 mod vault;
@@ -59,6 +66,9 @@ pub use firmware::{
     NewFirmwareRule, NodeFirmware,
 };
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
+pub use ipam::{
+    Address, AddressConflict, CsvImport, CsvImported, NewPool, Pool, ReleaseAddress, Released, ReserveAddress,
+};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};

@@ -13,6 +13,7 @@ pub mod history;
 pub mod image;
 pub mod interrupt;
 mod inventory;
+pub mod ipam;
 pub mod node;
 pub mod output;
 pub mod process;
@@ -101,6 +102,12 @@ pub enum Command {
     /// Versions of firmware: rules, updates, how nodes stand
     #[command(subcommand)]
     Firmware(Box<firmware::Firmware>),
+    /// Pools of addresses: list, show, add, edit, remove, import, export
+    #[command(subcommand)]
+    Pool(Box<ipam::PoolCommand>),
+    /// Addresses of BMCs and nodes: list, reserve, release, conflicts, import, export
+    #[command(subcommand)]
+    Address(ipam::AddressCommand),
     /// BMCs of nodes: passwords
     #[command(subcommand)]
     Bmc(vault::Bmc),
@@ -149,6 +156,8 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
+        Command::Pool(command) => ipam::pool(global, *command),
+        Command::Address(command) => ipam::address(global, command),
         Command::Bmc(command) => vault::bmc(global, command),
         Command::MasterKey(command) => vault::master_key(global, command),
         Command::Event(command) => event::run(global, command),

@@ -12,6 +12,7 @@ mod guard;
 mod health;
 pub mod identity;
 mod inventory;
+mod ipam;
 mod observe;
 mod range;
 pub mod routes;

@@ -2,8 +2,8 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    boots, expected_cabling, firmware_attempts, inventory_reports, inventory_versions, links, neighbours, node_aliases,
-    node_events, node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers,
+    addresses, boots, expected_cabling, firmware_attempts, inventory_reports, inventory_versions, links, neighbours,
+    node_aliases, node_events, node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -56,6 +56,8 @@ impl Tx<'_> {
             move_all!(offers);
             move_all!(node_events);
             move_all!(node_aliases);
+            // Those that it has were given by the service already: these were released.
+            move_all!(addresses);
             replace!(node_firmware);
             replace!(node_facts);
             replace!(node_macs);

@@ -12,6 +12,7 @@ mod firmware;
 mod identity;
 mod images;
 mod inventory;
+mod ipam;
 mod links;
 mod merge;
 mod neighbours;
@@ -23,6 +24,7 @@ mod postgres;
 mod profiles;
 mod rules;
 mod schema;
+mod sightings;
 mod sqlite;
 mod switches;
 mod tx;
@@ -30,9 +32,11 @@ mod url;
 
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
+pub use ipam::{AddressFilter, AddressRow};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};
 pub use nodes::{NodeCount, NodeFilter, NodeRow};
+pub use sightings::SightingRow;
 pub use switches::{PortRow, SwitchRow};
 pub use tx::Tx;
 

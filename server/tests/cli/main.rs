@@ -5,6 +5,7 @@
 
 mod fake;
 mod firmware;
+mod ipam;
 mod vault;
 
 use fake::{Answer, Fake, Request, TOKEN};
