@@ -20,6 +20,8 @@ mod fixture;
 mod history;
 #[path = "http/identity.rs"]
 mod identity;
+#[path = "http/ipam.rs"]
+mod ipam;
 #[path = "http/jobs.rs"]
 mod jobs;
 #[path = "http/pci_names.rs"]

@@ -20,6 +20,12 @@
 //! | GET /api/v1/nodes/{uuid}/bmc/sensors | -> Page<[`BmcReading`]>, whole, read now |
 //! | GET /api/v1/nodes/{uuid}/bmc/log?limit= | -> Page<[`BmcLogLine`]>, newest first, read now |
 //! | POST /api/v1/nodes/{uuid}/bmc/password/reveal | -> [`RevealedCredentials`] (written down as an event of the node) |
+//! | GET, POST, PUT /api/v1/pools | -> Page<[`Pool`]>; [`NewPool`] -> [`Pool`]; [`CsvImport`] -> [`CsvImported`] (makes or changes those of the file) |
+//! | GET, PUT, DELETE /api/v1/pools/{name}?force= | -> [`Pool`]; [`NewPool`] -> [`Pool`]; -> nothing (204); with addresses in use only with its name as `force` |
+//! | GET, PUT /api/v1/addresses?pool=&node=&live=&cursor=&limit= | -> Page<[`Address`]>; [`CsvImport`] -> [`CsvImported`] |
+//! | POST /api/v1/addresses/reserve | [`ReserveAddress`] -> Page<[`Address`]> |
+//! | POST /api/v1/addresses/release | [`ReleaseAddress`] -> [`Released`] |
+//! | GET /api/v1/addresses/conflicts?cursor=&limit= | -> Page<[`AddressConflict`]> |
 //! | GET /api/v1/master-key | -> [`MasterKeyStatus`] |
 //! | POST /api/v1/master-key/rotate | -> [`MasterKeyStatus`] (202: it goes on in the background) |
 //! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
@@ -59,6 +65,7 @@ mod cabling;
 mod event;
 mod firmware;
 mod identity;
+mod ipam;
 mod job;
 mod node;
 mod rules;
@@ -72,6 +79,9 @@ pub use firmware::{
     NewFirmwareRule, NodeFirmware,
 };
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
+pub use ipam::{
+    Address, AddressConflict, CsvImport, CsvImported, NewPool, Pool, ReleaseAddress, Released, ReserveAddress,
+};
 pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};

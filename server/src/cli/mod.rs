@@ -14,6 +14,7 @@ pub mod history;
 pub mod image;
 pub mod interrupt;
 mod inventory;
+pub mod ipam;
 pub mod job;
 pub mod node;
 pub mod output;
@@ -110,6 +111,12 @@ pub enum Command {
     /// Versions of firmware: rules, updates, how nodes stand
     #[command(subcommand)]
     Firmware(Box<firmware::Firmware>),
+    /// Pools of addresses: list, show, add, edit, remove, import, export
+    #[command(subcommand)]
+    Pool(Box<ipam::PoolCommand>),
+    /// Addresses of BMCs and nodes: list, reserve, release, conflicts, import, export
+    #[command(subcommand)]
+    Address(ipam::AddressCommand),
     /// The key that seals BMC passwords: show, rotate
     #[command(subcommand)]
     MasterKey(vault::MasterKey),
@@ -160,6 +167,8 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
+        Command::Pool(command) => ipam::pool(global, *command),
+        Command::Address(command) => ipam::address(global, command),
         Command::MasterKey(command) => vault::master_key(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Job(command) => job::run(global, command),

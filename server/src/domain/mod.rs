@@ -12,6 +12,7 @@ pub mod identity;
 pub mod ids;
 pub mod image;
 pub mod inventory;
+pub mod ipam;
 pub mod job;
 pub mod lifecycle;
 pub mod node;

@@ -13,6 +13,7 @@ mod guard;
 mod health;
 pub mod identity;
 mod inventory;
+mod ipam;
 mod jobs;
 mod observe;
 mod range;

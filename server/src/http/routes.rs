@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, jobs, scripts, vault};
+use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, ipam, jobs, scripts, vault};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -125,6 +125,17 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),
         route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),
         route(POST,   "/api/v1/nodes/{uuid}/bmc/password/reveal", Admin, || web::to(vault::reveal)),
+        route(GET,    "/api/v1/pools",                   Admin,  || web::to(ipam::pools)),
+        route(POST,   "/api/v1/pools",                   Admin,  || web::to(ipam::create_pool)),
+        Route { limit: CSV_LIMIT, ..route(PUT, "/api/v1/pools", Admin, || web::to(ipam::import_pools)) },
+        route(GET,    "/api/v1/pools/{name}",            Admin,  || web::to(ipam::pool)),
+        route(PUT,    "/api/v1/pools/{name}",            Admin,  || web::to(ipam::update_pool)),
+        route(DELETE, "/api/v1/pools/{name}",            Admin,  || web::to(ipam::delete_pool)),
+        route(GET,    "/api/v1/addresses",               Admin,  || web::to(ipam::addresses)),
+        Route { limit: CSV_LIMIT, ..route(PUT, "/api/v1/addresses", Admin, || web::to(ipam::import_addresses)) },
+        route(POST,   "/api/v1/addresses/reserve",       Admin,  || web::to(ipam::reserve)),
+        route(POST,   "/api/v1/addresses/release",       Admin,  || web::to(ipam::release)),
+        route(GET,    "/api/v1/addresses/conflicts",     Admin,  || web::to(ipam::conflicts)),
         route(GET,    "/api/v1/master-key",              Admin,  || web::to(vault::master_key)),
         route(POST,   "/api/v1/master-key/rotate",       Admin,  || web::to(vault::rotate)),
         route(GET,    "/api/v1/firmware/rules",              Admin, || web::to(firmware::rules)),

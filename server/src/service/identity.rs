@@ -3,7 +3,7 @@
 
 use super::node_events::raise;
 use super::nodes::{not_found, show};
-use super::{App, credentials, firmware, register};
+use super::{App, credentials, firmware, ipam, register};
 use crate::domain::boot::Phase;
 use crate::domain::identity::{BOARD_REPLACED, CONFLICT, Identity, Known, Resolution, Source, differs, resolve};
 use crate::domain::node::Node;
@@ -195,6 +195,7 @@ fn merged(tx: &mut Tx<'_>, vault: &Vault, new: &NodeUuid, old: &NodeUuid, now: M
     }
     let (theirs, mine) = (tx.identity(new)?, tx.identity(old)?);
     credentials::merged(tx, vault, new, old, now)?;
+    ipam::merged(tx, new, old, now)?;
     tx.move_children(new, old, now)?;
     tx.put_node(&into.with_machine_of(from))?;
     tx.delete_node(new)?;

@@ -15,6 +15,7 @@ pub mod first_stage;
 pub mod history;
 pub mod identity;
 pub mod images;
+pub mod ipam;
 pub mod jobs;
 pub mod node_events;
 pub mod nodes;

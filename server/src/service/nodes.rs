@@ -1,7 +1,7 @@
 //! People look at nodes and change what they should be.
 
 use super::search::{Step, holds, walk};
-use super::{App, boots, credentials, facts, history, identity, wire};
+use super::{App, boots, credentials, facts, history, identity, ipam, wire};
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
@@ -188,6 +188,7 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
                 identity::retired(tx, &node, now)?;
                 if node.retired {
                     credentials::retire(tx, &node.uuid, now)?;
+                    ipam::release_all(tx, &node.uuid, None, now)?;
                 }
             }
             Ok(())

@@ -2,7 +2,7 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    bmcs, boots, expected_cabling, firmware_attempts, inventory_reports, inventory_versions, links, neighbours,
+    addresses, bmcs, boots, expected_cabling, firmware_attempts, inventory_reports, inventory_versions, links, neighbours,
     node_aliases, node_events, node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
@@ -57,6 +57,8 @@ impl Tx<'_> {
             move_all!(offers);
             move_all!(node_events);
             move_all!(node_aliases);
+            // Those that it has were given by the service already: these were released.
+            move_all!(addresses);
             // The BMC that spoke last is the one that is there.
             replace!(bmcs);
             replace!(node_firmware);

@@ -13,6 +13,7 @@ mod firmware;
 mod identity;
 mod images;
 mod inventory;
+mod ipam;
 mod jobs;
 mod links;
 mod merge;
@@ -25,6 +26,7 @@ mod postgres;
 mod profiles;
 mod rules;
 mod schema;
+mod sightings;
 mod sqlite;
 mod switches;
 mod tx;
@@ -32,9 +34,11 @@ mod url;
 
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
+pub use ipam::{AddressFilter, AddressRow};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};
 pub use nodes::{NodeCount, NodeFilter, NodeRow};
+pub use sightings::SightingRow;
 pub use switches::{PortRow, SwitchRow};
 pub use tx::Tx;
 

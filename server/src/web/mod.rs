@@ -3,6 +3,7 @@
 //! decides or writes but through `service`, and nothing here checks who is calling: the HTTPS listener's guard does that
 //! for every line of [`routes`] before a handler runs.
 
+mod addresses;
 mod assets;
 mod cabling;
 mod change;
@@ -54,6 +55,7 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
         route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),
+        route(GET,  "/addresses",     Admin,  || web::to(addresses::page)),
         route(GET,  "/cabling",       Admin,  || web::to(cabling::page)),
         route(GET,  "/nodes/{uuid}/inventory", Admin, || web::to(history::page)),
     ];

@@ -5,6 +5,7 @@
 
 mod fake;
 mod firmware;
+mod ipam;
 mod job;
 mod vault;
 

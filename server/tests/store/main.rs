@@ -11,6 +11,7 @@ mod fixture;
 mod history;
 mod identity;
 mod images;
+mod ipam;
 mod jobs;
 mod node_events;
 mod nodes;
@@ -74,6 +75,9 @@ async fn run_all(databases: fixture::Databases) {
         credentials::rows_come_back_and_go,
         credentials::a_node_has_one_planned_and_one_proven,
         credentials::two_at_once_have_one_winner,
+        ipam::pools_and_addresses_come_back,
+        ipam::sightings_are_kept_marked_and_paged,
+        ipam::two_servers_never_give_one_address_twice,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

@@ -3,13 +3,14 @@
 use crate::domain::bmc::{Bmc, BmcState};
 use crate::domain::boot::{Boot, clean};
 use crate::domain::credential::{Password, State, Via};
+use crate::domain::ipam::{Kind, Source};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
 use crate::service::credentials::{self, Candidate};
+use crate::service::ipam::{self, Lease};
 use crate::service::{App, cabling, plan as boots};
 use crate::store::Tx;
 use higuma_proto::agent::{BmcChannel, BmcFound};
-use shim::{self as ipam, Kind, Lease, Source};
 use uuid::Uuid;
 
 /// The answer.
@@ -158,33 +159,5 @@ pub fn addressing(lease: Option<&Lease>) -> (&'static str, String, String, Strin
             let gateway = lease.gateway.map(|g| g.to_string()).unwrap_or_default();
             ("static", lease.address.to_string(), lease.netmask.to_string(), gateway, u32::from(lease.vlan))
         }
-    }
-}
-
-mod shim {
-    use crate::domain::NodeUuid;
-    use crate::error::Result;
-    use crate::service::App;
-    #[derive(Debug, Clone)]
-    pub struct Lease {
-        pub address: std::net::IpAddr,
-        pub netmask: std::net::IpAddr,
-        pub gateway: Option<std::net::IpAddr>,
-        pub vlan: u16,
-        pub source: Source,
-    }
-    #[derive(Debug, Clone, Copy, PartialEq)]
-    pub enum Source {
-        Dhcp,
-        Static,
-    }
-    pub enum Kind {
-        Bmc,
-    }
-    pub async fn allocate(_: &App, _: NodeUuid, _: Kind, _: &str) -> Result<Option<Lease>> {
-        Ok(None)
-    }
-    pub async fn seen(_: &App, _: NodeUuid, _: std::net::IpAddr, _: crate::domain::Mac) -> Result<()> {
-        Ok(())
     }
 }

@@ -1,0 +1,138 @@
+//! Pools of addresses, and who has which.
+
+use serde::{Deserialize, Serialize};
+
+fn is_static() -> String {
+    "static".to_owned()
+}
+
+/// A pool to make or change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPool {
+    /// Same alphabet as an image name.
+    pub name: String,
+    /// bmc or node.
+    pub kind: String,
+    /// For nodes of this cluster; empty: of any.
+    #[serde(default)]
+    pub cluster: String,
+    /// The network, e.g. `10.0.0.0/24` or `fd00::/64`.
+    pub cidr: String,
+    /// Gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// 802.1Q tag; 0: untagged.
+    #[serde(default)]
+    pub vlan: u16,
+    /// What it gives, e.g. `10.0.0.10-10.0.0.99`; empty: the whole network.
+    #[serde(default)]
+    pub ranges: Vec<String>,
+    /// But never these.
+    #[serde(default)]
+    pub exclusions: Vec<String>,
+    /// static or dhcp (BMCs alone).
+    #[serde(default = "is_static")]
+    pub source: String,
+}
+
+/// A pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// As given.
+    #[serde(flatten)]
+    pub spec: NewPool,
+    /// Addresses that it gives.
+    pub capacity: u64,
+    /// In use.
+    pub used: u64,
+    /// Were in use, and are given again last.
+    pub released: u64,
+}
+
+/// An address that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Pool.
+    pub pool: String,
+    /// Address.
+    pub address: String,
+    /// UUID of who has or had it.
+    pub node: String,
+    /// Its host name.
+    pub hostname: String,
+    /// bmc or node.
+    pub kind: String,
+    /// Since when.
+    pub since_us: i64,
+    /// Until when; absent: in use.
+    pub released_us: Option<i64>,
+}
+
+/// An address for a node, by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReserveAddress {
+    /// UUID.
+    pub node: String,
+    /// Address, of a pool.
+    pub address: String,
+    /// bmc or node; needed when pools of both kinds have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// Addresses to give back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseAddress {
+    /// UUID.
+    pub node: String,
+    /// bmc or node; absent: both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// How many were given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// Addresses.
+    pub released: u64,
+}
+
+/// An address that two machines use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressConflict {
+    /// Address.
+    pub address: String,
+    /// UUID of who it is given to.
+    pub holder: Option<String>,
+    /// Who uses it, too.
+    pub mac: String,
+    /// The UUID of that one; absent: not known here.
+    pub node: Option<String>,
+    /// Last seen.
+    pub at_us: i64,
+}
+
+/// A CSV file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvImport {
+    /// Its text, UTF-8.
+    pub csv: String,
+    /// Check only.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvImported {
+    /// Rows in the file.
+    pub rows: u64,
+    /// Rows that change something.
+    pub changed: u64,
+    /// False: it was a dry run.
+    pub written: bool,
+}

@@ -1,0 +1,282 @@
+//! Addresses for BMCs and nodes: given once, kept for life, released when the node is retired. A released address is given again
+//! last. Two servers on one database never give one address twice: the database refuses it, and the transaction is run again.
+
+mod file;
+mod pools;
+mod seen;
+
+pub use file::{import_addresses, import_pools};
+pub use pools::{Cell, cells, create_pool, delete_pool, list_pools, show_pool, update_pool};
+pub use seen::{conflicts, seen, seen_arp};
+
+use super::App;
+use super::node_events::raise;
+use super::nodes::{find, page_limit};
+use crate::domain::ipam::{Kind, Pool, Source, key, number, serving};
+use crate::domain::node_event::{Kind as EventKind, Notice, Severity};
+use crate::domain::{Invalid, Micros, NodeUuid};
+use crate::error::{Error, Result};
+use crate::store::{AddressFilter, AddressRow, Tx};
+use higuma_proto::api::{Address, Page};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// An address with all that is needed to use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Address.
+    pub address: IpAddr,
+    /// Length of the network's prefix, bits.
+    pub prefix: u8,
+    /// The same as an address: 255.255.255.0.
+    pub netmask: IpAddr,
+    /// Gateway.
+    pub gateway: Option<IpAddr>,
+    /// 802.1Q tag; 0: untagged.
+    pub vlan: u16,
+    /// Out of which pool.
+    pub pool: String,
+    /// How a BMC gets it.
+    pub source: Source,
+}
+
+impl Lease {
+    fn new(pool: &Pool, address: IpAddr) -> Self {
+        Self {
+            address,
+            prefix: pool.cidr.prefix_len(),
+            netmask: pool.cidr.netmask(),
+            gateway: pool.gateway,
+            vlan: pool.vlan,
+            pool: pool.name.to_string(),
+            source: pool.source,
+        }
+    }
+}
+
+/// The node's address of this kind: the one that it has, else a new one. None: no pool serves it, or all are full (then an event
+/// of the node says so). `cluster`: empty when it is in none. Errors: no such node, a retired one.
+pub async fn allocate(app: &App, node: NodeUuid, kind: Kind, cluster: &str) -> Result<Option<Lease>> {
+    let (now, cluster) = (app.now(), cluster.to_owned());
+    app.store
+        .write(move |tx| {
+            let node = find(tx, &node)?;
+            if node.retired {
+                return Err(Error::Conflict(format!("node {} is retired: it gets no address", node.uuid)));
+            }
+            let node = node.uuid;
+            if let Some(has) = tx.addresses_of(&node)?.into_iter().find(|row| row.kind == kind) {
+                return Ok(tx.pool(&has.pool)?.map(|pool| Lease::new(&pool, has.address)));
+            }
+            let all = tx.pools()?;
+            let fit = serving(&all, kind, &cluster);
+            for pool in &fit {
+                if let Some(address) = next(tx, pool)? {
+                    give(tx, pool, address, &node, now)?;
+                    return Ok(Some(Lease::new(pool, address)));
+                }
+            }
+            if !fit.is_empty() {
+                let names: Vec<&str> = fit.iter().map(|p| p.name.as_str()).collect();
+                let message = format!("no address for its {kind}: the pools {} are full", names.join(", "));
+                raise(tx, &node, &notice(Severity::Warning, full_subject(kind), message), now)?;
+            }
+            Ok(None)
+        })
+        .await
+}
+
+fn full_subject(kind: Kind) -> String {
+    format!("pool-full:{kind}")
+}
+
+fn notice(severity: Severity, subject: String, message: String) -> Notice {
+    Notice { kind: EventKind::Address, severity, subject, message }
+}
+
+/// Rows that are looked at in one piece.
+const WINDOW: usize = 500;
+
+/// The lowest address that was never given, else the one that was released first.
+fn next(tx: &mut Tx<'_>, pool: &Pool) -> Result<Option<IpAddr>> {
+    let hint = tx.pool_hint(&pool.name)?;
+    let mut from = u128::from_str_radix(hint.get(1..).unwrap_or_default(), 16).unwrap_or(0);
+    while let Some(start) = pool.lowest_free(from, &BTreeSet::new()) {
+        let given = tx.given_from(&pool.name, &key(pool.address(start)), WINDOW)?;
+        let last = given.last().map(|address| number(*address)).filter(|_| given.len() == WINDOW);
+        let found = pool.lowest_free(start, &given.iter().map(|address| number(*address)).collect());
+        match (found, last) {
+            // Beyond what was looked at: look there.
+            (Some(found), Some(last)) if found > last => from = found,
+            (Some(found), _) => {
+                let address = pool.address(found);
+                tx.set_pool_hint(&pool.name, &key(address))?;
+                return Ok(Some(address));
+            }
+            (None, _) => break,
+        }
+    }
+    let mut skip = 0;
+    loop {
+        let released = tx.released_of(&pool.name, skip, WINDOW)?;
+        if let Some(address) = released.iter().find(|address| pool.gives(**address)) {
+            return Ok(Some(*address));
+        }
+        if released.len() < WINDOW {
+            return Ok(None);
+        }
+        skip += WINDOW;
+    }
+}
+
+fn give(tx: &mut Tx<'_>, pool: &Pool, address: IpAddr, node: &NodeUuid, now: Micros) -> Result<()> {
+    let kind = pool.kind;
+    tx.put_address(&AddressRow {
+        pool: pool.name.clone(),
+        address,
+        node: node.clone(),
+        kind,
+        since: now,
+        released: None,
+    })?;
+    tx.clear_subject(node, &full_subject(kind), now)?;
+    seen::judge(tx, address, now)
+}
+
+/// Give a node's addresses back.
+pub async fn release(app: &App, node: NodeUuid, kind: Option<Kind>) -> Result<usize> {
+    let now = app.now();
+    app.store
+        .write(move |tx| {
+            let node = find(tx, &node)?.uuid;
+            release_all(tx, &node, kind, now)
+        })
+        .await
+}
+
+/// As part of a use case: of one kind, or all. Returns how many.
+pub(super) fn release_all(tx: &mut Tx<'_>, node: &NodeUuid, kind: Option<Kind>, now: Micros) -> Result<usize> {
+    let mut rows = tx.addresses_of(node)?;
+    rows.retain(|row| kind.is_none_or(|kind| kind == row.kind));
+    for row in &rows {
+        tx.put_address(&AddressRow { released: Some(now), ..row.clone() })?;
+        tx.clear_subject(node, &seen::subject(row.address), now)?;
+        seen::judge(tx, row.address, now)?;
+    }
+    Ok(rows.len())
+}
+
+/// `from` becomes `to`, which keeps its addresses; what it has none of, it gets from the other one.
+pub(super) fn merged(tx: &mut Tx<'_>, from: &NodeUuid, to: &NodeUuid, now: Micros) -> Result<()> {
+    let mine: Vec<Kind> = tx.addresses_of(to)?.iter().map(|row| row.kind).collect();
+    for row in tx.addresses_of(from)? {
+        let released = mine.contains(&row.kind).then_some(now);
+        tx.put_address(&AddressRow { node: to.clone(), released, ..row })?;
+    }
+    for row in tx.sightings_of(from)? {
+        tx.put_sighting(&crate::store::SightingRow {
+            seen: crate::domain::ipam::conflict::Sighting { node: Some(to.clone()), ..row.seen },
+            ..row
+        })?;
+        seen::judge(tx, row.address, now)?;
+    }
+    Ok(())
+}
+
+/// A person gives a node this address, in place of the one of its kind that it has. `kind`: needed when pools of both kinds have it.
+/// Errors: no pool has it, another node has it, it is no host's address.
+pub async fn reserve(app: &App, node: NodeUuid, address: IpAddr, kind: Option<Kind>) -> Result<Lease> {
+    let now = app.now();
+    app.store
+        .write(move |tx| {
+            let node = find(tx, &node)?;
+            if node.retired {
+                return Err(Error::Conflict(format!("node {} is retired: it gets no address", node.uuid)));
+            }
+            let pools = tx.pools()?;
+            assign(tx, &pools, &node.uuid, address, kind, now).map(|(lease, _)| lease)
+        })
+        .await
+}
+
+/// See [`reserve`]; also whether anything changed.
+fn assign(
+    tx: &mut Tx<'_>,
+    pools: &[Pool],
+    node: &NodeUuid,
+    address: IpAddr,
+    kind: Option<Kind>,
+    now: Micros,
+) -> Result<(Lease, bool)> {
+    let fit: Vec<&Pool> =
+        pools.iter().filter(|p| p.cidr.contains(&address) && kind.is_none_or(|kind| kind == p.kind)).collect();
+    let pool = match fit[..] {
+        [one] => one,
+        [] => return Err(Error::BadRequest(format!("no pool has the address {address}: see `higuma pool list`"))),
+        _ => {
+            let names: Vec<&str> = fit.iter().map(|p| p.name.as_str()).collect();
+            return Err(Error::BadRequest(format!(
+                "{address} is in the pools {}: say which kind",
+                names.join(" and ")
+            )));
+        }
+    };
+    if !pool.is_host(address) || pool.gateway == Some(address) {
+        return Err(Error::BadRequest(format!(
+            "{address} is the network, its broadcast or its gateway: no host may have it"
+        )));
+    }
+    match tx.address_in(&pool.name, address)?.filter(|row| row.released.is_none()) {
+        Some(row) if row.node == *node => return Ok((Lease::new(pool, address), false)),
+        Some(row) => {
+            return Err(Error::Conflict(format!("node {} has the address {address}: release it first", row.node)));
+        }
+        None => {}
+    }
+    release_all(tx, node, Some(pool.kind), now)?;
+    give(tx, pool, address, node, now)?;
+    Ok((Lease::new(pool, address), true))
+}
+
+/// Which addresses a person wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct AddressQuery {
+    /// Which.
+    pub filter: AddressFilter,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// A page of addresses, in order of pool and address.
+pub async fn list(app: &App, query: AddressQuery) -> Result<Page<Address>> {
+    let after = query.cursor.as_deref().map(pair).transpose()?;
+    let limit = page_limit(query.limit);
+    app.store
+        .read(move |tx| {
+            let mut rows = tx.addresses(&query.filter, after.as_ref(), limit + 1)?;
+            let more = rows.len() > limit;
+            rows.truncate(limit);
+            let next = rows.last().filter(|_| more).map(|row| format!("{} {}", row.pool, key(row.address)));
+            let names = tx.hostnames(rows.iter().map(|row| row.node.as_str()))?;
+            let items = rows.into_iter().map(|row| Address {
+                pool: row.pool.to_string(),
+                address: row.address.to_string(),
+                hostname: names.get(row.node.as_str()).cloned().unwrap_or_default(),
+                node: row.node.to_string(),
+                kind: row.kind.to_string(),
+                since_us: row.since,
+                released_us: row.released,
+            });
+            Ok(Page { items: items.collect(), next })
+        })
+        .await
+}
+
+/// A cursor of two words.
+fn pair(cursor: &str) -> Result<(String, String)> {
+    let bad = || Invalid::new("cursor", "the `next` of the page before", cursor);
+    let (a, b) = cursor.split_once(' ').ok_or_else(bad)?;
+    Ok((a.to_owned(), b.to_owned()))
+}

@@ -1,0 +1,210 @@
+//! People make, change and delete pools.
+
+use crate::domain::ipam::{Pool, Range, key, number};
+use crate::domain::{Invalid, Micros, Name};
+use crate::error::{Error, Result};
+use crate::service::App;
+use crate::store::{AddressFilter, Tx};
+use higuma_proto::api::{NewPool, Page, Pool as Shown};
+
+/// Pools, at most.
+pub const POOLS_MAX: usize = 1000;
+
+/// All, in order of name.
+pub async fn list_pools(app: &App) -> Result<Page<Shown>> {
+    let items = app.store.read(|tx| shown(tx, None)).await?;
+    Ok(Page { items, next: None })
+}
+
+/// One. Errors: no such pool.
+pub async fn show_pool(app: &App, name: Name) -> Result<Shown> {
+    let key = name.clone();
+    let found = app.store.read(move |tx| shown(tx, Some(&key))).await?;
+    found.into_iter().next().ok_or_else(|| not_found(&name))
+}
+
+/// One address of a small pool, for its picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Address.
+    pub address: String,
+    /// used, released, free, or none: not given.
+    pub state: &'static str,
+    /// UUID and host name of who has it.
+    pub node: Option<(String, String)>,
+}
+
+/// Addresses of a network that are shown one by one.
+pub const CELLS_MAX: u128 = 256;
+
+/// Every address of the pool's network, in order; empty when there are more than [`CELLS_MAX`]. Errors: no such pool.
+pub async fn cells(app: &App, name: Name) -> Result<Vec<Cell>> {
+    app.store
+        .read(move |tx| {
+            let pool = tx.pool(&name)?.ok_or_else(|| not_found(&name))?;
+            let (first, last) = (number(pool.cidr.network()), number(pool.cidr.broadcast()));
+            if last - first >= CELLS_MAX {
+                return Ok(Vec::new());
+            }
+            let filter = AddressFilter { pool: Some(name), ..AddressFilter::default() };
+            let rows = tx.addresses(&filter, None, 2 * CELLS_MAX as usize)?;
+            let names = tx.hostnames(rows.iter().map(|row| row.node.as_str()))?;
+            let cell = |n: u128| {
+                let address = pool.address(n);
+                let row = rows.iter().find(|row| row.address == address);
+                let state = match row {
+                    Some(row) if row.released.is_none() => "used",
+                    _ if !pool.gives(address) => "none",
+                    Some(_) => "released",
+                    None => "free",
+                };
+                let node = row.filter(|row| row.released.is_none()).map(|row| {
+                    let uuid = row.node.to_string();
+                    let hostname = names.get(&uuid).cloned().unwrap_or_default();
+                    (uuid, hostname)
+                });
+                Cell { address: address.to_string(), state, node }
+            };
+            Ok((first..=last).map(cell).collect())
+        })
+        .await
+}
+
+/// Make a pool. Errors: what does not fit, a name that is taken, another pool of its kind in the same network.
+pub async fn create_pool(app: &App, new: NewPool) -> Result<Shown> {
+    let (pool, now) = (parse(new)?, app.now());
+    let name = pool.name.clone();
+    app.store
+        .write(move |tx| match tx.pool(&pool.name)? {
+            Some(_) => Err(Error::Conflict(format!(
+                "there is a pool {} already: change it with `higuma pool edit`",
+                pool.name
+            ))),
+            None => put(tx, &pool, now),
+        })
+        .await?;
+    show_pool(app, name).await
+}
+
+/// Change a pool. Errors: as [`create_pool`], and addresses in use that it would not have any more.
+pub async fn update_pool(app: &App, name: Name, new: NewPool) -> Result<Shown> {
+    let (pool, now) = (parse(new)?, app.now());
+    if pool.name != name {
+        return Err(Error::BadRequest(format!("the path names pool {name}, the body {}: they must agree", pool.name)));
+    }
+    app.store
+        .write(move |tx| match tx.pool(&pool.name)? {
+            None => Err(not_found(&pool.name)),
+            Some(_) => put(tx, &pool, now),
+        })
+        .await?;
+    show_pool(app, name).await
+}
+
+/// Delete a pool. Errors: addresses of it are in use, unless `force` is its name again.
+pub async fn delete_pool(app: &App, name: Name, force: Option<&str>) -> Result<()> {
+    let force = force == Some(name.as_str());
+    app.store
+        .write(move |tx| {
+            let Some(pool) = shown(tx, Some(&name))?.into_iter().next() else { return Err(not_found(&name)) };
+            if pool.used > 0 && !force {
+                return Err(Error::Conflict(format!(
+                    "{} address(es) of pool {name} are in use: release them, or say its name again (`--force {name}`)",
+                    pool.used
+                )));
+            }
+            tx.delete_pool(&name)
+        })
+        .await
+}
+
+/// Insert or replace, when it fits the other pools and the addresses in use.
+pub(super) fn put(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<()> {
+    let all = tx.pools()?;
+    if let Some(other) = all.iter().find(|other| pool.clashes(other)) {
+        let (name, cidr) = (&other.name, other.cidr);
+        return Err(Error::Conflict(format!(
+            "pool {}: its network {} overlaps {cidr} of pool {name}, which has the same kind: expected networks apart from each other",
+            pool.name, pool.cidr
+        )));
+    }
+    match all.iter().find(|old| old.name == pool.name) {
+        None if all.len() >= POOLS_MAX => {
+            return Err(Error::Conflict(format!("there are {POOLS_MAX} pools already: delete one first")));
+        }
+        Some(old) if old == pool => return Ok(()),
+        Some(old) => {
+            let (first, last) = match old.kind == pool.kind {
+                true => (key(pool.cidr.network()), key(pool.cidr.broadcast())),
+                // Of another kind: none of them fits.
+                false => (String::new(), String::new()),
+            };
+            let outside = tx.live_outside(&pool.name, &first, &last)?;
+            if outside > 0 {
+                return Err(Error::Conflict(format!(
+                    "pool {}: {outside} address(es) in use would be outside of it: release them first",
+                    pool.name
+                )));
+            }
+        }
+        None => {}
+    }
+    tx.put_pool(pool, now)
+}
+
+fn not_found(name: &Name) -> Error {
+    Error::NotFound(format!("there is no pool {name}: see `higuma pool list`"))
+}
+
+fn shown(tx: &mut Tx<'_>, only: Option<&Name>) -> Result<Vec<Shown>> {
+    let pools = match only {
+        None => tx.pools()?,
+        Some(name) => tx.pool(name)?.into_iter().collect(),
+    };
+    let counts = tx.address_counts()?;
+    let count = |name: &Name, released: bool| {
+        counts.iter().find(|(pool, was, _)| pool == name.as_str() && *was == released).map_or(0, |(_, _, n)| *n)
+    };
+    let wire = |pool: &Pool| Shown {
+        spec: spec(pool),
+        capacity: u64::try_from(pool.capacity()).unwrap_or(u64::MAX),
+        used: count(&pool.name, false),
+        released: count(&pool.name, true),
+    };
+    Ok(pools.iter().map(wire).collect())
+}
+
+fn spec(pool: &Pool) -> NewPool {
+    let texts = |list: &[Range]| list.iter().map(ToString::to_string).collect();
+    NewPool {
+        name: pool.name.to_string(),
+        kind: pool.kind.to_string(),
+        cluster: pool.cluster.clone(),
+        cidr: pool.cidr.to_string(),
+        gateway: pool.gateway.map(|g| g.to_string()),
+        vlan: pool.vlan,
+        ranges: texts(&pool.ranges),
+        exclusions: texts(&pool.exclusions),
+        source: pool.source.to_string(),
+    }
+}
+
+fn parse(new: NewPool) -> Result<Pool> {
+    let ranges =
+        |list: &[String]| list.iter().map(|r| r.parse::<Range>()).collect::<std::result::Result<Vec<_>, Invalid>>();
+    let gateway = |text: &String| text.parse().map_err(|_| Invalid::new("gateway", "an IP address", text));
+    let cidr = new.cidr.parse().map_err(|_| Invalid::new("cidr", "a network, e.g. 10.0.0.0/24", &new.cidr))?;
+    let pool = Pool {
+        name: new.name.parse()?,
+        kind: new.kind.parse()?,
+        cidr,
+        gateway: new.gateway.as_ref().filter(|g| !g.is_empty()).map(gateway).transpose()?,
+        ranges: ranges(&new.ranges)?,
+        exclusions: ranges(&new.exclusions)?,
+        source: new.source.parse()?,
+        cluster: new.cluster,
+        vlan: new.vlan,
+    };
+    pool.check().map_err(|e| Error::BadRequest(format!("pool {}: {e}", pool.name)))?;
+    Ok(pool)
+}
