@@ -9,7 +9,6 @@ use higuma::domain::select::Selector;
 use higuma::service::nodes::{NodeQuery, PAGE_MAX};
 use higuma::service::{App, Settings, nodes};
 use higuma::store::Store;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const GIB: i64 = 1 << 30;

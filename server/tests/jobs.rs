@@ -177,7 +177,7 @@ async fn what_fails_is_tried_again_only_where_that_helps() {
     runner.stop().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_server_that_stops_hands_over() {
     let fleet = Fleet::new(2).await;
     let hands = Hands::new(|_, _| How::Hangs);

@@ -173,7 +173,7 @@ async fn seed(url: &str) {
                 })?;
             }
             hardware(tx, &uuid, now)?;
-            tx.insert_job(&job(now)?, &[uuid.clone()])
+            tx.insert_job(&job(now)?, std::slice::from_ref(&uuid))
         })
         .await
         .unwrap();

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 const SWEEP: Duration = Duration::from_secs(5);
 const COLLECT: Duration = Duration::from_secs(60);
+/// Less than a stop takes at most.
+const JOB_GRACE: Duration = Duration::from_secs(6);
 
 /// False when the server stops.
 async fn pause(time: Duration, stop: &CancellationToken) -> bool {
@@ -68,7 +70,8 @@ pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
 /// The work of jobs, when there is something that can do it.
 pub async fn jobs(app: App, perform: Arc<dyn Perform>, server: String, stop: CancellationToken) -> Result<()> {
     let clock = app.clone();
-    Runner { app, perform, server, clock: Arc::new(move || clock.now()) }.run(stop).await
+    let clock = Arc::new(move || clock.now());
+    Runner { app, perform, server, clock, grace: JOB_GRACE }.run(stop).await
 }
 
 /// Blobs that nothing uses go after their time of grace; at the start and then hourly, so do files of which there is no

@@ -156,7 +156,13 @@ impl Fleet {
         let (stop, began, then) = (CancellationToken::new(), Instant::now(), self.app.now());
         let clock = move || then + i64::try_from(began.elapsed().as_micros()).unwrap();
         let perform: Arc<dyn Perform> = hands.clone();
-        let runner = Runner { app: self.app.clone(), perform, server: "one".into(), clock: Arc::new(clock) };
+        let runner = Runner {
+            app: self.app.clone(),
+            perform,
+            server: "one".into(),
+            clock: Arc::new(clock),
+            grace: Duration::ZERO,
+        };
         Running { task: tokio::spawn(runner.run(stop.clone())), stop }
     }
 

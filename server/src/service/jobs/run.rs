@@ -24,8 +24,6 @@ const ROOM: u32 = 256;
 const POLL: Duration = Duration::from_secs(2);
 /// Leases are renewed so often: three times before they end.
 const RENEW: Duration = Duration::from_micros(LEASE as u64 / 3);
-/// What is under way when the server stops may take so long to end.
-const GRACE: Duration = Duration::from_secs(6);
 /// A result that the database does not take is offered again so often.
 const WRITES: u32 = 120;
 
@@ -64,6 +62,8 @@ pub struct Runner {
     pub server: String,
     /// The time.
     pub clock: Clock,
+    /// What is under way when the server stops may take so long to end.
+    pub grace: Duration,
 }
 
 type Key = (Uuid, u32);
@@ -183,7 +183,7 @@ impl Runner {
     /// Let what is under way end, for a while; the rest is for the next one.
     async fn end(&self, mut busy: Busy) {
         let all = async { while busy.tasks.join_next().await.is_some() {} };
-        let _ = timeout(GRACE, all).await;
+        let _ = timeout(self.grace, all).await;
         busy.tasks.shutdown().await;
         if let Err(error) = recover(&self.app, &self.server, (self.clock)()).await {
             log(&error);
