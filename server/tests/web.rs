@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "web/jobs.rs"]
+mod jobs;
+
 use higuma::config::{Config, Flags};
 use higuma::domain::boot::{Boot, Event, EventState, Phase};
 use higuma::domain::identity::{Identity, Source};
 use higuma::domain::image::{Arch, Image, Part, Role};
-use higuma::domain::job::{Job, JobState};
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::node_event::{Kind, Notice, Severity};
 use higuma::domain::profile::{Profile, Spec};
@@ -97,27 +99,6 @@ fn hardware(tx: &mut Tx<'_>, node: &NodeUuid, now: i64) -> higuma::error::Result
     tx.raise(uuid::Uuid::from_u128(1), node, &notice, now).map(drop)
 }
 
-/// A job that waits.
-fn job(now: i64) -> higuma::error::Result<Job> {
-    Ok(Job {
-        id: uuid::Uuid::from_u128(5),
-        action: "power-cycle".parse()?,
-        selector: "<i>".into(),
-        who: "ana".into(),
-        made: now,
-        stagger: 0,
-        parallel: 1,
-        total: 1,
-        state: JobState::Queued,
-        request: None,
-        request_hash: Sha256::of(""),
-        next_start: now,
-        started: None,
-        cancelled_by: None,
-        ended: None,
-    })
-}
-
 /// A pending node, a failed one and a profile.
 async fn seed(url: &str) {
     let store = Store::open(url).unwrap();
@@ -173,7 +154,7 @@ async fn seed(url: &str) {
                 })?;
             }
             hardware(tx, &uuid, now)?;
-            tx.insert_job(&job(now)?, std::slice::from_ref(&uuid))
+            tx.insert_job(&jobs::job(now)?, std::slice::from_ref(&uuid))
         })
         .await
         .unwrap();
@@ -204,7 +185,7 @@ async fn people_log_in_look_and_change() {
         change(&browser);
         say_who_it_is(&browser);
         see_events(&browser);
-        see_jobs(&browser);
+        jobs::see(&browser);
         log_out(&mut browser);
     });
     pages.await.unwrap();
@@ -382,30 +363,6 @@ fn see_events(browser: &Browser) {
     let seen = [("id", id.as_str()), ("all", "1"), ("back", "events?kind=hardware")];
     let seen = browser.post("/events", "same-origin", &seen);
     assert_eq!((seen.status, seen.location.as_str()), (303, "/events?kind=hardware&done=seen"));
-}
-
-fn see_jobs(browser: &Browser) {
-    let job = format!("/jobs/{}", uuid::Uuid::from_u128(5));
-    let list = browser.get("/jobs");
-    assert!(list.status == 200 && list.body.contains(&format!("href=\"{job}\"")), "{}", list.body);
-    assert!(
-        list.body.contains("&#60;i&#62;") && list.body.contains("<progress value=\"0\" max=\"1\""),
-        "{}",
-        list.body
-    );
-    assert!(browser.get("/jobs?state=done").body.contains("id=\"no-jobs\""));
-    assert_eq!((browser.get("/jobs?state=old").status, browser.get("/jobs/x").status), (400, 400));
-    let page = browser.get(&job);
-    assert!(page.body.contains("id=\"f-cancel\"") && page.body.contains(&format!("/nodes/{UUID}")), "{}", page.body);
-    assert!(!browser.get(&format!("{job}?fragment=1")).body.contains("<html"));
-    assert!(browser.get(&format!("{job}?state=failed")).body.contains("id=\"no-items\""));
-    let cancel = format!("{job}/cancel");
-    assert_eq!(browser.post(&cancel, "cross-site", &[]).status, 403);
-    let seen = browser.post(&cancel, "same-origin", &[]);
-    assert_eq!((seen.status, seen.location), (303, format!("{job}?done=job-cancelled")));
-    let page = browser.get(&format!("{job}?done=job-cancelled"));
-    assert!(page.body.contains("Nothing more is begun") && page.body.contains("j-cancelled"), "{}", page.body);
-    assert!(!page.body.contains("id=\"f-cancel\""), "{}", page.body);
 }
 
 fn log_out(browser: &mut Browser) {

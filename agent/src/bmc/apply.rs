@@ -286,11 +286,11 @@ impl Apply<'_, '_> {
         );
         let mut last = String::new();
         for round in 0..WRITES {
-            if round > 0 || !is_written {
-                if let Err(error) = self.write(act, has_lock) {
-                    self.is_silent |= error.is_silence();
-                    return error.to_string();
-                }
+            if (round > 0 || !is_written)
+                && let Err(error) = self.write(act, has_lock)
+            {
+                self.is_silent |= error.is_silence();
+                return error.to_string();
             }
             match self.seen(act) {
                 Ok(None) => return String::new(),

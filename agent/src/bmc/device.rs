@@ -74,7 +74,7 @@ fn names(folder: &Path) -> Vec<String> {
 pub struct Device {
     file: File,
     began: Instant,
-    last_id: i64,
+    last_id: libc::c_long,
 }
 
 impl Device {
@@ -104,7 +104,8 @@ impl Device {
 impl Carrier for Device {
     fn call(&mut self, request: &Request, within: Duration) -> Result<Vec<u8>, NoAnswer> {
         let until = Instant::now() + within;
-        self.last_id = self.last_id.wrapping_add(1) & i64::from(i32::MAX);
+        // What the kernel gives back unchanged; it need not be unique for ever.
+        self.last_id = self.last_id.wrapping_add(1);
         sys::ipmi_send(&self.file, self.last_id, request.netfn.0, request.cmd, &request.data)
             .map_err(|e| NoAnswer::Device(e.to_string()))?;
         let mut buffer = [0; LONGEST_ANSWER];

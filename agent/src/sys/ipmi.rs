@@ -74,7 +74,7 @@ pub struct IpmiMessage {
     /// It answers a request (else it is an event, or a request to us).
     pub is_response: bool,
     /// As it was given to [`ipmi_send`].
-    pub msgid: i64,
+    pub msgid: libc::c_long,
     /// Of the answer: that of the request plus one.
     pub netfn: u8,
     /// Of the request.
@@ -87,19 +87,14 @@ pub struct IpmiMessage {
 ///
 /// # Errors
 /// The system's error: EINVAL for data that no interface can carry, EBUSY with too many requests under way, EIO.
-pub fn ipmi_send(device: &File, msgid: i64, netfn: u8, cmd: u8, data: &[u8]) -> io::Result<()> {
-    let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
+pub fn ipmi_send(device: &File, msgid: libc::c_long, netfn: u8, cmd: u8, data: &[u8]) -> io::Result<()> {
+    let length = libc::c_ushort::try_from(data.len()).map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
     let mut address = SystemAddress { addr_type: SYSTEM_INTERFACE, channel: BMC_CHANNEL, lun: 0 };
     let mut request = Req {
         addr: (&raw mut address).cast(),
         addr_len: size_of::<SystemAddress>() as libc::c_uint,
-        msgid: libc::c_long::try_from(msgid).map_err(|_| too_long())?,
-        msg: Msg {
-            netfn,
-            cmd,
-            data_len: libc::c_ushort::try_from(data.len()).map_err(|_| too_long())?,
-            data: data.as_ptr().cast_mut(),
-        },
+        msgid,
+        msg: Msg { netfn, cmd, data_len: length, data: data.as_ptr().cast_mut() },
     };
     // SAFETY: `request`, the address and the data that it points to are whole, have the lengths that it says and outlive
     // the call; the kernel copies them and writes to none of them.
@@ -131,7 +126,7 @@ pub fn ipmi_receive(device: &File, buffer: &mut [u8]) -> io::Result<IpmiMessage>
     }
     Ok(IpmiMessage {
         is_response: message.recv_type == RESPONSE,
-        msgid: i64::from(message.msgid),
+        msgid: message.msgid,
         netfn: message.msg.netfn,
         cmd: message.msg.cmd,
         len: usize::from(message.msg.data_len).min(buffer.len()),

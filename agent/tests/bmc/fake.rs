@@ -268,7 +268,7 @@ impl Fake {
             (3, _) if self.quirks.address_outside_lock && !is_static => 0x82,
             (4, [1]) if self.quirks.address_outside_lock && self.locked => 0xd5,
             (5 | 22 | 23, _) => 0x82,
-            _ if !self.lan_parameters.get(&parameter).is_some_and(|old| old.len() == value.len()) => 0xc9,
+            _ if self.lan_parameters.get(&parameter).is_none_or(|old| old.len() != value.len()) => 0xc9,
             _ if self.quirks.forgets.contains(&parameter) => OK,
             _ => {
                 if parameter == 4 {

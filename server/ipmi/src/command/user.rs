@@ -216,7 +216,7 @@ pub enum Storage {
 
 impl Storage {
     /// Bytes of a password in it.
-    pub fn len(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Self::Bytes16 => Password::SHORT,
             Self::Bytes20 => Password::MAX,
@@ -295,7 +295,7 @@ fn with_password(user: u8, operation: u8, password: &Password, storage: Storage)
     // Whole at once: a vector that grows leaves copies behind.
     let mut data = Vec::with_capacity(2 + Password::MAX);
     data.extend([large | user, operation]);
-    data.extend(password.reveal().bytes().chain(std::iter::repeat(0)).take(storage.len()));
+    data.extend(password.reveal().bytes().chain(std::iter::repeat(0)).take(storage.bytes()));
     data
 }
 
