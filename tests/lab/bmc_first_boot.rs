@@ -27,7 +27,10 @@ fn bmc_first_boot() -> LabResult {
         ssh_authorized_keys: Vec::new(),
     };
     stock::profile(&server, &profile)?;
-    cli(&server, &["pool", "add", "oob", "--kind", "bmc", "--cidr", "127.77.1.0/24", "--range", "127.77.1.40-127.77.1.50"])?;
+    cli(
+        &server,
+        &["pool", "add", "oob", "--kind", "bmc", "--cidr", "127.77.1.0/24", "--range", "127.77.1.40-127.77.1.50"],
+    )?;
 
     let bmc = Bmc::start(lab.dir(), "n1", &BmcSpec::default())?;
     let mut spec = NodeSpec::new("n1", &server.bootfile());
@@ -59,7 +62,8 @@ fn bmc_first_boot() -> LabResult {
     let known: RevealedCredentials = server.api()?.call("POST", &path, None::<&()>)?;
     let known = known.credentials.first().context("no credential")?;
     ensure(known.state == "proven" && known.user == "higuma", format!("{} {}", known.user, known.state))?;
-    let account = Account { user: known.user.clone(), password: known.passwords.first().context("no password")?.clone() };
+    let account =
+        Account { user: known.user.clone(), password: known.passwords.first().context("no password")?.clone() };
     let told = bmc.ipmitool(&account, &["chassis", "power", "status"])?;
     ensure(told.contains("is on"), told)?;
     for text in [server.log()?, String::from_utf8_lossy(&std::fs::read(node.console_file())?).into_owned()] {

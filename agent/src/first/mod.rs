@@ -45,6 +45,7 @@ struct Stage {
     journal: Journal,
     reporter: Reporter,
     neighbours: lldp::Later,
+    bmc: bmc::Known,
 }
 
 /// Runs until the jump or a restart; `run` counts the workers of this boot.
@@ -133,14 +134,18 @@ async fn to_the_plan(journal: &Journal) -> Result<Stage, String> {
     let reporter = Reporter { client: client.clone(), journal: journal.clone() };
     reporter.start();
     let allowed = Duration::from_millis(u64::from(registered.lldp_wait_ms));
-    let bmc = bmc::set_up(reading, &client, journal);
-    let (neighbours, ()) = tokio::join!(neighbours.wait(allowed, told, client.clone(), journal), bmc);
+    let bmc = async {
+        let mut known = reading.finish().await;
+        bmc::set_up(&mut known, &client, journal).await;
+        known
+    };
+    let (neighbours, bmc) = tokio::join!(neighbours.wait(allowed, told, client.clone(), journal), bmc);
     neighbours.watch(journal.clone());
-    Ok(Stage { args, address, session, journal: journal.clone(), reporter, neighbours })
+    Ok(Stage { args, address, session, journal: journal.clone(), reporter, neighbours, bmc })
 }
 
 /// Does what the firmware policy asks for, asks for a plan and carries it out, again and again.
-async fn boot_until_it_works(stage: Stage) -> ! {
+async fn boot_until_it_works(mut stage: Stage) -> ! {
     let mut failures = 0u32;
     let mut refused = plan::Refused::default();
     let mut parts = attempt::Parts::new();
@@ -165,6 +170,10 @@ async fn boot_until_it_works(stage: Stage) -> ! {
                     plan::Ending::Off => power::off(&why, BEFORE_PARK),
                     plan::Ending::Restart => power::restart(&why, BEFORE_PARK),
                 }
+            }
+            Ok(plan::Decision::Bmc) => {
+                bmc::set_up(&mut stage.bmc, &stage.reporter.client, &stage.journal).await;
+                continue;
             }
             Ok(plan::Decision::Firmware(pause)) => {
                 tokio::time::sleep(jittered(pause)).await;

@@ -62,14 +62,23 @@ impl Reading {
         }
     }
 
-    async fn finish(self) -> (Found, Option<Device>) {
+    /// What was read.
+    pub async fn finish(self) -> Known {
         let silent = |error: &str| Found { state: Bmc::Silent, ..Found::absent(error.to_owned()) };
-        match tokio::time::timeout(READ + HANGS, self.read).await {
+        let (found, device) = match tokio::time::timeout(READ + HANGS, self.read).await {
             Ok(Ok(all)) => all,
             Ok(Err(_)) => (silent("the agent's helper broke off while it read the BMC"), None),
             Err(_) => (silent("the kernel's driver for the BMC hangs"), None),
-        }
+        };
+        Known { found, device }
     }
+}
+
+/// The BMC as it is known now.
+pub struct Known {
+    found: Found,
+    /// None: there is none, or it hangs.
+    device: Option<Device>,
 }
 
 fn read_here(told: oneshot::Sender<Result<DeviceId, String>>) -> (Found, Option<Device>) {
@@ -89,36 +98,49 @@ fn read_here(told: oneshot::Sender<Result<DeviceId, String>>) -> (Found, Option<
     (found, Some(device))
 }
 
-/// Asks the server what the BMC should be, and makes it so. Once a boot.
-pub async fn set_up(reading: Reading, client: &Client, journal: &Journal) {
-    let (found, device) = reading.finish().await;
-    journal.info(BMC, &found.summary());
-    let answer = match ask(client, &found).await {
-        Ok(answer) => answer.answer,
-        // A server that is older than this agent.
-        Err(status) if status.code() == Code::Unimplemented => return,
-        Err(status) => {
-            journal.info(BMC, &format!("going on without: no plan for it: {}", explain::status(&status)));
+/// Plans of one boot: a BMC may refuse over the LAN the password that it took in-band, so the server has another one set.
+const PLANS: usize = 3;
+
+/// Asks the server what the BMC should be, and makes it so: after Register, and again when the server says so.
+pub async fn set_up(known: &mut Known, client: &Client, journal: &Journal) {
+    journal.info(BMC, &known.found.summary());
+    for _ in 0..PLANS {
+        let answer = match ask(client, &known.found).await {
+            Ok(answer) => answer.answer,
+            // A server that is older than this agent.
+            Err(status) if status.code() == Code::Unimplemented => return,
+            Err(status) => {
+                journal.info(BMC, &format!("going on without: no plan for it: {}", explain::status(&status)));
+                return;
+            }
+        };
+        let plan = match answer {
+            Some(Answer::Plan(plan)) => plan,
+            Some(Answer::Leave(leave)) => {
+                journal.record(BMC, State::Ok, &format!("left alone: {}", leave.reason));
+                return;
+            }
+            None => return,
+        };
+        journal.record(BMC, State::Started, "");
+        let report = make_so(plan, known, journal).await;
+        let (state, line) = outcome(&report);
+        journal.record(BMC, state, &line);
+        if !send(client, journal, report).await {
             return;
         }
-    };
-    let plan = match answer {
-        Some(Answer::Plan(plan)) => plan,
-        Some(Answer::Leave(leave)) => {
-            journal.record(BMC, State::Ok, &format!("left alone: {}", leave.reason));
-            return;
-        }
-        None => return,
-    };
-    journal.record(BMC, State::Started, "");
-    let report = make_so(plan, found, device, journal).await;
-    let (state, line) = outcome(&report);
-    journal.record(BMC, state, &line);
-    send(client, journal, report).await;
+        journal.record(
+            BMC,
+            State::Retry,
+            "it refused the login over the LAN with what was set: another plan is asked for",
+        );
+    }
+    journal.info(BMC, "going on without: no login over the LAN worked");
 }
 
-async fn make_so(plan: BmcPlan, found: Found, device: Option<Device>, journal: &Journal) -> ReportBmcRequest {
+async fn make_so(plan: BmcPlan, known: &mut Known, journal: &Journal) -> ReportBmcRequest {
     let plan_id = plan.id.clone();
+    let found = known.found.clone();
     let failed = |error: String| ReportBmcRequest {
         plan_id: plan_id.clone(),
         error,
@@ -129,16 +151,19 @@ async fn make_so(plan: BmcPlan, found: Found, device: Option<Device>, journal: &
         Ok(wanted) => wanted,
         Err(why) => return failed(format!("this plan cannot be carried out: {why}")),
     };
-    let Some(device) = device else {
+    let Some(mut device) = known.device.take() else {
         return failed(format!("nothing was changed, the BMC is {}: {}", found.state.word(), found.error));
     };
     let (lines, before, time) = (journal.clone(), found.clone(), SET_UP.saturating_add(wanted.wait()));
     let work = tokio::task::spawn_blocking(move || {
-        let mut device = device;
-        carry_out_here(&mut device, before, &wanted, time, |line| lines.info(BMC, line))
+        let (report, after) = carry_out_here(&mut device, before, &wanted, time, |line| lines.info(BMC, line));
+        (report, after, device)
     });
     match tokio::time::timeout(time + HANGS, work).await {
-        Ok(Ok(report)) => report,
+        Ok(Ok((report, after, device))) => {
+            (known.found, known.device) = (after, Some(device));
+            report
+        }
         Ok(Err(_)) => failed("the agent's helper broke off while it set the BMC up".to_owned()),
         Err(_) => failed("the kernel's driver for the BMC hangs".to_owned()),
     }
@@ -150,15 +175,16 @@ fn carry_out_here(
     wanted: &Wanted,
     time: Duration,
     mut tell: impl FnMut(&str),
-) -> ReportBmcRequest {
+) -> (ReportBmcRequest, Found) {
     let outcome = carry_out(&mut Talk::new(device, time), found, wanted, &mut tell);
-    ReportBmcRequest {
+    let report = ReportBmcRequest {
         plan_id: wanted.id.clone(),
         error: outcome.error,
         password: outcome.password,
         changes: outcome.changes,
         found: Some(outcome.found.to_wire()),
-    }
+    };
+    (report, outcome.found)
 }
 
 /// How it went, in a line. A failure is no failure of the boot.
@@ -190,15 +216,19 @@ async fn ask(client: &Client, found: &Found) -> Result<GetBmcPlanResponse, tonic
     }
 }
 
-/// The report says the same however often it is sent. Where it is lost, the plan of the next boot is the same.
-async fn send(client: &Client, journal: &Journal, report: ReportBmcRequest) {
+/// The report says the same however often it is sent. Where it is lost, the plan of the next boot is the same. True: another
+/// plan is to be asked for.
+async fn send(client: &Client, journal: &Journal, report: ReportBmcRequest) -> bool {
     let began = Instant::now();
     let mut failures = 0u32;
     loop {
-        let Err(status) = client.report_bmc(report.clone()).await else { return };
+        let status = match client.report_bmc(report.clone()).await {
+            Ok(answer) => return answer.again,
+            Err(status) => status,
+        };
         if register::is_refusal(status.code()) || began.elapsed() > SERVER {
             journal.info(BMC, &format!("the server has no report of it: {}", explain::status(&status)));
-            return;
+            return false;
         }
         failures = failures.saturating_add(1);
         tokio::time::sleep(jittered(backoff(Duration::from_secs(1), failures)).min(Duration::from_secs(10))).await;
@@ -256,12 +286,12 @@ mod tests {
         let (id, source, user) = ("p1".to_owned(), "keep".to_owned(), "higuma".to_owned());
         let privilege = "administrator".to_owned();
         let plan = BmcPlan { id, source, user, privilege, passwords, ..BmcPlan::default() };
-        let found = Found::absent("none".to_owned());
-        let report = make_so(plan.clone(), found.clone(), None, &journal).await;
+        let mut known = Known { found: Found::absent("none".to_owned()), device: None };
+        let report = make_so(plan.clone(), &mut known, &journal).await;
         assert_eq!((report.plan_id.as_str(), report.password), ("p1", 0));
         assert!(report.error.contains("each of 1 to 20 bytes") && !report.error.contains("secret"), "{}", report.error);
         let passwords = vec!["short".to_owned()];
-        let report = make_so(BmcPlan { passwords, ..plan }, found, None, &journal).await;
+        let report = make_so(BmcPlan { passwords, ..plan }, &mut known, &journal).await;
         assert_eq!(report.error, "nothing was changed, the BMC is absent: none");
     }
 }

@@ -19,6 +19,8 @@ pub enum Decision {
     Boot(Box<BootPlan>),
     /// Nothing to boot: end this boot now, because of this.
     Park(Ending, String),
+    /// The BMC is to be set up first: the node was let in after it was asked for.
+    Bmc,
     /// The firmware policy comes first: ask for it after this pause.
     Firmware(Duration),
 }
@@ -138,6 +140,9 @@ pub async fn wait_for(
                 parked = None;
                 tell(format!("waiting: {}", wait.reason));
                 let pause = Duration::from_secs(u64::from(wait.retry_after_seconds.clamp(1, 3_600)));
+                if wait.ask_bmc {
+                    return Ok(Decision::Bmc);
+                }
                 if wait.ask_firmware {
                     return Ok(Decision::Firmware(pause));
                 }

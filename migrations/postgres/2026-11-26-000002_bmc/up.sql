@@ -13,6 +13,7 @@ CREATE TABLE bmcs (
     found TEXT,
     found_at BIGINT,
     boot TEXT,
+    held BIGINT NOT NULL,
     changes TEXT NOT NULL,
     reported BIGINT,
     certificate TEXT,

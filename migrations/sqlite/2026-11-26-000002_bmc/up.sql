@@ -13,6 +13,7 @@ CREATE TABLE bmcs (
     found TEXT,
     found_at INTEGER,
     boot TEXT,
+    held INTEGER NOT NULL,
     changes TEXT NOT NULL,
     reported INTEGER,
     certificate TEXT,

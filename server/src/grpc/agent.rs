@@ -78,7 +78,10 @@ impl Agent for Methods {
         let answer = match plan::boot_plan(&self.app, &boot, callback).await.map_err(status)? {
             PlanAnswer::Plan(planned) => Answer::Plan(wire::boot_plan(&self.app, &planned)),
             PlanAnswer::Wait { reason, retry_after, ask_firmware } => {
-                Answer::Wait(Wait { reason, retry_after_seconds: retry_after, ask_firmware })
+                Answer::Wait(Wait { reason, retry_after_seconds: retry_after, ask_firmware, ask_bmc: false })
+            }
+            PlanAnswer::SetUpBmc { reason } => {
+                Answer::Wait(Wait { reason, retry_after_seconds: 1, ask_firmware: false, ask_bmc: true })
             }
             PlanAnswer::Park { reason, action, after_seconds } => {
                 Answer::Park(Park { reason, action: action.to_string(), after_seconds })

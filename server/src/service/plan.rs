@@ -27,6 +27,11 @@ pub enum PlanAnswer {
         /// The firmware policy has something for the node: its agent is to ask for that first.
         ask_firmware: bool,
     },
+    /// The BMC comes first: its agent was told to leave it alone before the node was let in.
+    SetUpBmc {
+        /// For a person.
+        reason: String,
+    },
     /// Nothing to boot, and such machines do not wait for ever.
     Park {
         /// For a person.
@@ -62,6 +67,11 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             let mut node = owner(tx, &boot)?;
             node.last_seen = now;
             tx.put_node(&node)?;
+            if tx.bmc(&node.uuid)?.is_some_and(|bmc| bmc.held && bmc.boot == Some(id))
+                && find_plan(tx, &node, &boot, rules)?.is_ok()
+            {
+                return Ok(PlanAnswer::SetUpBmc { reason: "the BMC is to be set up first".to_owned() });
+            }
             let plan = match begin(tx, &mut boot, &node, now + deadline, rules)? {
                 Ok(plan) => plan,
                 Err(reason) => return parking::answer(tx, &settings, (&boot, &node), reason, now),

@@ -22,6 +22,7 @@ diesel::table! {
         found -> Nullable<Text>,
         found_at -> Nullable<BigInt>,
         boot -> Nullable<Text>,
+        held -> BigInt,
         changes -> Text,
         reported -> Nullable<BigInt>,
         certificate -> Nullable<Text>,

@@ -95,6 +95,8 @@ pub struct Bmc {
     pub found: Option<(String, Micros)>,
     /// The boot that asked for a plan last.
     pub boot: Option<Uuid>,
+    /// That boot was told to leave the BMC alone, because the node had not been let in yet.
+    pub held: bool,
     /// What was changed last (JSON list of the wire's BmcChange), and when it was reported.
     pub changes: String,
     /// See there.
@@ -147,6 +149,7 @@ impl Bmc {
             firmware: String::new(),
             found: None,
             boot: None,
+            held: false,
             changes: "[]".to_owned(),
             reported: None,
             certificate: None,

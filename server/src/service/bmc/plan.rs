@@ -48,7 +48,12 @@ pub async fn plan(app: &App, boot: &Boot, found: BmcFound) -> Result<Setup> {
                 .ok_or_else(|| crate::error::Error::Unauthorized("this boot is not known any more".to_owned()))?;
             let node = boots::owner(tx, &boot)?;
             remember(tx, &node.uuid, id, &told, now)?;
-            Ok(boots::kept_back(tx, &node, &boot, rules)?.map(str::to_owned))
+            let why_not = boots::kept_back(tx, &node, &boot, rules)?.map(str::to_owned);
+            if let Some(mut bmc) = tx.bmc(&node.uuid)? {
+                bmc.held = why_not.is_some() && told.state == "present";
+                tx.put_bmc(&bmc)?;
+            }
+            Ok(why_not)
         })
         .await?;
     tell_addresses(app, &boot.node, &found).await?;
