@@ -5,8 +5,7 @@
 mod common;
 
 use common::Lab;
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use higuma::domain::credential::{Password, State, Via};
+use higuma::domain::credential::{Credential, Password, State, Via};
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::{NodeUuid, node_event::Kind};
 use higuma::error::Error;
@@ -42,13 +41,6 @@ async fn restarted(lab: &Lab) -> App {
     let app = App { vault, ..lab.app.clone() };
     vault::start(&app).await.unwrap();
     app
-}
-
-fn sql(lab: &Lab, text: &str) {
-    let path = lab.path("t.db");
-    let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-    diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut conn).unwrap();
-    diesel::sql_query(text).execute(&mut conn).unwrap();
 }
 
 #[tokio::test]
@@ -119,8 +111,13 @@ async fn a_swapped_row_does_not_open() {
     let lab = lab(2).await;
     let (one, two) =
         (credentials::plan(&lab.app, uuid(1)).await.unwrap(), credentials::plan(&lab.app, uuid(2)).await.unwrap());
-    let other = format!("(SELECT sealed FROM bmc_credentials WHERE id = '{}')", two.id);
-    sql(&lab, &format!("UPDATE bmc_credentials SET sealed = {other} WHERE id = '{}'", one.id));
+    let (a, b) = (one.id, two.id);
+    let swap = lab.app.store.write(move |tx| {
+        let theirs = tx.credential(b)?.unwrap().sealed;
+        let mine = tx.credential(a)?.unwrap();
+        tx.put_credential(&Credential { sealed: theirs, ..mine })
+    });
+    swap.await.unwrap();
     let error = credentials::plan(&lab.app, uuid(1)).await.unwrap_err();
     assert!(matches!(error, Error::Internal(_)) && format!("{error:?}").contains("Closed"), "{error:?}");
     assert_eq!(credentials::plan(&lab.app, uuid(2)).await.unwrap(), two);
@@ -218,7 +215,8 @@ async fn a_rotation_can_be_cut_off_after_each_step() {
         if killed_after == 0 {
             // Between the file and the database: the database still names the old key.
             let old = before.split(' ').next().unwrap();
-            sql(&lab, &format!("UPDATE settings SET value = '{old}' WHERE key = 'master-key'"));
+            let old = old.to_owned();
+            app.store.write(move |tx| tx.put_setting("master-key", &old)).await.unwrap();
         }
         for _ in 1..=killed_after.min(4) {
             vault::reseal_some(&app).await.unwrap();

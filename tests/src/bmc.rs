@@ -93,10 +93,8 @@ impl Bmc {
         command.stdout(log.try_clone()?).stderr(log);
         let process = command.spawn().context(format!("starting {} (package openipmi)", shown(&command)))?;
         let bmc = Bmc { name: name.to_owned(), dir, kcs_port, state, process, hands: Some(hands), hands_port };
-        wait::until("ipmi_sim to listen", PATIENCE, || {
-            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, kcs_port)).ok().map(drop))
-        })
-        .map_err(|error| LabError::new(format!("{error}\n{}", tail(&bmc.dir.join("sim.log"), 20))))?;
+        wait::until("ipmi_sim to answer", PATIENCE, || Ok(answers(sim_port)?.then_some(())))
+            .map_err(|error| LabError::new(format!("{error}\n{}", tail(&bmc.dir.join("sim.log"), 20))))?;
         Ok(bmc)
     }
 
@@ -157,6 +155,18 @@ impl Drop for Bmc {
             let _ = hands.join();
         }
     }
+}
+
+/// Whether it answers on its LAN side. Its KCS port is QEMU's alone: it serves one connection.
+fn answers(sim_port: u16) -> LabResult<bool> {
+    // Get Channel Authentication Capabilities outside of a session (IPMI 2.0, 13.6 and 22.13).
+    const ASK: [u8; 23] =
+        [6, 0, 0xff, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x20, 0x18, 0xc8, 0x81, 0, 0x38, 0x8e, 0x04, 0xb5];
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, sim_port))?;
+    socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+    // Refused until it listens.
+    Ok(socket.send(&ASK).is_ok() && socket.recv(&mut [0; 64]).is_ok())
 }
 
 /// The option's name changed with QEMU 9.2.

@@ -68,6 +68,7 @@ pub enum Bmc {
     /// The identify LED: which server is meant
     #[command(after_help = "Examples:\n  higuma bmc identify web-17\n  higuma bmc identify web-17 --seconds 0")]
     Identify {
+        /// Which nodes, and how
         #[command(flatten)]
         which: Which,
         /// On for so long; 0: off; 255: until it is told otherwise

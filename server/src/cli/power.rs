@@ -46,6 +46,7 @@ pub enum Power {
         /// In UEFI mode
         #[arg(long)]
         uefi: bool,
+        /// Which nodes, and how
         #[command(flatten)]
         which: Which,
     },

@@ -30,6 +30,8 @@ pub const PERMISSIONS: &[(&str, Access)] = &[
     ("Heartbeat", Access::Callback),
     ("GetFirmwarePlan", Access::Session),
     ("ReportFirmware", Access::Session),
+    ("GetBmcPlan", Access::Session),
+    ("ReportBmc", Access::Session),
 ];
 
 /// An error as a status: the last step of a call. What is our fault is logged here, and not shown.

@@ -163,7 +163,12 @@ pub async fn reseal_some(app: &App) -> Result<usize> {
                 for mut row in tx.sealed_with(old.id(), BATCH.saturating_sub(done))? {
                     let node = row.node.clone();
                     let place = Place { purpose: BMC, node: &node, row: row.id };
-                    let plain = old.open(&place, &row.sealed)?;
+                    let plain = old.open(&place, &row.sealed).map_err(|error| {
+                        Error::internal(format!(
+                            "BMC credential {} of node {node} cannot be sealed anew: {error}",
+                            row.id
+                        ))
+                    })?;
                     row.sealed = new.seal(random_bytes()?, &place, &plain)?;
                     row.master_key = new.id().to_owned();
                     tx.put_credential(&row)?;

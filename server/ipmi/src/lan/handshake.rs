@@ -40,7 +40,7 @@ pub(super) async fn log_in(wire: &mut Wire, target: &Target, step: &mut Step) ->
     }
     for suite in candidates {
         for attempt in 1..=ATTEMPTS {
-            wire.answer_within(target.timing.answer * (1 << (attempt - 1)));
+            wire.answer_within(target.timing.answer.saturating_mul(1 << (attempt - 1)));
             match attempt_with(wire, target, suite, step).await {
                 Ok(done) => {
                     wire.answer_within(target.timing.answer);

@@ -17,6 +17,7 @@ use super::error::{LanError, Step};
 use super::handshake;
 use super::message::{self, Message};
 use super::packet::{Datagram, PayloadKind, Unusable};
+use super::rakp::RakpStatus;
 use super::target::Target;
 use super::window::{self, Window};
 use super::wire::Wire;
@@ -76,7 +77,13 @@ impl Session {
         *step = Step::Privilege;
         // A session begins as User.
         if target.privilege > Privilege::User {
-            session.call(&SetSessionPrivilege(target.privilege)).await?;
+            match session.call(&SetSessionPrivilege(target.privilege)).await {
+                // Beyond the limit of the user, or of the channel (22.18).
+                Err(LanError::Completion { code: Completion(0x80 | 0x81), .. }) => {
+                    return Err(LanError::User(RakpStatus::UNAUTHORISED_ROLE));
+                }
+                other => other?,
+            };
         }
         Ok(session)
     }

@@ -83,7 +83,7 @@ impl Timing {
 
     /// How long to wait after the datagram with this number, 0 the first.
     pub(super) fn wait(&self, number: u32) -> Duration {
-        self.answer * 2u32.saturating_pow(number).min(Self::PATIENCE)
+        self.answer.saturating_mul(2u32.saturating_pow(number).min(Self::PATIENCE))
     }
 }
 

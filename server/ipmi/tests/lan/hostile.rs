@@ -160,6 +160,12 @@ async fn busy_passes_or_is_told() {
 }
 
 #[tokio::test]
+async fn a_privilege_that_is_refused_after_the_log_in_is_a_matter_of_the_user() {
+    let bmc = misbehaving(Misbehave { refuse: Some((0x81, 1)), ..Misbehave::default() }).await;
+    assert!(matches!(refusal(&target(bmc.address)).await, LanError::User(_)));
+}
+
+#[tokio::test]
 async fn answers_without_data_are_malformed_and_the_session_lives() {
     let bmc = sim(Settings::default()).await;
     bmc.hardware(|hardware| hardware.log(1, 1, 1, [0x57, 0, 0]));

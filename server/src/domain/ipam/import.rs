@@ -133,7 +133,7 @@ fn rows<T>(
                 break;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |at| line_of(text, at));
         if record.iter().all(str::is_empty) {
             continue;
         }
@@ -153,6 +153,14 @@ fn rows<T>(
         }
     }
     if errors.is_empty() { Ok(done) } else { Err(errors) }
+}
+
+/// The line of a record. The reader's own position is before the empty lines that it skipped.
+fn line_of(text: &str, at: &csv::Position) -> u64 {
+    let from = usize::try_from(at.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(from..).unwrap_or_default();
+    let skipped = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).filter(|b| **b == b'\n').count();
+    at.line().saturating_add(skipped as u64)
 }
 
 /// A file of these rows.

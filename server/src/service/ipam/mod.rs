@@ -12,11 +12,12 @@ pub use seen::{conflicts, seen, seen_arp};
 use super::App;
 use super::node_events::raise;
 use super::nodes::{find, page_limit};
+use crate::domain::ipam::conflict::Sighting;
 use crate::domain::ipam::{Kind, Pool, Source, key, number, serving};
 use crate::domain::node_event::{Kind as EventKind, Notice, Severity};
 use crate::domain::{Invalid, Micros, NodeUuid};
 use crate::error::{Error, Result};
-use crate::store::{AddressFilter, AddressRow, Tx};
+use crate::store::{AddressFilter, AddressRow, SightingRow, Tx};
 use higuma_proto::api::{Address, Page};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -163,7 +164,20 @@ pub(super) fn release_all(tx: &mut Tx<'_>, node: &NodeUuid, kind: Option<Kind>, 
         tx.clear_subject(node, &seen::subject(row.address), now)?;
         seen::judge(tx, row.address, now)?;
     }
+    if kind.is_none() {
+        // What it told is history: whoever gets its address next is not in its way.
+        forget_sightings(tx, node, now)?;
+    }
     Ok(rows.len())
+}
+
+fn forget_sightings(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()> {
+    for row in tx.sightings_of(node)? {
+        tx.forget_sighting(row.address, &row.seen.mac)?;
+        tx.clear_subject(node, &seen::subject(row.address), now)?;
+        seen::judge(tx, row.address, now)?;
+    }
+    Ok(())
 }
 
 /// `from` becomes `to`, which keeps its addresses; what it has none of, it gets from the other one.
@@ -173,11 +187,14 @@ pub(super) fn merged(tx: &mut Tx<'_>, from: &NodeUuid, to: &NodeUuid, now: Micro
         let released = mine.contains(&row.kind).then_some(now);
         tx.put_address(&AddressRow { node: to.clone(), released, ..row })?;
     }
-    for row in tx.sightings_of(from)? {
-        tx.put_sighting(&crate::store::SightingRow {
-            seen: crate::domain::ipam::conflict::Sighting { node: Some(to.clone()), ..row.seen },
-            ..row
-        })?;
+    let theirs = tx.sightings_of(from)?;
+    if !theirs.is_empty() {
+        // The board that told them is gone.
+        forget_sightings(tx, to, now)?;
+    }
+    for row in theirs {
+        let seen = Sighting { node: Some(to.clone()), ..row.seen };
+        tx.put_sighting(&SightingRow { seen, ..row })?;
         seen::judge(tx, row.address, now)?;
     }
     Ok(())
