@@ -56,13 +56,9 @@ pub async fn run_once(app: &App) -> Result<Swept> {
     app.store.write(move |tx| tx.expire_sessions(now)).await?;
     swept.lost_updates = firmware::expire(app).await?;
     swept.stale_events = node_events::forget_stale(app).await?;
-    // A rotation of the master key that was cut off.
-    vault::resume(app).await?;
-<<<<<<< .merge_file_KkKSSD
-    swept.stale_events = node_events::forget_stale(app).await?;
     swept.old_jobs = jobs::forget_old(app).await?;
-=======
->>>>>>> .merge_file_Ks0ejk
+    // Last: what keeps a rotation of the master key from going on keeps nothing else.
+    vault::resume(app).await?;
     Ok(swept)
 }
 
