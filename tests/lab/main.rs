@@ -2,6 +2,8 @@
 //! the test is: `make lab TEST=boot_bios`. They must assert on stored state and on consoles, never on timing alone.
 
 mod bmc_first_boot;
+mod bmc_hostile;
+mod bmc_redfish;
 mod boot_bios;
 mod boot_large;
 mod boot_uefi;
@@ -12,6 +14,7 @@ mod duplicate_uuid;
 mod firmware_update;
 mod hardware_change;
 mod inventory_values;
+mod job_survives_kill;
 mod lldp_fast;
 mod lldp_oracle;
 mod main_way;

@@ -48,13 +48,18 @@ pub(super) fn no_address(node: &NodeUuid) -> Error {
 pub(super) async fn open(app: &App, node: &NodeUuid) -> Result<std::result::Result<Lent, BmcError>> {
     let key = node.clone();
     let bmc = app.store.read(move |tx| tx.bmc(&key)).await?.ok_or_else(|| no_address(node))?;
-    match credentials::current(app, node.clone()).await? {
-        Some(known) => {
-            let access = access(&bmc, &known.user, known.password.reveal()).ok_or_else(|| no_address(node))?;
-            Ok(app.bmcs.lend(&access).await)
-        }
+    let Some(known) = credentials::current(app, node.clone()).await? else {
         // Nothing was proven yet: this is the time to.
-        None => prove(app, &bmc, None).await,
+        return prove(app, &bmc, None, None).await;
+    };
+    let access = access(&bmc, &known.user, known.password.reveal()).ok_or_else(|| no_address(node))?;
+    match app.bmcs.lend(&access).await {
+        // A rotation may have been cut off between the BMC's yes and our writing it down.
+        Err(refused @ BmcError::LoginRefused(_)) => {
+            let other = prove(app, &bmc, None, Some(known.id)).await?;
+            Ok(other.map_err(|error| if matches!(error, BmcError::LoginRefused(_)) { refused } else { error }))
+        }
+        other => Ok(other),
     }
 }
 
@@ -106,9 +111,16 @@ fn attempts(candidates: Vec<Candidate>, first: Option<JustSet>) -> Result<Vec<At
 /// Logins of one contact: a refused one counts against an account, and locks it in the end. The next contact tries others.
 const TRIES: usize = 4;
 
-/// Log in with what may be in force, and settle which one is.
-async fn prove(app: &App, bmc: &Bmc, first: Option<JustSet>) -> Result<std::result::Result<Lent, BmcError>> {
-    let mut attempts = attempts(credentials::candidates(app, bmc.node.clone()).await?, first)?;
+/// Log in with what may be in force, and settle which one is. `first`: what was set just now; `not`: what was refused already.
+async fn prove(
+    app: &App,
+    bmc: &Bmc,
+    first: Option<JustSet>,
+    not: Option<Uuid>,
+) -> Result<std::result::Result<Lent, BmcError>> {
+    let mut candidates = credentials::candidates(app, bmc.node.clone()).await?;
+    candidates.retain(|candidate| Some(candidate.id) != not);
+    let mut attempts = attempts(candidates, first)?;
     if !attempts.is_empty() && first.is_none() {
         let tried = TRIES.saturating_mul(bmc.failures as usize) % attempts.len();
         attempts.rotate_left(tried);
@@ -146,7 +158,7 @@ async fn settle(app: &App, node: &NodeUuid, attempt: Attempt) -> Result<()> {
 pub(super) async fn contact(app: &App, bmc: &Bmc, first: Option<JustSet>) -> Result<Contact> {
     let lent = match bmc.state {
         BmcState::Managed | BmcState::Unreachable if first.is_none() => open(app, &bmc.node).await?,
-        _ => prove(app, bmc, first).await?,
+        _ => prove(app, bmc, first, None).await?,
     };
     let mut lent = match lent {
         Ok(lent) => lent,

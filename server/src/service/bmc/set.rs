@@ -4,7 +4,7 @@ use super::contact::{access, contact_and_store, no_address};
 use super::show::{detail, show};
 use crate::bmc::BmcError;
 use crate::domain::NodeUuid;
-use crate::domain::bmc::{Bmc, BmcState, Protocol};
+use crate::domain::bmc::{Bmc, BmcState, Protocol, Trouble};
 use crate::domain::credential::{Password, Via};
 use crate::domain::ids::Invalid;
 use crate::error::{Error, Result};
@@ -53,31 +53,43 @@ pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> 
         })
         .await?;
     let bmc = app.store.read(move |tx| tx.bmc(&key)).await?.ok_or_else(|| nodes::not_found(&node))?;
-    if let Some((user, password)) = account {
-        take(app, &bmc, &user, &password).await?;
-    } else if !bmc.is_polled() {
-        return show(app, node).await;
-    }
-    let (bmc, _) = contact_and_store(app, bmc, None).await?;
+    let met = match account {
+        Some((user, password)) => take(app, &bmc, &user, &password).await?,
+        None if !bmc.is_polled() => return show(app, node).await,
+        None => Ok(()),
+    };
+    let bmc = match met {
+        Ok(()) => contact_and_store(app, bmc, None).await?.0,
+        Err(error) => keep(app, &node, error).await?,
+    };
     detail(app, &bmc).await
 }
 
-/// An account that a person gives: in force when it logs in; kept for later when the BMC does not answer.
-async fn take(app: &App, bmc: &Bmc, user: &str, password: &Password) -> Result<()> {
+/// An account that a person gives: in force when it logs in; kept for later when the BMC does not answer, and what it did instead
+/// is given. Errors: the BMC refuses it.
+async fn take(app: &App, bmc: &Bmc, user: &str, password: &Password) -> Result<std::result::Result<(), BmcError>> {
     let access = access(bmc, user, password.reveal()).ok_or_else(|| no_address(&bmc.node))?;
-    match app.bmcs.lend(&access).await {
-        Ok(_) => credentials::adopt(app, bmc.node.clone(), user, password, Via::Enrolled).await?,
+    let met = app.bmcs.lend(&access).await.map(drop);
+    match &met {
+        Ok(()) => credentials::adopt(app, bmc.node.clone(), user, password, Via::Enrolled).await?,
         Err(refused @ BmcError::LoginRefused(_)) => {
             return Err(Error::Conflict(format!("{refused}; nothing of this account was kept")));
         }
         Err(_) => credentials::offer(app, bmc.node.clone(), user, password).await?,
     };
-    let (node, now) = (bmc.node.clone(), app.now());
+    Ok(met)
+}
+
+/// It did not answer: it is asked again by itself.
+async fn keep(app: &App, node: &NodeUuid, error: BmcError) -> Result<Bmc> {
+    let (key, now) = (node.clone(), app.now());
     app.store
         .write(move |tx| {
-            let Some(mut bmc) = tx.bmc(&node)? else { return Ok(()) };
-            (bmc.state, bmc.next) = (BmcState::Configured, now);
-            tx.put_bmc(&bmc)
+            let mut bmc = tx.bmc(&key)?.ok_or_else(|| nodes::not_found(&key))?;
+            bmc.state = BmcState::Configured;
+            bmc.missed(Trouble::Silent, &error.to_string(), 500, now);
+            tx.put_bmc(&bmc)?;
+            Ok(bmc)
         })
         .await
 }
