@@ -50,6 +50,8 @@ pub fn under_lock<T>(talk: &mut Talk<'_>, channel: u8, work: impl FnOnce(&mut Ta
     let outcome = work(talk);
     // Also when taking it was not answered: it may be taken.
     if taken.as_ref().map_or_else(|e| e.is_silence(), |()| true) {
+        // A BMC that can roll back takes what was written only now (23.1, parameter 0); others refuse, and have it already.
+        let _ = talk.at_least(RELEASE).ask(&set(Progress::Commit));
         let _ = talk.at_least(RELEASE).ask(&set(Progress::Complete));
     }
     outcome

@@ -21,11 +21,19 @@ fn all_of_it_is_written_under_the_lock_and_in_order() {
     set_up(&mut bmc, BmcPlan { vlan: 42, close_cipher_zero: false, ..plan() });
     let writes = bmc.writes();
     let parameters: Vec<u8> = writes.iter().filter(|w| (w.0, w.1) == (0x0c, 0x01)).map(|w| w.2[1]).collect();
-    assert_eq!(parameters, [0, 4, 3, 6, 12, 20, 0]);
+    assert_eq!(parameters, [0, 4, 3, 6, 12, 20, 0, 0]);
     assert_eq!(bmc.lan_parameters[&20], [42, 0x80]);
     assert!(!bmc.locked);
     let outcome = set_up(&mut bmc, plan());
     assert_eq!(changes(&outcome).first().map(String::as_str), Some("VLAN: 42 -> untagged"));
+}
+
+#[test]
+fn a_bmc_that_rolls_back_is_told_to_commit() {
+    let mut bmc = Fake::new();
+    bmc.quirks.rolls_back = true;
+    assert_eq!(set_up(&mut bmc, plan()).error, "");
+    assert!(!bmc.locked);
 }
 
 #[test]

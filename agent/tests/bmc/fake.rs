@@ -38,6 +38,8 @@ pub struct Quirks {
     pub reserved_slots: Vec<u8>,
     /// Has no parameter 0.
     pub no_lock: bool,
+    /// Forgets what was written under the lock, unless it is told to commit it.
+    pub rolls_back: bool,
     /// Gets an address so long after it was told to use DHCP; none: never.
     pub lease_after: Option<Duration>,
     /// Says nothing from this request on.
@@ -66,6 +68,8 @@ pub struct Fake {
     pub slots: Vec<Slot>,
     pub lan_parameters: BTreeMap<u8, Vec<u8>>,
     pub locked: bool,
+    /// LAN parameters as they were before the lock was taken.
+    pub uncommitted: Option<BTreeMap<u8, Vec<u8>>>,
     /// Mode and limit bytes: non-volatile, volatile.
     pub access: [[u8; 2]; 2],
     pub sol: bool,
@@ -114,6 +118,7 @@ impl Fake {
             locked: false,
             access: [[0x22, 0x04], [0x20, 0x04]],
             sol: false,
+            uncommitted: None,
             quirks: Quirks::default(),
             heard: Vec::new(),
             dhcp_since: None,
@@ -260,8 +265,21 @@ impl Fake {
         match (parameter, value) {
             (0, _) if self.quirks.no_lock => 0x80,
             (0, [1]) if self.locked => 0x81,
-            (0, [state]) => {
-                self.locked = *state == 1;
+            (0, [1]) => {
+                self.locked = true;
+                self.uncommitted = self.quirks.rolls_back.then(|| self.lan_parameters.clone());
+                OK
+            }
+            (0, [2]) if !self.quirks.rolls_back => 0xcc,
+            (0, [2]) => {
+                self.uncommitted = None;
+                OK
+            }
+            (0, _) => {
+                self.locked = false;
+                if let Some(before) = self.uncommitted.take() {
+                    self.lan_parameters = before;
+                }
                 OK
             }
             _ if self.quirks.lacks.contains(&parameter) => 0x80,

@@ -1,7 +1,12 @@
 //! A server's use cases over SQLite in a temporary folder, without any listener: a first stage, image `i:1` and profile `p`.
 
-use higuma::domain::Sha256;
-use higuma::service::{App, Settings, blobs, first_stage, images, profiles};
+use higuma::domain::boot::Boot;
+use higuma::domain::identity::Told;
+use higuma::domain::image::Arch;
+use higuma::domain::script::Machine;
+use higuma::domain::{NodeUuid, Sha256};
+use higuma::service::register::{self, Registration};
+use higuma::service::{App, Settings, blobs, first_stage, images, new_secret, profiles, scripts};
 use higuma::store::Store;
 use higuma::vault::Vault;
 use serde_json::json;
@@ -38,4 +43,23 @@ pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
     let profile = json!({"name": "p", "image": "i:1"});
     profiles::create(&app, serde_json::from_value(profile).unwrap()).await.unwrap();
     Lab { app, dir }
+}
+
+/// Power on: a machine of which only the UUID is known asks for its script and registers.
+#[allow(dead_code)]
+pub async fn power_on(app: &App, uuid: &NodeUuid) -> Boot {
+    let told = Told { uuid: Some(uuid.clone()), ..Told::default() };
+    let machine = Machine { told, mac: None, arch: Some(Arch::X86_64) };
+    let nonce = scripts::script(app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
+    let registration = Registration {
+        nonce,
+        credential: new_secret().unwrap(),
+        uuid: Some(uuid.clone()),
+        node: None,
+        boot_mac: None,
+        inventory: Default::default(),
+        neighbours: Vec::new(),
+    };
+    let registered = register::register(app, registration).await.unwrap();
+    app.store.read(move |tx| tx.boot(registered.boot)).await.unwrap().unwrap()
 }
