@@ -269,7 +269,7 @@ fn captured_output_is_shown_escaped_with_a_button_to_try_again() {
 
 #[test]
 fn the_bmc_has_its_panel_and_its_buttons() {
-    let body = page(data("running", "admitted", None));
+    let body = render(data("running", "admitted", None));
     assert!(body.contains("id=\"bmc-meaning\" class=\"note bad\"") && body.contains("81h &#60;b&#62;"), "{body}");
     assert!(body.contains("href=\"https://10.9.0.17/\"") && body.contains("10.9.0.17</a>"), "{body}");
     assert!(!body.contains("<script>2.51") && !body.contains("<img src=x>"), "{body}");
@@ -278,6 +278,6 @@ fn the_bmc_has_its_panel_and_its_buttons() {
     assert!(now < body.find("value=\"power-on\"").unwrap() && asked < off, "{body}");
     let mut far = data("running", "admitted", None);
     far.bmc.as_mut().unwrap().summary.address = None;
-    assert!(!page(far).contains("f-bmc-now"), "nothing to log in to");
-    assert!(page(NodeData { bmc: None, ..data("running", "admitted", None) }).contains("id=\"no-bmc\""));
+    assert!(!render(far).contains("f-bmc-now"), "nothing to log in to");
+    assert!(render(NodeData { bmc: None, ..data("running", "admitted", None) }).contains("id=\"no-bmc\""));
 }
