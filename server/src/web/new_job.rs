@@ -38,10 +38,10 @@ const fn offer(action: &'static str, label: &'static str, what: &'static str, as
 #[rustfmt::skip]
 const OFFERS: &[Offer] = &[
     offer("power-on", "Power on", "What is on already stays as it is.", false),
-    offer("boot-device pxe once", "Network next", "Boots from the network at its next boot, once; power stays as it is.", false),
-    offer("boot-device pxe once uefi", "Network next (UEFI)", "Boots from the network in UEFI mode at its next boot, once; power stays as it is.", false),
-    offer("boot-device disk once", "Disk next", "Boots from its disk at its next boot, once; power stays as it is.", false),
-    offer("boot-device bios once", "Firmware set-up next", "Enters its firmware's set-up at its next boot; power stays as it is.", false),
+    offer("boot-device pxe once", "Next boot: network", "Boots from the network at its next boot, once; power stays as it is.", false),
+    offer("boot-device pxe once uefi", "Next boot: network (UEFI)", "Boots from the network in UEFI mode at its next boot, once; power stays as it is.", false),
+    offer("boot-device disk once", "Next boot: disk", "Boots from its disk at its next boot, once; power stays as it is.", false),
+    offer("boot-device bios once", "Next boot: set-up", "Enters its firmware's set-up at its next boot; power stays as it is.", false),
     offer("identify 255", "LED on", "The identify LED is on until it is told otherwise.", false),
     offer("identify 0", "LED off", "The identify LED goes off.", false),
     offer("soft-off", "Shut down", "Asks the operating system to shut down. Whether and when it does is its own affair.", true),
