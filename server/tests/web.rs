@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "web/bmc.rs"]
+mod bmc;
+#[path = "web/browser.rs"]
+mod browser;
 #[path = "web/jobs.rs"]
 mod jobs;
 
+use browser::Browser;
 use higuma::config::{Config, Flags};
 use higuma::domain::boot::{Boot, Event, EventState, Phase};
 use higuma::domain::identity::{Identity, Source};
@@ -15,75 +20,12 @@ use higuma::domain::profile::{Profile, Spec};
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::serve;
 use higuma::store::{Store, StoredInventory, StoredVersion, Tx};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use ureq::http::Response;
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 
 const NEW_BOARDS: [&str; 2] = ["5c4c4544-0046-3010-8052-b4c04f4a4d40", "5c4c4544-0046-3010-8052-b4c04f4a4d41"];
-
-/// A browser without JavaScript.
-struct Browser {
-    agent: ureq::Agent,
-    base: String,
-    cookie: Option<String>,
-}
-
-/// What came.
-struct Seen {
-    status: u16,
-    location: String,
-    cookie: Option<String>,
-    headers: ureq::http::HeaderMap,
-    body: String,
-}
-
-impl Browser {
-    fn new(data: &Path, https: SocketAddr) -> Self {
-        let pem = std::fs::read(data.join("ca.pem")).unwrap();
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::new_with_certs(&[Certificate::from_pem(&pem).unwrap()]))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).tls_config(tls).build();
-        Self { agent: config.into(), base: format!("https://127.0.0.1:{}", https.port()), cookie: None }
-    }
-
-    fn get(&self, path: &str) -> Seen {
-        let mut request = self.agent.get(format!("{}{path}", self.base)).header("accept", "text/html");
-        if let Some(cookie) = &self.cookie {
-            request = request.header("cookie", cookie);
-        }
-        Seen::of(request.call().unwrap())
-    }
-
-    fn post(&self, path: &str, site: &str, form: &[(&str, &str)]) -> Seen {
-        let request = self.agent.post(format!("{}{path}", self.base));
-        let mut request = request.header("accept", "text/html").header("sec-fetch-site", site);
-        if let Some(cookie) = &self.cookie {
-            request = request.header("cookie", cookie);
-        }
-        Seen::of(request.send_form(form.iter().copied()).unwrap())
-    }
-}
-
-impl Seen {
-    fn of(mut response: Response<ureq::Body>) -> Self {
-        let text = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
-        Self {
-            status: response.status().as_u16(),
-            location: text("location").unwrap_or_default(),
-            cookie: text("set-cookie"),
-            headers: response.headers().clone(),
-            body: response.body_mut().read_to_string().unwrap(),
-        }
-    }
-}
 
 /// Two versions of its inventory, and an event about it.
 fn hardware(tx: &mut Tx<'_>, node: &NodeUuid, now: i64) -> higuma::error::Result<()> {
@@ -154,6 +96,7 @@ async fn seed(url: &str) {
                 })?;
             }
             hardware(tx, &uuid, now)?;
+            bmc::seed(tx, &uuid, now)?;
             tx.insert_job(&jobs::job(now)?, std::slice::from_ref(&uuid))
         })
         .await
@@ -186,6 +129,8 @@ async fn people_log_in_look_and_change() {
         say_who_it_is(&browser);
         see_events(&browser);
         jobs::see(&browser);
+        bmc::look(&browser);
+        bmc::act(&browser);
         log_out(&mut browser);
     });
     pages.await.unwrap();

@@ -310,7 +310,9 @@ mod tests {
         }
         assert!(counted.contains(&"/ipxe/{uuid}/register"));
         let streams: Vec<_> = table.routes.iter().filter(|r| r.streams).map(|r| (r.method.as_str(), r.path)).collect();
-        assert_eq!(streams, [("PUT", "/api/v1/blobs/{sha256}")]);
+        // The two pages ask a BMC, and take no body.
+        let asking = [("GET", "/nodes/{uuid}/bmc"), ("POST", "/nodes/{uuid}/bmc")];
+        assert_eq!(streams, [&[("PUT", "/api/v1/blobs/{sha256}")], &asking[..]].concat());
         assert!(Table::new(Listener::Plain).places.is_empty());
     }
 

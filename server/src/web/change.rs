@@ -72,6 +72,8 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
         }
         "job-cancelled" => "Cancelled. Nothing more is begun; what is under way ends.",
+        "bmc-answers" => "The BMC answers and lets Higuma in.",
+        "bmc-fails" => "The BMC could not be logged in to: its panel says why.",
         "merged" => "Merged. This node has the new board now.",
         "not-same" => "Noted. It is not offered again.",
         _ => return None,

@@ -1,11 +1,13 @@
 //! `/`: the fleet. How many nodes are in which state, why the server is not ready, and the nodes with what they do now;
 //! a node that waits for a person has its form in its row. `?fragment=1` gives the live part alone.
 
+use super::bmc::PowerView;
 use super::events::NoticeRow;
 use super::firmware::{self, FleetWord};
 use super::{PageError, Shell, html, human};
-use crate::domain::Micros;
+use crate::domain::bmc::Bmc;
 use crate::domain::select::Selector;
+use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::http::{State, own_reasons};
 use crate::service::nodes::NodeQuery;
@@ -41,6 +43,24 @@ impl FleetQuery {
             .map(|(key, value)| format!("{key}={}", human::url_value(value)))
             .collect::<Vec<_>>()
             .join("&")
+    }
+
+    /// A job for what this view shows; with a search text there is no expression for that.
+    fn act(&self, shown: usize, more: bool) -> Option<(String, String)> {
+        let wanted = self.wanted.trim();
+        if wanted.is_empty() || !self.q.trim().is_empty() || (shown == 0 && !more) {
+            return None;
+        }
+        let wanted = match self.lifecycle.as_str() {
+            "" => wanted.to_owned(),
+            state => format!("({wanted}) && node.lifecycle == \"{state}\""),
+        };
+        let words = match (shown, more) {
+            (_, true) => "Power… all nodes that match".to_owned(),
+            (1, false) => "Power… this node".to_owned(),
+            (n, false) => format!("Power… these {n} nodes"),
+        };
+        Some((format!("/jobs/new?where={}", human::url_value(&wanted)), words))
     }
 
     fn parsed(&self) -> Result<NodeQuery> {
@@ -81,11 +101,13 @@ pub(super) async fn page(
         }
         Err(error) => return Err(error.into()),
     };
+    let bmcs = bmcs_of(app, &page).await?;
     let status = status::status(app, own_reasons(&state).await).await?;
     let profiles = profile_names(app).await?;
     let shell = Shell::new("Fleet", &req, query.done.as_deref());
     let events = node_events::foremost(app, EVENTS).await?;
     let mut view = FleetPage::new(shell, &query, status, page, profiles, events, app.now());
+    view.powered(&bmcs, app.now());
     view.firmware = firmware::fleet_words(app).await?;
     view.wrong = wrong;
     Ok(match query.fragment {
@@ -101,6 +123,13 @@ async fn found(app: &App, query: &FleetQuery) -> Result<Page<NodeSummary>> {
         text => Some(Selector::compile(text)?),
     };
     nodes::list(app, parsed).await
+}
+
+/// The BMCs of a page's nodes.
+async fn bmcs_of(app: &App, page: &Page<NodeSummary>) -> Result<Vec<Bmc>> {
+    let nodes: Vec<NodeUuid> =
+        page.items.iter().map(|node| node.uuid.parse()).collect::<std::result::Result<_, _>>()?;
+    app.store.read(move |tx| tx.bmcs_of(&nodes)).await
 }
 
 /// Names for the select boxes: the first 500.
@@ -122,6 +151,8 @@ struct FleetPage {
     /// What does not fit in the expression.
     wrong: Option<String>,
     back: String,
+    /// A job for all that the expression holds for: its address and its words.
+    act: Option<(String, String)>,
     events: Vec<NoticeRow>,
     more_events: bool,
     rows: Vec<Row>,
@@ -156,6 +187,8 @@ struct Row {
     events: String,
     ago: String,
     seen: String,
+    /// None: no BMC is known.
+    power: Option<PowerView>,
     form: RowForm,
 }
 
@@ -198,6 +231,7 @@ impl FleetPage {
             q: query.q.clone(),
             wanted: query.wanted.clone(),
             wrong: None,
+            act: query.act(shown, more),
             back: query.with(&query.lifecycle, &query.cursor),
             events: events.iter().map(|event| NoticeRow::new(event, now, true)).collect(),
             more_events,
@@ -212,6 +246,15 @@ impl FleetPage {
             no_match: total > 0 && shown == 0 && page.next.is_none(),
             first: (!query.cursor.is_empty()).then(|| format!("/?{}", query.with(&query.lifecycle, ""))),
             next: page.next.map(|cursor| format!("/?{}", query.with(&query.lifecycle, &cursor))),
+        }
+    }
+}
+
+impl FleetPage {
+    fn powered(&mut self, bmcs: &[Bmc], now: Micros) {
+        for row in &mut self.rows {
+            let bmc = bmcs.iter().find(|bmc| bmc.node.as_str() == row.uuid);
+            row.power = bmc.map(|bmc| PowerView::new(bmc.power.as_str(), bmc.power_at, now));
         }
     }
 }
@@ -245,6 +288,7 @@ impl Row {
             },
             ago: human::ago(node.last_seen_us, now),
             seen: human::absolute(node.last_seen_us),
+            power: None,
             form,
         }
     }

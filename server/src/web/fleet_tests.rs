@@ -141,3 +141,22 @@ fn an_expression_is_kept_in_links_and_its_error_stands_beside_the_field() {
     let body = FleetPage { wrong: Some("character 6: no field <i>".into()), ..page }.render().unwrap();
     assert!(body.contains("id=\"where-error\"") && body.contains("no field &#60;i&#62;"), "{body}");
 }
+
+#[test]
+fn power_is_a_word_and_a_selection_can_be_acted_on() {
+    let query = FleetQuery { wanted: "node.serial != ''".into(), lifecycle: "running".into(), ..FleetQuery::default() };
+    let mut page = view(&query, status(&[], &[("running", 1)]), vec![node("running", "admitted")], &[]);
+    assert!(!page.render().unwrap().contains("class=\"power"), "no BMC is known");
+    let mut bmc = Bmc::new(UUID.parse().unwrap(), NOW);
+    bmc.reached(crate::domain::bmc::Protocol::Ipmi, crate::domain::bmc::Power::Off, 0, NOW - 30_000_000);
+    page.powered(&[bmc], NOW);
+    let body = page.render().unwrap();
+    assert!(body.contains("power p-off") && body.contains("told by the BMC 30 s ago"), "{body}");
+    assert!(body.contains("id=\"act\">Power… this node"), "{body}");
+    assert!(
+        body.contains("where=%28node.serial%20%21%3D%20%27%27%29%20%26%26%20node.lifecycle%20%3D%3D%20%22running%22"),
+        "{body}"
+    );
+    assert!(FleetQuery { q: "x".into(), ..query.clone() }.act(1, false).is_none(), "a text is no expression");
+    assert!(FleetQuery::default().act(1, false).is_none() && query.act(0, false).is_none());
+}

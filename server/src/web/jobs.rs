@@ -42,6 +42,8 @@ struct JobRow {
     ended: u64,
     total: u64,
     results: String,
+    /// Something did not work.
+    troubled: bool,
 }
 
 impl JobRow {
@@ -57,6 +59,7 @@ impl JobRow {
             ended: job.counts.ended(),
             total: job.counts.total,
             results: results(&job.counts),
+            troubled: job.counts.failed > 0 || job.counts.interrupted > 0,
         }
     }
 }

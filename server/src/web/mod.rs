@@ -5,6 +5,9 @@
 
 mod addresses;
 mod assets;
+mod bmc;
+mod bmc_now;
+mod bmcs;
 mod cabling;
 mod change;
 mod devices;
@@ -17,6 +20,7 @@ mod identity;
 mod inventory;
 mod jobs;
 mod login;
+mod new_job;
 mod node;
 mod node_cabling;
 mod rack;
@@ -49,11 +53,17 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/events",        Admin,  || web::to(events::page)),
         route(POST, "/events",        Admin,  || web::to(events::submit)),
         route(GET,  "/jobs",          Admin,  || web::to(jobs::list)),
+        route(GET,  "/jobs/new",      Admin,  || web::to(new_job::page)),
+        route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
         route(GET,  "/jobs/{id}",     Admin,  || web::to(jobs::page)),
         route(POST, "/jobs/{id}/cancel", Admin, || web::to(jobs::cancel)),
         route(GET,  "/rules",         Admin,  || web::to(rules::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
+        route(GET,  "/bmcs",          Admin,  || web::to(bmcs::page)),
+        // BMCs are slow; both have deadlines of their own.
+        Route { streams: true, ..route(GET,  "/nodes/{uuid}/bmc", Admin, || web::to(bmc_now::page)) },
+        Route { streams: true, ..route(POST, "/nodes/{uuid}/bmc", Admin, || web::to(bmc::check)) },
         route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),
         route(GET,  "/addresses",     Admin,  || web::to(addresses::page)),
         route(GET,  "/cabling",       Admin,  || web::to(cabling::page)),

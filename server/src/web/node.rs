@@ -1,6 +1,7 @@
 //! `/nodes/{uuid}`: one node. Its state and why, what it should be (with the forms), the present boot as a picture, what
 //! it is made of, where it is cabled to, and its earlier boots. `?boot=` shows an earlier one; `?fragment=1` the live part.
 
+use super::bmc::{self, BmcView};
 use super::events::NoticeRow;
 use super::history::VersionRow;
 use super::identity::IdentityView;
@@ -18,7 +19,7 @@ use crate::store::NodeEventFilter;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
-use higuma_proto::api::{BootDetail, BootSummary, InventoryVersion, NodeDetail, NodeEvent, NodeFirmware};
+use higuma_proto::api::{BmcDetail, BootDetail, BootSummary, InventoryVersion, NodeDetail, NodeEvent, NodeFirmware};
 use serde::Deserialize;
 
 /// Earlier boots on the page.
@@ -84,6 +85,7 @@ pub(super) struct NodeData {
     pub cabling: CablingData,
     pub events: Vec<NodeEvent>,
     pub versions: Vec<InventoryVersion>,
+    pub bmc: Option<BmcDetail>,
 }
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
@@ -96,8 +98,9 @@ async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
     let filter = NodeEventFilter { node: Some(uuid.clone()), ..NodeEventFilter::default() };
     let query = NodeEventQuery { filter, cursor: None, limit: Some(HISTORY) };
     let events = node_events::list(app, query).await?.items;
+    let bmc = bmc::load(app, &uuid).await?;
     let versions = history::list(app, uuid, None, Some(HISTORY)).await?.items;
-    Ok(NodeData { node, profiles, earlier, firmware, cabling, events, versions })
+    Ok(NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc })
 }
 
 #[derive(Template)]
@@ -130,6 +133,7 @@ struct NodePage {
     firmware: Option<firmware::NodeView>,
     events: Vec<NoticeRow>,
     versions: Vec<VersionRow>,
+    bmc: Option<BmcView>,
 }
 
 struct Choice {
@@ -168,7 +172,7 @@ struct BootRow {
 
 impl NodePage {
     fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
-        let NodeData { node, profiles, earlier, firmware, cabling, events, versions } = data;
+        let NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
         let profile = summary.profile.clone().unwrap_or_default();
         let mut boot = node.boot.map(|b| BootView::new(&b, now));
@@ -195,6 +199,7 @@ impl NodePage {
             profiles: profiles.into_iter().map(|name| Choice { selected: name == profile, name }).collect(),
             maintenance: node.maintenance,
             retired: node.retired,
+            bmc: bmc.map(|bmc| BmcView::new(&bmc, stored.boot_mode == "uefi", now)),
             facts: inventory::facts(&stored),
             tables: inventory::tables(&stored),
             cabling: Cabling::new(cabling, now),

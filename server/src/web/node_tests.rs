@@ -118,6 +118,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
     NodeData {
         events: vec![super::super::events::tests::event("warning", "DIMM <i>A1</i> is gone")],
         versions: vec![],
+        bmc: Some(super::super::bmc::tests::bmc("login-refused")),
         node: NodeDetail {
             summary: NodeSummary {
                 uuid: UUID.into(),
@@ -264,4 +265,19 @@ fn captured_output_is_shown_escaped_with_a_button_to_try_again() {
     let body = render(data);
     assert!(body.contains("&#60;/pre&#62;&#60;script&#62;alert(1)") && !body.contains("<em>1"), "{body}");
     assert!(body.contains("value=\"firmware-retry\"") && body.contains("unchanged, found 1"), "{body}");
+}
+
+#[test]
+fn the_bmc_has_its_panel_and_its_buttons() {
+    let body = render(data("running", "admitted", None));
+    assert!(body.contains("id=\"bmc-meaning\" class=\"note bad\"") && body.contains("81h &#60;b&#62;"), "{body}");
+    assert!(body.contains("href=\"https://10.9.0.17/\"") && body.contains("10.9.0.17</a>"), "{body}");
+    assert!(!body.contains("<script>2.51") && !body.contains("<img src=x>"), "{body}");
+    let (now, asked) = (body.find("id=\"f-bmc-now\"").unwrap(), body.find("id=\"f-bmc-asked\"").unwrap());
+    let off = body.find("value=\"power-off\"").unwrap();
+    assert!(now < body.find("value=\"power-on\"").unwrap() && asked < off, "{body}");
+    let mut far = data("running", "admitted", None);
+    far.bmc.as_mut().unwrap().summary.address = None;
+    assert!(!render(far).contains("f-bmc-now"), "nothing to log in to");
+    assert!(render(NodeData { bmc: None, ..data("running", "admitted", None) }).contains("id=\"no-bmc\""));
 }
