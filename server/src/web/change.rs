@@ -72,6 +72,9 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
         }
         "job-cancelled" => "Cancelled. Nothing more is begun; what is under way ends.",
+        "enrolled" => "Taken. Each BMC is contacted now.",
+        "enrol-retry" => "It is tried again now.",
+        "enrol-cancelled" => "Given up. Nothing more is done with it.",
         "merged" => "Merged. This node has the new board now.",
         "not-same" => "Noted. It is not offered again.",
         _ => return None,
