@@ -207,6 +207,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let perform = perform.unwrap_or_else(|| Arc::new(Hands { app: app.clone() }));
     parts.spawn(tasks::jobs(app.clone(), perform, data::server_id(&config.data_dir)?, stop.clone()));
     parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
+    parts.spawn(tasks::enrolments(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
     parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));

@@ -54,6 +54,10 @@
 //! | GET, PUT, DELETE /api/v1/profiles/{name} | -> [`Profile`]; [`NewProfile`] -> [`Profile`] (a new revision when it differs) |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
+//! | GET, POST /api/v1/enrolments?state=&batch=&cursor=&limit= | -> Page<[`Enrolment`]>; [`NewEnrolments`] -> [`Enrolled`] (a dry run writes nothing) |
+//! | GET /api/v1/enrolments/counts?batch= | -> [`EnrolmentCounts`] |
+//! | POST /api/v1/enrolments/{id}/retry | [`RetryEnrolment`] -> [`Enrolment`]; {id} may be the BMC's address |
+//! | POST /api/v1/enrolments/{id}/cancel | -> [`Enrolment`] |
 //! | GET, POST /api/v1/jobs?state=&cursor=&limit= | -> Page<[`Job`]>, newest first; [`NewJob`] -> [`Job`] (201; 200: the same request again) |
 //! | GET /api/v1/jobs/{id} | -> [`Job`] |
 //! | GET /api/v1/jobs/{id}/items?state=&cursor=&limit= | -> Page<[`JobItem`]>, those that failed first |
@@ -62,6 +66,7 @@
 
 mod bmc;
 mod cabling;
+mod enrol;
 mod event;
 mod firmware;
 mod identity;
@@ -73,6 +78,7 @@ mod vault;
 
 pub use bmc::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
+pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,

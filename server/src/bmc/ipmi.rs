@@ -3,6 +3,7 @@
 use super::{Access, BmcError, Info, LogLine, Reading};
 use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
 use higuma_ipmi::command as wire;
+use higuma_ipmi::command::lan::{GetLan, LanMac};
 use higuma_ipmi::command::user::{GetUserAccess, GetUserName, PasswordAction, SetUserPassword, Storage};
 use higuma_ipmi::command::{ChassisControl, ChassisIdentify, GetChassisStatus, GetDeviceId, GetSystemGuid};
 use higuma_ipmi::lan::{LanError, Session, Target};
@@ -122,7 +123,12 @@ impl Talk {
             Err(LanError::Completion { .. } | LanError::Malformed(_)) => None,
             Err(failed) => return Err(question(failed)),
         };
-        Ok(Info { firmware: id.firmware, uuids: guid.map(uuids).unwrap_or_default(), notes: Vec::new() })
+        let mac = match self.0.call(&GetLan { channel: wire::THIS_CHANNEL, reading: LanMac }).await {
+            Ok(mac) => Some(mac.map(|byte| format!("{byte:02x}")).join(":")),
+            Err(LanError::Completion { .. } | LanError::Malformed(_)) => None,
+            Err(failed) => return Err(question(failed)),
+        };
+        Ok(Info { firmware: id.firmware, uuids: guid.map(uuids).unwrap_or_default(), mac, notes: Vec::new() })
     }
 
     pub async fn sensors(&mut self) -> Result<Vec<Reading>, BmcError> {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 /// How a BMC is reached.
 #[derive(Clone)]
 pub struct Access {
-    /// Whose BMC it is.
+    /// Whose BMC it is; of one that has no node yet the id of its enrolment, which is a UUID too.
     pub node: NodeUuid,
     /// Which protocol; `Auto`: Redfish is tried when IPMI does not answer.
     pub protocol: Protocol,
@@ -93,6 +93,8 @@ pub struct Info {
     pub firmware: String,
     /// UUIDs by which it may call the system, canonical; IPMI's GUID has two orders of bytes.
     pub uuids: Vec<String>,
+    /// MAC address of the LAN channel that is used.
+    pub mac: Option<String>,
     /// What an operator should know.
     pub notes: Vec<String>,
 }

@@ -106,9 +106,15 @@ impl Talk {
 
     pub async fn info(&mut self) -> Result<Info, BmcError> {
         let identity = self.0.identity().await.map_err(question)?;
+        // Not every manager shows its interfaces; of several nobody knows which one is used.
+        let mac = match self.0.manager_interfaces().await.as_deref() {
+            Ok([one]) => one.permanent_mac.clone().or_else(|| one.mac.clone()),
+            _ => None,
+        };
         Ok(Info {
             firmware: identity.manager_firmware.unwrap_or_default(),
             uuids: identity.system_uuid.into_iter().collect(),
+            mac,
             notes: identity.notes,
         })
     }

@@ -6,6 +6,7 @@ pub mod bmc;
 pub mod boot;
 pub mod cabling;
 pub mod client;
+pub mod enrol;
 pub mod error;
 pub mod event;
 pub mod firmware;
@@ -93,6 +94,9 @@ pub enum Command {
     /// BMCs: state, sensors, event log, passwords
     #[command(subcommand)]
     Bmc(Box<bmc::Bmc>),
+    /// BMCs out of a file, until each has its node: import, list, watch
+    #[command(subcommand)]
+    Enrol(enrol::EnrolCommand),
     /// What nodes boot: image, command line, files
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -161,6 +165,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Node(command) => node::run(global, command),
         Command::Power(command) => power::run(global, command),
         Command::Bmc(command) => bmc::run(global, *command),
+        Command::Enrol(command) => enrol::run(global, command),
         Command::Profile(command) => profile::run(global, command),
         Command::Image(command) => image::run(global, command),
         Command::Switch(command) => cabling::switch(global, command),

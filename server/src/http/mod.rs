@@ -7,6 +7,7 @@ mod blobs;
 mod bmc;
 mod bounds;
 mod cabling;
+pub mod enrol;
 pub mod failure;
 mod firmware;
 mod guard;

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, firmware, health, inventory, ipam, jobs, scripts, vault};
+use super::{agent, api, blobs, bmc, cabling, enrol, firmware, health, inventory, ipam, jobs, scripts, vault};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -168,6 +168,11 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/bmc/info",   Admin,  || web::to(bmc::info)),
         route(GET,    "/api/v1/nodes/{uuid}/bmc/sensors",Admin,  || web::to(bmc::sensors)),
         route(GET,    "/api/v1/nodes/{uuid}/bmc/log",    Admin,  || web::to(bmc::log)),
+        route(GET,    "/api/v1/enrolments",              Admin,  || web::to(enrol::list)),
+        Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/enrolments", Admin, || web::to(enrol::import)) },
+        route(GET,    "/api/v1/enrolments/counts",       Admin,  || web::to(enrol::counts)),
+        route(POST,   "/api/v1/enrolments/{id}/retry",   Admin,  || web::to(enrol::retry)),
+        route(POST,   "/api/v1/enrolments/{id}/cancel",  Admin,  || web::to(enrol::cancel)),
         route(GET,    "/api/v1/jobs",                    Admin,  || web::to(jobs::list)),
         route(POST,   "/api/v1/jobs",                    Admin,  || web::to(jobs::create)),
         route(GET,    "/api/v1/jobs/{id}",               Admin,  || web::to(jobs::job)),

@@ -5,7 +5,7 @@ use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
 use crate::service::jobs::{Perform, Runner};
-use crate::service::{App, blobs as records, bmc, facts, sweep as sweeping, switches};
+use crate::service::{App, blobs as records, bmc, enrol, facts, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -64,6 +64,23 @@ pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
         }
     }
     app.bmcs.close().await;
+    Ok(())
+}
+
+/// BMCs that are enrolled from the outside are contacted, identified and started.
+pub async fn enrolments(app: App, stop: CancellationToken) -> Result<()> {
+    let mut wait = Duration::ZERO;
+    while pause(wait, &stop).await {
+        // One that is cut off is taken again when its lease is over.
+        wait = match tokio::select! { worked = enrol::work_once(&app) => worked, () = stop.cancelled() => break } {
+            Ok(worked) if worked.more => Duration::ZERO,
+            Ok(_) => Duration::from_secs(1),
+            Err(error) => {
+                crate::http::failure::log_internal(&error);
+                Duration::from_secs(5)
+            }
+        };
+    }
     Ok(())
 }
 

@@ -100,19 +100,31 @@ pub async fn adopt(app: &App, node: NodeUuid, user: &str, password: &Password, v
     app.store
         .write(move |tx| {
             let node = find(tx, &node)?.uuid;
-            for held in tx.credentials_of(&node)?.iter().filter(|c| c.user == user) {
-                if let Some(which) = open(&vault, held)?.iter().position(|p| *p == password) {
-                    proven(tx, &vault, held, which, None, now)?;
-                    return Ok(held.id);
-                }
-            }
-            // Failed until it is proven: so at no instant there are two in force.
-            let one = std::slice::from_ref(&password);
-            let made = insert(tx, &vault, (&node, &user), one, (State::Failed, via), now)?;
-            proven(tx, &vault, &made, 0, None, now)?;
-            Ok(made.id)
+            adopt_in(tx, &vault, &node, (&user, &password), via, now)
         })
         .await
+}
+
+/// [`adopt`], as part of a use case's transaction.
+pub(super) fn adopt_in(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    node: &NodeUuid,
+    (user, password): (&str, &Password),
+    via: Via,
+    now: Micros,
+) -> Result<Uuid> {
+    for held in tx.credentials_of(node)?.iter().filter(|c| c.user == user) {
+        if let Some(which) = open(vault, held)?.iter().position(|p| p == password) {
+            proven(tx, vault, held, which, None, now)?;
+            return Ok(held.id);
+        }
+    }
+    // Failed until it is proven: so at no instant there are two in force.
+    let one = std::slice::from_ref(password);
+    let made = insert(tx, vault, (node, user), one, (State::Failed, via), now)?;
+    proven(tx, vault, &made, 0, None, now)?;
+    Ok(made.id)
 }
 
 /// A credential that a person gives and nobody has logged in with yet: kept, to be tried. Again is no change.

@@ -3,7 +3,7 @@
 
 mod identity;
 
-use super::{App, cabling, events, facts as kept_facts, firmware, history, rules};
+use super::{App, cabling, enrol, events, facts as kept_facts, firmware, history, rules};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::identity::Claim;
 use crate::domain::node::{Admission, Node};
@@ -73,7 +73,8 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
     let named = request.node.clone();
     let alive_since = now - app.settings.heartbeat_timeout;
     let claim = identity::claim(&request);
-    let facts = Facts { request, claim, inventory, new_boot, now, rules: cabling::Rules::of(app) };
+    let facts =
+        Facts { request, claim, inventory, new_boot, now, rules: cabling::Rules::of(app), vault: app.vault.clone() };
     let outcome = app
         .store
         .write(move |tx| {
@@ -95,15 +96,23 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                         return Ok(Outcome::Refused(Refusal::OtherNode));
                     };
                     let uuid = found.who.name.clone();
-                    let known = tx.node(&uuid)?;
+                    let mut known = tx.node(&uuid)?;
                     if known.as_ref().is_some_and(|node| node.retired || node.admission == Admission::Rejected) {
                         return Ok(Outcome::Refused(Refusal::Rejected));
+                    }
+                    let conflict = identity::in_question(tx, &found)?;
+                    let expected = match conflict {
+                        true => None,
+                        false => enrol::expected(tx, &uuid, found.claim.uuid.as_ref(), facts.now)?,
+                    };
+                    if let Some(expected) = &expected {
+                        known = Some(enrol::admit(known, &uuid, expected, facts.now));
                     }
                     let arrival = rules::Arrival {
                         uuid: &uuid,
                         inventory: &request.inventory,
                         neighbours: &request.neighbours,
-                        conflict: identity::in_question(tx, &found)?,
+                        conflict,
                         now: facts.now,
                     };
                     let Some(node) = rules::receive(tx, policy, known, &arrival)? else {
@@ -111,6 +120,9 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
                     };
                     let (lldp_wait, recorded) = begin(tx, node, &offer, &credential, &found, &facts)?;
                     identity::record(tx, &found, request.uuid.clone(), facts.now)?;
+                    if let Some(expected) = expected {
+                        enrol::arrived(tx, &facts.vault, &uuid, expected, facts.now)?;
+                    }
                     Ok(Outcome::New(Registered { node: uuid, boot: facts.new_boot, lldp_wait }, recorded))
                 }
             }
@@ -133,6 +145,7 @@ struct Facts {
     new_boot: Uuid,
     now: Micros,
     rules: cabling::Rules,
+    vault: crate::vault::Vault,
 }
 
 fn begin(

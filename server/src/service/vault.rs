@@ -174,6 +174,7 @@ pub async fn reseal_some(app: &App) -> Result<usize> {
                     tx.put_credential(&row)?;
                     done += 1;
                 }
+                done += super::enrol::reseal(tx, old, &new, BATCH.saturating_sub(done))?;
             }
             Ok(done)
         })

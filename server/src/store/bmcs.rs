@@ -100,7 +100,7 @@ fn all(recs: Vec<BmcRec>) -> Result<Vec<Bmc>> {
 }
 
 /// Those that are asked over the LAN ([`Bmc::is_polled`]).
-const POLLED: [&str; 4] = ["configured", "managed", "unreachable", "login-refused"];
+pub(super) const POLLED: [&str; 4] = ["configured", "managed", "unreachable", "login-refused"];
 
 impl Tx<'_> {
     /// Of a node.

@@ -103,13 +103,19 @@ impl Tx<'_> {
 
     /// How many rows are sealed with each master key.
     pub fn sealed_by_key(&mut self) -> Result<Vec<(String, u64)>> {
-        let found: Vec<(String, i64)> = self.run("sealed rows", |c| {
+        let mut found: Vec<(String, i64)> = self.run("sealed rows", |c| {
             bmc_credentials::table
                 .group_by(bmc_credentials::master_key)
                 .order(bmc_credentials::master_key)
                 .select((bmc_credentials::master_key, diesel::dsl::count_star()))
                 .load(c)
         })?;
+        for (key, more) in self.enrolments_by_key()? {
+            match found.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, count)) => *count += more,
+                None => found.push((key, more)),
+            }
+        }
         let row = Row { table: "bmc_credentials", key: &"(counted)" };
         found.into_iter().map(|(key, count)| Ok((key, row.number("count", count)?))).collect()
     }

@@ -2,9 +2,9 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    addresses, bmcs, boots, expected_cabling, firmware_attempts, inventory_reports, inventory_versions, links,
-    neighbours, node_aliases, node_events, node_facts, node_firmware, node_identities, node_macs, node_nics, nodes,
-    offers,
+    addresses, bmcs, boots, enrolments, expected_cabling, firmware_attempts, inventory_reports, inventory_versions,
+    links, neighbours, node_aliases, node_events, node_facts, node_firmware, node_identities, node_macs, node_nics,
+    nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -62,6 +62,7 @@ impl Tx<'_> {
             move_all!(addresses);
             // The BMC that spoke last is the one that is there.
             replace!(bmcs);
+            move_all!(enrolments);
             replace!(node_firmware);
             replace!(node_facts);
             replace!(node_macs);

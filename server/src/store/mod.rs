@@ -6,6 +6,7 @@ mod bmcs;
 mod boots;
 mod connection;
 mod credentials;
+mod enrolments;
 mod events;
 mod expected;
 mod facts;
@@ -32,6 +33,7 @@ mod switches;
 mod tx;
 mod url;
 
+pub use enrolments::{EnrolmentCount, EnrolmentFilter};
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
 pub use ipam::{AddressFilter, AddressRow};

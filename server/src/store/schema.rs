@@ -440,6 +440,44 @@ diesel::table! {
         changed -> BigInt,
     }
 }
+diesel::table! {
+    enrolment_uuids (enrolment, uuid) {
+        enrolment -> Text,
+        uuid -> Text,
+    }
+}
+diesel::table! {
+    enrolments (id) {
+        id -> Text,
+        batch -> Text,
+        who -> Text,
+        address -> Text,
+        port -> Nullable<BigInt>,
+        protocol -> Text,
+        username -> Text,
+        sealed -> Nullable<Text>,
+        master_key -> Nullable<Text>,
+        hostname -> Nullable<Text>,
+        cluster -> Text,
+        profile -> Nullable<Text>,
+        uefi -> BigInt,
+        restart -> BigInt,
+        state -> Text,
+        reason -> Text,
+        sent -> Nullable<Text>,
+        driver -> Nullable<Text>,
+        certificate -> Nullable<Text>,
+        mac -> Nullable<Text>,
+        firmware -> Text,
+        power -> Text,
+        node -> Nullable<Text>,
+        attempts -> BigInt,
+        next -> Nullable<BigInt>,
+        claim -> Nullable<Text>,
+        made -> BigInt,
+        changed -> BigInt,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(
     address_sightings,
     addresses,
@@ -447,6 +485,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     bmc_credentials,
     boot_events,
     boots,
+    enrolment_uuids,
+    enrolments,
     expected_cabling,
     firmware_attempts,
     firmware_rules,

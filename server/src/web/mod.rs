@@ -11,6 +11,7 @@ mod bmcs;
 mod cabling;
 mod change;
 mod devices;
+mod enrolments;
 mod events;
 mod firmware;
 mod fleet;
@@ -52,6 +53,9 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/firmware",      Admin,  || web::to(firmware::page)),
         route(GET,  "/events",        Admin,  || web::to(events::page)),
         route(POST, "/events",        Admin,  || web::to(events::submit)),
+        route(GET,  "/enrolments",    Admin,  || web::to(enrolments::page)),
+        route(POST, "/enrolments",    Admin,  || web::to(enrolments::submit)),
+        route(POST, "/enrolments/{id}", Admin, || web::to(enrolments::act)),
         route(GET,  "/jobs",          Admin,  || web::to(jobs::list)),
         route(GET,  "/jobs/new",      Admin,  || web::to(new_job::page)),
         route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
@@ -70,7 +74,7 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/nodes/{uuid}/inventory", Admin, || web::to(history::page)),
     ];
     for line in &mut table {
-        line.limit = FORM_LIMIT;
+        line.limit = if line.path == "/enrolments" { enrolments::FORM_LIMIT } else { FORM_LIMIT };
     }
     table
 }

@@ -6,6 +6,7 @@
 mod boots;
 mod cabling;
 mod credentials;
+mod enrolments;
 mod firmware;
 mod fixture;
 mod history;
@@ -75,6 +76,9 @@ async fn run_all(databases: fixture::Databases) {
         credentials::rows_come_back_and_go,
         credentials::a_node_has_one_planned_and_one_proven,
         credentials::two_at_once_have_one_winner,
+        enrolments::round_trip_pages_and_counts,
+        enrolments::found_by_what_they_tell,
+        enrolments::due_ones_and_keys,
         ipam::pools_and_addresses_come_back,
         ipam::sightings_are_kept_marked_and_paged,
         ipam::two_servers_never_give_one_address_twice,

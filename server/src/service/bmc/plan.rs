@@ -8,7 +8,7 @@ use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
 use crate::service::credentials::{self, Candidate};
 use crate::service::ipam::{self, Lease};
-use crate::service::{App, cabling, plan as boots};
+use crate::service::{App, cabling, enrol, plan as boots};
 use crate::store::Tx;
 use higuma_proto::agent::{BmcChannel, BmcFound};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ const USERS: usize = 64;
 /// What the BMC of this boot's node is to be set to. Errors: the boot was ended by a newer one; the database.
 pub async fn plan(app: &App, boot: &Boot, found: BmcFound) -> Result<Setup> {
     let found = bounded(found);
-    let (id, now, told) = (boot.id, app.now(), found.clone());
+    let (id, now, told, vault) = (boot.id, app.now(), found.clone(), app.vault.clone());
     let rules = cabling::Rules::of(app);
     let why_not = app
         .store
@@ -46,8 +46,11 @@ pub async fn plan(app: &App, boot: &Boot, found: BmcFound) -> Result<Setup> {
             let boot = tx
                 .boot(id)?
                 .ok_or_else(|| crate::error::Error::Unauthorized("this boot is not known any more".to_owned()))?;
-            let node = boots::owner(tx, &boot)?;
+            let mut node = boots::owner(tx, &boot)?;
             remember(tx, &node.uuid, id, &told, now)?;
+            if enrol::told(tx, &vault, &node.uuid, &told, now)? {
+                node = boots::owner(tx, &boot)?;
+            }
             let why_not = boots::kept_back(tx, &node, &boot, rules)?.map(str::to_owned);
             if let Some(mut bmc) = tx.bmc(&node.uuid)? {
                 bmc.held = why_not.is_some() && told.state == "present";
