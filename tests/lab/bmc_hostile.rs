@@ -55,7 +55,7 @@ fn cases() -> Vec<(&'static str, Misbehave, &'static [&'static str])> {
         ("doubles", Misbehave { twice: true, ..still() }, &["managed"]),
         ("loses", Misbehave { lose_every: Some(3), ..still() }, &["managed"]),
         ("lies in lengths", Misbehave { wrong_lengths: true, ..still() }, &["configured"]),
-        ("garbage", Misbehave { garbage: true, ..still() }, &["configured"]),
+        ("garbage besides", Misbehave { garbage: true, ..still() }, &["managed"]),
         ("wrong codes", Misbehave { wrong_code: true, ..still() }, &["configured", "login-refused"]),
         ("silent", Misbehave { silence: Some(Silence::Always), ..still() }, &["configured"]),
         ("forgets sessions", Misbehave { forget_after: Some(2), ..still() }, &["managed", "configured"]),

@@ -35,7 +35,7 @@ pub struct BmcSpec {
     pub address: Option<Ipv4Addr>,
     /// In slot 2.
     pub account: Option<Account>,
-    /// System GUID, 32 hex digits in the order of a UUID's text.
+    /// System GUID, 32 hex digits as it sends them; none: a random one.
     pub guid: Option<String>,
 }
 
@@ -186,12 +186,13 @@ fn write_files(dir: &Path, spec: &BmcSpec, sim_port: u16, kcs_port: u16, hands_p
     let account = spec.account.as_ref().map_or_else(String::new, |account| {
         format!("  user 2 true \"{}\" \"{}\" admin 10 none md2 md5 straight\n", account.user, account.password)
     });
-    let guid = spec.guid.as_ref().map_or_else(String::new, |guid| format!("    guid {guid}\n"));
+    // Without one it has no RMCP+.
+    let guid = spec.guid.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
     let auths = "none md2 md5 straight";
     let config = format!(
         "name \"bmc\"\nset_working_mc 0x20\n  startlan 1\n    addr 127.0.0.1 {sim_port}\n    priv_limit admin\n    \
          allowed_auths_callback {auths}\n    allowed_auths_user {auths}\n    allowed_auths_operator {auths}\n    \
-         allowed_auths_admin {auths}\n{guid}    lan_config_program \"{dir_text}/lan\"\n  endlan\n  \
+         allowed_auths_admin {auths}\n    guid {guid}\n    lan_config_program \"{dir_text}/lan\"\n  endlan\n  \
          chassis_control \"{dir_text}/chassis\"\n  serial 15 127.0.0.1 {kcs_port} codec VM\n{account}"
     );
     std::fs::write(dir.join("lan.conf"), config)?;
@@ -343,24 +344,33 @@ fn carry(outside: &UdpSocket, sim_port: u16, stop: &Arc<AtomicBool>) -> LabResul
     let mut buffer = [0; 2048];
     while !stop.load(Ordering::Relaxed) {
         let Ok((count, from)) = outside.recv_from(&mut buffer) else { continue };
-        if !inside.contains_key(&from) {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-            socket.connect((Ipv4Addr::LOCALHOST, sim_port))?;
-            socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-            let (back, out, flag) = (socket.try_clone()?, outside.try_clone()?, stop.clone());
-            std::thread::spawn(move || {
-                let mut buffer = [0; 2048];
-                while !flag.load(Ordering::Relaxed) {
-                    if let Ok(count) = back.recv(&mut buffer) {
-                        let _ = out.send_to(&buffer[..count], from);
-                    }
-                }
-            });
-            inside.insert(from, socket);
-        }
-        if let Some(socket) = inside.get(&from) {
-            let _ = socket.send(&buffer[..count]);
-        }
+        let socket = match inside.entry(from) {
+            std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => new.insert(thread_back(outside, sim_port, from, stop)?),
+        };
+        let _ = socket.send(&buffer[..count]);
     }
     Ok(())
+}
+
+/// A socket towards `ipmi_sim` for one peer, and a thread that carries what comes back.
+fn thread_back(
+    outside: &UdpSocket,
+    sim_port: u16,
+    peer: std::net::SocketAddr,
+    stop: &Arc<AtomicBool>,
+) -> LabResult<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, sim_port))?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    let (back, out, flag) = (socket.try_clone()?, outside.try_clone()?, stop.clone());
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while !flag.load(Ordering::Relaxed) {
+            if let Ok(count) = back.recv(&mut buffer) {
+                let _ = out.send_to(&buffer[..count], peer);
+            }
+        }
+    });
+    Ok(socket)
 }

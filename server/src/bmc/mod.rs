@@ -135,7 +135,7 @@ pub enum Talk {
     /// RMCP+.
     Ipmi(ipmi::Talk),
     /// HTTPS.
-    Redfish(redfish::Talk),
+    Redfish(Box<redfish::Talk>),
 }
 
 impl Talk {
@@ -144,13 +144,13 @@ impl Talk {
         let opening = async {
             match access.protocol {
                 Protocol::Ipmi => ipmi::Talk::open(access).await.map(Self::Ipmi),
-                Protocol::Redfish => redfish::Talk::open(access).await.map(Self::Redfish),
+                Protocol::Redfish => redfish::Talk::open(access).await.map(|talk| Self::Redfish(Box::new(talk))),
                 Protocol::Auto => match ipmi::Talk::open(access).await {
                     Ok(talk) => Ok(Self::Ipmi(talk)),
                     // A wrong password by one protocol is one by the other: a second try would only lock the account.
                     Err(refused @ BmcError::LoginRefused(_)) => Err(refused),
                     Err(silent) => match redfish::Talk::open(access).await {
-                        Ok(talk) => Ok(Self::Redfish(talk)),
+                        Ok(talk) => Ok(Self::Redfish(Box::new(talk))),
                         Err(refused @ BmcError::LoginRefused(_)) => Err(refused),
                         Err(other) => Err(BmcError::Silent(format!("IPMI: {silent}; Redfish: {other}"))),
                     },

@@ -37,6 +37,7 @@ pub fn id(what: &'static str, text: Option<&str>) -> Result<Option<Uuid>, Invali
     text.filter(|text| !text.is_empty()).map(parse).transpose()
 }
 
+/// A page, newest first.
 pub async fn list(s: S, query: Query<ListQuery>) -> Answer {
     let ListQuery { state, batch, cursor, limit } = query.into_inner();
     let state = state.filter(|word| !word.is_empty()).map(|word| word.parse()).transpose()?;
@@ -44,18 +45,22 @@ pub async fn list(s: S, query: Query<ListQuery>) -> Answer {
     ok(cases::list(&s.app, EnrolmentQuery { filter, cursor: id("cursor", cursor.as_deref())?, limit }).await?)
 }
 
+/// Take a file, or say what is wrong with each line.
 pub async fn import(s: S, file: Json<NewEnrolments>, person: ReqData<Person>) -> Answer {
     ok(cases::import(&s.app, file.into_inner(), &person.name).await?)
 }
 
+/// How many there are in each state.
 pub async fn counts(s: S, query: Query<CountsQuery>) -> Answer {
     ok(cases::counts(&s.app, id("batch", query.batch.as_deref())?).await?)
 }
 
+/// Try one again.
 pub async fn retry(s: S, which: Path<String>, how: Json<RetryEnrolment>, person: ReqData<Person>) -> Answer {
     ok(cases::retry(&s.app, &which, how.restart, &person.name).await?)
 }
 
+/// Give one up.
 pub async fn cancel(s: S, which: Path<String>, person: ReqData<Person>) -> Answer {
     ok(cases::cancel(&s.app, &which, &person.name).await?)
 }
