@@ -12,6 +12,8 @@ mod boot_json;
 mod cabling;
 #[path = "http/curl_agent.rs"]
 mod curl_agent;
+#[path = "http/enrol.rs"]
+mod enrol;
 #[path = "http/firmware.rs"]
 mod firmware;
 #[path = "http/fixture.rs"]

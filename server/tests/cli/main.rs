@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod enrol;
 mod fake;
 mod firmware;
 mod ipam;

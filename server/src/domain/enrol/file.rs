@@ -94,6 +94,8 @@ struct Sheet {
     errors: Errors,
     addresses: HashMap<IpAddr, u64>,
     names: HashMap<String, u64>,
+    /// The rest is not looked at.
+    stopped: bool,
 }
 
 impl Sheet {
@@ -114,7 +116,7 @@ impl Sheet {
     }
 
     fn is_full(&self) -> bool {
-        self.errors.len() > ERRORS_MAX
+        self.stopped || self.errors.len() > ERRORS_MAX
     }
 
     fn error(&mut self, line: u64, problem: &str) {
@@ -137,10 +139,8 @@ impl Sheet {
             return self.error(one.line, &format!("name {name} is also in line {first}"));
         }
         if self.wanted.len() >= ADDRESSES_MAX {
-            self.errors.push(format!("line {}: expected at most {ADDRESSES_MAX} addresses in one file", one.line));
-            self.errors.resize(ERRORS_MAX + 1, "and perhaps more".to_owned());
-            self.errors.dedup();
-            return;
+            self.stopped = true;
+            return self.error(one.line, &format!("expected at most {ADDRESSES_MAX} addresses in one file"));
         }
         self.wanted.push(one);
     }

@@ -18,7 +18,9 @@ use higuma_proto::agent::BmcFound;
 use std::net::IpAddr;
 
 /// Enrolments that are looked at for one node.
-const LIKE: usize = 16;
+const LIKE: usize = 1_000;
+/// Names in a reason.
+const NAMED: usize = 8;
 
 /// The enrolment that a machine belongs to.
 pub(in crate::service) struct Expected(Enrolment, Why);
@@ -78,7 +80,7 @@ fn only(tx: &mut Tx<'_>, node: &NodeUuid, seen: &Seen, bmc: Option<&Bmc>, now: M
     match choose(&like, seen) {
         Choice::None => Ok(None),
         Choice::Several(several) => {
-            let addresses: Vec<String> = several.iter().map(|e| e.address.to_string()).collect();
+            let addresses: Vec<String> = several.iter().take(NAMED).map(|e| e.address.to_string()).collect();
             let reason = format!("not matched: node {node} could belong to {}", addresses.join(" or "));
             for e in several {
                 note(tx, e, reason.clone(), now)?;
@@ -183,7 +185,7 @@ pub(super) fn known(tx: &mut Tx<'_>, vault: &Vault, enrolment: &Enrolment, boote
     let nodes = nodes_of(tx, enrolment)?;
     let [node] = nodes.as_slice() else {
         if nodes.len() > 1 {
-            let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = nodes.iter().take(NAMED).map(ToString::to_string).collect();
             note(tx, enrolment, format!("not matched: it could belong to node {}", names.join(" or ")), now)?;
         }
         return Ok(false);

@@ -14,16 +14,19 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use rand::RngExt;
 use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Taken at once, and contacted at once.
+/// Taken, and contacted at once. Their starts one after the other take less than a session lives that is not used.
 const BATCH: usize = 64;
-const AT_ONCE: usize = 32;
+/// See [`BATCH`].
+const STAGGER_MAX: Duration = Duration::from_millis(800);
 /// One contact, whole.
 const CONTACT: Duration = Duration::from_secs(180);
-/// A server that took some and died: so long until others take them. More than all contacts of a batch take.
-const LEASE: Micros = 600_000_000;
+/// A server that took some and died: so long until others take them. More than a contact takes.
+const LEASE: Micros = 240_000_000;
 
 /// What one run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,10 +55,11 @@ pub async fn work_once(app: &App) -> Result<Worked> {
         })
         .await?;
     let worked = Worked { contacted: taken.len(), more: taken.len() == BATCH };
+    let pace = &Pace::default();
     stream::iter(taken)
-        .for_each_concurrent(AT_ONCE, |enrolment| async move {
+        .for_each_concurrent(BATCH, |enrolment| async move {
             let (id, address) = (enrolment.id, enrolment.address);
-            if let Err(error) = one(app, enrolment).await {
+            if let Err(error) = one(app, pace, enrolment).await {
                 tracing::error!(enrolment = %id, error = ?error, "BMC {address} cannot be enrolled just now: {error}");
             }
         })
@@ -63,13 +67,29 @@ pub async fn work_once(app: &App) -> Result<Worked> {
     Ok(worked)
 }
 
-async fn one(app: &App, enrolment: Enrolment) -> Result<()> {
-    match tokio::time::timeout(CONTACT, contact(app, &enrolment)).await {
+async fn one(app: &App, pace: &Pace, enrolment: Enrolment) -> Result<()> {
+    match tokio::time::timeout(CONTACT, contact(app, pace, &enrolment)).await {
         Ok(done) => done,
         Err(_) => {
             let words = format!("the BMC was not done within {} s", CONTACT.as_secs());
             trouble(app, &enrolment, &BmcError::Silent(words), false).await
         }
+    }
+}
+
+/// Machines are started one after the other: all at once would draw too much current.
+#[derive(Default)]
+struct Pace(Mutex<Option<Instant>>);
+
+impl Pace {
+    /// Waits until so long after the one before; microseconds.
+    async fn turn(&self, stagger: Micros) {
+        let mut last = self.0.lock().await;
+        let pause = Duration::from_micros(u64::try_from(stagger).unwrap_or_default()).min(STAGGER_MAX);
+        if let Some(last) = *last {
+            tokio::time::sleep_until(last + pause).await;
+        }
+        *last = Some(Instant::now());
     }
 }
 
@@ -115,7 +135,7 @@ async fn hold(app: &App, enrolment: &Enrolment, reason: String) -> Result<()> {
     stored.await.map(drop)
 }
 
-async fn contact(app: &App, enrolment: &Enrolment) -> Result<()> {
+async fn contact(app: &App, pace: &Pace, enrolment: &Enrolment) -> Result<()> {
     let access = Access {
         node: owner(enrolment.id)?,
         protocol: enrolment.driver.unwrap_or(enrolment.protocol),
@@ -130,12 +150,12 @@ async fn contact(app: &App, enrolment: &Enrolment) -> Result<()> {
         Ok(talk) => talk,
         Err(error) => return trouble(app, enrolment, &error, false).await,
     };
-    let done = with_session(app, enrolment, &mut talk).await;
+    let done = with_session(app, pace, enrolment, &mut talk).await;
     talk.close().await;
     done
 }
 
-async fn with_session(app: &App, enrolment: &Enrolment, talk: &mut Talk) -> Result<()> {
+async fn with_session(app: &App, pace: &Pace, enrolment: &Enrolment, talk: &mut Talk) -> Result<()> {
     let told = async { Ok::<_, BmcError>((talk.info().await?, talk.power().await?)) }.await;
     let (info, power) = match told {
         Ok(told) => told,
@@ -156,7 +176,10 @@ async fn with_session(app: &App, enrolment: &Enrolment, talk: &mut Talk) -> Resu
     });
     let Some(identified) = stored.await? else { return Ok(()) };
     match identified.next_order() {
-        Next::Send(order) => start(app, &identified, talk, order).await,
+        Next::Send(order) => {
+            pace.turn(app.settings.job_stagger).await;
+            start(app, &identified, talk, order).await
+        }
         Next::Done => {
             hold(app, &identified, "told to boot from the network once, and powered on".to_owned()).await?;
             match_known(app, &identified).await
