@@ -169,7 +169,7 @@ async fn a_node_that_is_let_in_later_gets_its_bmc_set_up_first() {
     let callback = || Sha256::of("callback");
     assert!(matches!(plan::boot_plan(app, &boot, callback()).await.unwrap(), PlanAnswer::Wait { .. }));
     let assign = NodePatch { profile: Some("p".into()), ..NodePatch::default() };
-    nodes::patch(app, uuid(), assign, "tester").await.unwrap();
+    nodes::patch(app, uuid(), assign).await.unwrap();
     assert!(matches!(plan::boot_plan(app, &boot, callback()).await.unwrap(), PlanAnswer::SetUpBmc { .. }));
     set_to(bmc::plan(app, &boot, found("present")).await.unwrap());
     assert!(matches!(plan::boot_plan(app, &boot, callback()).await.unwrap(), PlanAnswer::Plan(_)));

@@ -133,7 +133,7 @@ const LOGIN: Duration = Duration::from_secs(20);
 /// An open session.
 pub enum Talk {
     /// RMCP+.
-    Ipmi(ipmi::Talk),
+    Ipmi(Box<ipmi::Talk>),
     /// HTTPS.
     Redfish(Box<redfish::Talk>),
 }
@@ -143,10 +143,10 @@ impl Talk {
     pub async fn open(access: &Access) -> Result<Self, BmcError> {
         let opening = async {
             match access.protocol {
-                Protocol::Ipmi => ipmi::Talk::open(access).await.map(Self::Ipmi),
+                Protocol::Ipmi => ipmi::Talk::open(access).await.map(|talk| Self::Ipmi(Box::new(talk))),
                 Protocol::Redfish => redfish::Talk::open(access).await.map(|talk| Self::Redfish(Box::new(talk))),
                 Protocol::Auto => match ipmi::Talk::open(access).await {
-                    Ok(talk) => Ok(Self::Ipmi(talk)),
+                    Ok(talk) => Ok(Self::Ipmi(Box::new(talk))),
                     // A wrong password by one protocol is one by the other: a second try would only lock the account.
                     Err(refused @ BmcError::LoginRefused(_)) => Err(refused),
                     Err(silent) => match redfish::Talk::open(access).await {

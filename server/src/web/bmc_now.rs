@@ -230,7 +230,11 @@ impl BmcNowPage {
             shell,
             link: link(&address),
             address,
-            read: format!("{} {}, in {took}", if trouble.is_none() { "Read" } else { "Asked" }, human::absolute(read.ended)),
+            read: format!(
+                "{} {}, in {took}",
+                if trouble.is_none() { "Read" } else { "Asked" },
+                human::absolute(read.ended)
+            ),
             trouble,
             reason: bmc.reason,
             state: bmc.state,

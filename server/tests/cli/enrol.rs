@@ -23,7 +23,8 @@ fn server(end: &'static str) -> impl Fn(&Request) -> Answer + Send + Sync + 'sta
         }
         ("POST", "/api/v1/enrolments") => {
             let dry = text(&r.body).contains("\"dry_run\":true");
-            let done = json!({ "batch": "b1", "addresses": 1, "new": 1, "changed": 0, "unchanged": 0, "written": !dry });
+            let done =
+                json!({ "batch": "b1", "addresses": 1, "new": 1, "changed": 0, "unchanged": 0, "written": !dry });
             (200, done.to_string())
         }
         ("GET", "/api/v1/enrolments/counts?batch=b1") => match asked.fetch_add(1, Ordering::SeqCst) {
@@ -71,7 +72,11 @@ fn a_check_a_bad_file_and_the_rest() {
     let (_dir, bad) = file("x.csv", "bad");
     let out = home.run(&["enrol", "import", &bad]);
     assert_eq!(out.status.code(), Some(2));
-    assert!(text(&out.stderr).contains("line 2: BMC address\n") && text(&out.stderr).contains("line 3"), "{}", text(&out.stderr));
+    assert!(
+        text(&out.stderr).contains("line 2: BMC address\n") && text(&out.stderr).contains("line 3"),
+        "{}",
+        text(&out.stderr)
+    );
     assert!(text(&home.run(&["enrol", "list", "--state", "failed"]).stdout).contains("10.0.8.10  failed"));
     assert!(home.run(&["enrol", "retry", "10.0.8.10", "--restart"]).status.success());
     let sent = home.fake.requests().pop().unwrap();

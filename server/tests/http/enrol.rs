@@ -21,7 +21,10 @@ fn a_file_is_checked_taken_and_worked_on() {
         c.admin("POST", "/api/v1/enrolments", Some(body))
     };
     let bad = post("address,user,password\nx,ADMIN,geheim\n10.0.0.1,,geheim\n", false).expect(400).json().to_string();
-    assert!(bad.contains("line 2: BMC address") && bad.contains("line 3: BMC user") && !bad.contains("geheim"), "{bad}");
+    assert!(
+        bad.contains("line 2: BMC address") && bad.contains("line 3: BMC user") && !bad.contains("geheim"),
+        "{bad}"
+    );
     let good = format!("address,port,user,password\n127.0.9.1,{},ADMIN,{PASSWORD}\n", bmc.address.port());
     let checked = post(&good, true).expect(200).json();
     assert_eq!((&checked["new"], &checked["written"]), (&json!(1), &json!(false)));

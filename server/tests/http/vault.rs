@@ -6,7 +6,6 @@ use higuma::service::{App, Settings, credentials};
 use higuma::store::Store;
 use higuma::vault::Vault;
 use serde_json::json;
-use std::sync::Arc;
 
 #[test]
 fn a_password_is_shown_to_an_administrator_and_survives_restart_and_rotation() {
@@ -18,8 +17,7 @@ fn a_password_is_shown_to_an_administrator_and_survives_restart_and_rotation() {
     // Another handle on the same database and key: the agent's way in is not built here.
     let store = Store::open(&format!("sqlite:{}", server.dir.path().join("higuma.db").display())).unwrap();
     let vault = Vault::open(server.dir.path(), None, None).unwrap();
-    let settings = Arc::new(Settings { bmc_user: "kuma".into(), ..Settings::default() });
-    let app = App { store, settings, vault };
+    let app = App::new(store, Settings { bmc_user: "kuma".into(), ..Settings::default() }).with_vault(vault);
     let planned = server.runtime.block_on(credentials::plan(&app, node)).unwrap();
     drop(app);
 

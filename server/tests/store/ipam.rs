@@ -6,10 +6,8 @@ use higuma::domain::ipam::{Kind, Pool, Source, key};
 use higuma::error::Error;
 use higuma::service::{App, Settings, ipam};
 use higuma::store::{AddressFilter, AddressRow, SightingRow, Store};
-use higuma::vault::Vault;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 fn pool(called: &str, cidr: &str) -> Pool {
     Pool {
@@ -110,7 +108,7 @@ pub async fn two_servers_never_give_one_address_twice(db: Empty) {
     const NODES: u32 = 40;
     db.put(|tx| (1..=NODES).try_for_each(|n| tx.put_node(&node(n)))).await;
     db.put(|tx| tx.put_pool(&Pool { cluster: String::new(), ..pool("p", "10.0.0.0/24") }, 1)).await;
-    let app = |store: Store| App { store, settings: Arc::new(Settings::default()), vault: Vault::in_memory(vec![]) };
+    let app = |store: Store| App::new(store, Settings::default());
     let servers = [app(db.store.clone()), app(Store::open(&db.url).unwrap())];
     let mut tasks = Vec::new();
     for n in 1..=NODES {
