@@ -49,6 +49,7 @@ impl Rig {
         let user = User { name: user.into(), password: higuma_ipmi::Password::new(password.into()) };
         let settings = Settings { users: vec![user], ..Settings::default() };
         let sim = SimBmc::start(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+        sim.hardware(|h| h.power = true);
         Self { lab, sim }
     }
 

@@ -260,9 +260,7 @@ async fn one_that_does_not_answer_is_asked_again() {
     let lab = lab(|_| ()).await;
     let app = &lab.app;
     let a = sim(1, uuid(1).to_bytes_le()).await;
-    let text = csv(&[&a], ",,")
-        .replacen("profile,uefi", "protocol,uefi", 1)
-        .replace(",,,", ",,ipmi,");
+    let text = csv(&[&a], ",,").replacen("profile,uefi", "protocol,uefi", 1).replace(",,,", ",,ipmi,");
     drop(a);
     import(app, &text, false, false).await.unwrap();
     enrol::work_once(app).await.unwrap();

@@ -47,6 +47,15 @@ pub fn size(text: &str) -> Option<u64> {
     number.checked_mul(bytes)
 }
 
+/// `manage` (true) or `read`.
+pub fn manage_or_read(text: &str) -> Option<bool> {
+    match text {
+        "manage" => Some(true),
+        "read" => Some(false),
+        _ => None,
+    }
+}
+
 /// `20000`; more than zero.
 pub fn count(text: &str) -> Option<usize> {
     text.parse().ok().filter(|n| *n > 0)

@@ -306,7 +306,7 @@ impl Layers {
             advertise_grpc: self.optional("advertise-grpc", |t| check_authority(t).ok().map(str::to_owned))?,
             advertise_http: self.optional("advertise-http", http_url)?,
             lldp_wait: self.value("lldp-wait", forms::duration_or_zero)?,
-            bmc_manage: self.value("bmc", |t| Some(t == "manage"))?,
+            bmc_manage: self.value("bmc", forms::manage_or_read)?,
             cabling_moved: self.value("cabling-moved", |t| t.parse().ok())?,
             job_stagger: self.value("job-stagger", forms::duration_or_zero)?,
             job_nodes: self.value("job-nodes", forms::count)?,

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(drawn, [("managed", 0, 999), ("login-refused", 999, 12), ("silent", 1011, 12)]);
         assert_eq!(view.wide, 1023);
         let body = view.render().unwrap();
-        assert!(body.contains("hv-&#60;12&#62;") && !body.contains("hv-<12>") && !body.contains("<b>"), "{body}");
+        assert!(body.contains("hv-&#60;12&#62;") && !body.contains("hv-<12>") && !body.contains("81h <b>"), "{body}");
         assert!(
             body.contains("href=\"/bmcs?state=silent&#38;cursor=4c\"") && body.contains("https://10.9.0.17/"),
             "{body}"

@@ -18,7 +18,8 @@ pub fn job(now: i64) -> higuma::error::Result<Job> {
         state: JobState::Queued,
         request: None,
         request_hash: Sha256::of(""),
-        next_start: now,
+        // So that the server's hands leave it alone.
+        next_start: now + 3_600_000_000,
         started: None,
         cancelled_by: None,
         ended: None,
