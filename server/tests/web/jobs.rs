@@ -4,6 +4,9 @@ use crate::{Browser, UUID};
 use higuma::domain::Sha256;
 use higuma::domain::job::{Job, JobState};
 
+/// Microseconds.
+const HOUR: i64 = 3_600_000_000;
+
 /// A job that waits.
 pub fn job(now: i64) -> higuma::error::Result<Job> {
     Ok(Job {
@@ -12,14 +15,14 @@ pub fn job(now: i64) -> higuma::error::Result<Job> {
         selector: "<i>".into(),
         who: "ana".into(),
         made: now,
-        stagger: 0,
+        stagger: HOUR,
         parallel: 1,
         total: 1,
         state: JobState::Queued,
         request: None,
         request_hash: Sha256::of(""),
         // So that the server's hands leave it alone.
-        next_start: now + 3_600_000_000,
+        next_start: now + HOUR,
         started: None,
         cancelled_by: None,
         ended: None,
