@@ -154,8 +154,15 @@ async fn a_refused_login_asks_for_another_plan_and_a_silent_bmc_for_patience() {
     assert!(reason.contains("no answer"), "{reason}");
 
     rig.sim.misbehave(Misbehave::default());
-    let checked = bmc::check(app, uuid()).await.unwrap();
-    assert_eq!(checked.summary.state, "managed");
+    // Two logins a contact, so that no account is locked: each contact begins further on.
+    let mut state = String::new();
+    for _ in 0..12 {
+        state = bmc::check(app, uuid()).await.unwrap().summary.state;
+        if state == "managed" {
+            break;
+        }
+    }
+    assert_eq!(state, "managed");
 }
 
 #[tokio::test]

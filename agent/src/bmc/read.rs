@@ -12,7 +12,7 @@ use higuma_ipmi::command::user::{GetUserAccess, GetUserName, USERS_MAX};
 use higuma_ipmi::command::{DeviceId, GetDeviceId, GetSystemGuid};
 
 use super::call::{CallError, Talk};
-use super::found::{Channel, Found, State, User};
+use super::found::{Channel, Found, State, User, is_usable};
 
 /// For the first answer: a BMC that says nothing holds the boot up no longer than this.
 const HELLO: Duration = Duration::from_secs(40);
@@ -105,6 +105,9 @@ pub(super) fn read_suites(talk: &mut Talk<'_>, into: &mut Channel) -> Result<(),
     Ok(())
 }
 
+/// Name of a user whose name the BMC refuses to tell: longer than any (16 bytes), so no plan means it.
+const NOT_TOLD: &str = "(the BMC does not tell)";
+
 fn read_users(talk: &mut Talk<'_>, into: &mut Channel) -> Result<(), CallError> {
     let channel = into.number;
     let mut slots = USERS_MAX;
@@ -121,8 +124,12 @@ fn read_users(talk: &mut Talk<'_>, into: &mut Channel) -> Result<(), CallError> 
             continue;
         };
         slots = access.slots.min(USERS_MAX);
-        // Many refuse to tell the name of an empty slot.
-        let name = told(talk.ask(&GetUserName { user: slot }))?.unwrap_or_default();
+        // Many refuse to tell the name of an empty slot. One that somebody can log in by is not empty.
+        let name = match told(talk.ask(&GetUserName { user: slot }))? {
+            Some(name) => name,
+            None if slot > 1 && is_usable(&access) => NOT_TOLD.to_owned(),
+            None => String::new(),
+        };
         into.users.push(User { slot, name, access });
     }
     Ok(())

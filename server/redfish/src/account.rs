@@ -31,16 +31,27 @@ impl Client {
             let change = json!({"Password": new.reveal()});
             let answer = self.patch_secret(link, &account, &change, Some(new)).await?;
             if user != self.user {
-                return self.settle(answer).await;
+                return self.settle(answer).await.map_err(quiet);
             }
             // Looking at a task may need a new login already.
             let old = std::mem::replace(&mut self.session.lock().await.password, new.clone());
-            let settled = self.settle(answer).await;
+            let settled = self.settle(answer).await.map_err(quiet);
             if settled.is_err() {
                 self.session.lock().await.password = old;
             }
             settled
         })
         .await
+    }
+}
+
+/// What a task says of a password that it did not take may hold the password.
+fn quiet(error: RedfishError) -> RedfishError {
+    match error {
+        RedfishError::Status { what, status, .. } => {
+            let message = "the password was not taken (the service's words are not repeated: they may hold it)".into();
+            RedfishError::Status { what, status, message }
+        }
+        other => other,
     }
 }

@@ -11,8 +11,8 @@ pub struct Talk(wire::Client);
 fn error(error: RedfishError) -> BmcError {
     let words = error.to_string();
     match error {
-        RedfishError::Unreachable { .. } => BmcError::Silent(words),
-        RedfishError::Deadline { .. } => BmcError::Unclear(words),
+        // A connection that broke may have brought the request over.
+        RedfishError::Unreachable { .. } | RedfishError::Deadline { .. } => BmcError::Unclear(words),
         RedfishError::LoginRefused { .. } | RedfishError::CertificateChanged { .. } => BmcError::LoginRefused(words),
         RedfishError::Status { status: 503, .. } => BmcError::Busy(words),
         _ => BmcError::Refused(words),

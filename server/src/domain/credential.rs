@@ -203,7 +203,8 @@ pub fn plan(held: &[Credential]) -> Plan {
     if let Some(planned) = held.iter().find(|c| c.state == State::Planned) {
         return Plan::Keep(planned.id);
     }
-    let failed = || held.iter().filter(|c| c.state == State::Failed);
+    // What a person gave is theirs: it is tried, never set.
+    let failed = || held.iter().filter(|c| c.state == State::Failed && c.via != Via::Enrolled);
     match failed().min_by_key(|c| (c.changed, c.id)) {
         Some(oldest) if failed().count() >= FAILED_MAX => Plan::Again(oldest.id),
         _ => Plan::New,

@@ -67,9 +67,12 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             let mut node = owner(tx, &boot)?;
             node.last_seen = now;
             tx.put_node(&node)?;
-            if tx.bmc(&node.uuid)?.is_some_and(|bmc| bmc.held && bmc.boot == Some(id))
+            if let Some(mut bmc) = tx.bmc(&node.uuid)?.filter(|bmc| bmc.held && bmc.boot == Some(id))
                 && find_plan(tx, &node, &boot, rules)?.is_ok()
             {
+                // Once: whatever comes of it, the node boots.
+                bmc.held = false;
+                tx.put_bmc(&bmc)?;
                 return Ok(PlanAnswer::SetUpBmc { reason: "the BMC is to be set up first".to_owned() });
             }
             let plan = match begin(tx, &mut boot, &node, now + deadline, rules)? {

@@ -1,37 +1,14 @@
 //! The tables of both databases (migrations/): one description, since names and kinds of columns are the same.
 
+mod bmc;
+
+pub use bmc::*;
+
 diesel::table! {
     blobs (sha256) {
         sha256 -> Text,
         size -> BigInt,
         created -> BigInt,
-    }
-}
-diesel::table! {
-    bmcs (node) {
-        node -> Text,
-        state -> Text,
-        reason -> Text,
-        protocol -> Text,
-        driver -> Nullable<Text>,
-        address -> Nullable<Text>,
-        port -> Nullable<BigInt>,
-        mac -> Text,
-        guid -> Text,
-        firmware -> Text,
-        found -> Nullable<Text>,
-        found_at -> Nullable<BigInt>,
-        boot -> Nullable<Text>,
-        held -> BigInt,
-        changes -> Text,
-        reported -> Nullable<BigInt>,
-        certificate -> Nullable<Text>,
-        proven -> Nullable<BigInt>,
-        power -> Text,
-        power_at -> Nullable<BigInt>,
-        failures -> BigInt,
-        next -> BigInt,
-        changed -> BigInt,
     }
 }
 diesel::table! {
@@ -416,21 +393,6 @@ diesel::table! {
     }
 }
 diesel::table! {
-    bmc_credentials (id) {
-        id -> Text,
-        node -> Text,
-        username -> Text,
-        sealed -> Text,
-        master_key -> Text,
-        state -> Text,
-        via -> Text,
-        made -> BigInt,
-        proven -> Nullable<BigInt>,
-        changed -> BigInt,
-        reason -> Text,
-    }
-}
-diesel::table! {
     pools (name) {
         name -> Text,
         kind -> Text,
@@ -444,38 +406,6 @@ diesel::table! {
     enrolment_uuids (enrolment, uuid) {
         enrolment -> Text,
         uuid -> Text,
-    }
-}
-diesel::table! {
-    enrolments (id) {
-        id -> Text,
-        batch -> Text,
-        who -> Text,
-        address -> Text,
-        port -> Nullable<BigInt>,
-        protocol -> Text,
-        username -> Text,
-        sealed -> Nullable<Text>,
-        master_key -> Nullable<Text>,
-        hostname -> Nullable<Text>,
-        cluster -> Text,
-        profile -> Nullable<Text>,
-        uefi -> BigInt,
-        restart -> BigInt,
-        state -> Text,
-        reason -> Text,
-        sent -> Nullable<Text>,
-        driver -> Nullable<Text>,
-        certificate -> Nullable<Text>,
-        mac -> Nullable<Text>,
-        firmware -> Text,
-        power -> Text,
-        node -> Nullable<Text>,
-        attempts -> BigInt,
-        next -> Nullable<BigInt>,
-        claim -> Nullable<Text>,
-        made -> BigInt,
-        changed -> BigInt,
     }
 }
 diesel::allow_tables_to_appear_in_same_query!(

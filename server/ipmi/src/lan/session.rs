@@ -193,9 +193,10 @@ impl Session {
                 return Err(Unusable("the answer to something else"));
             }
             let (code, data) = answer.data.split_first().ok_or(Unusable("an answer without completion code"))?;
-            if *code == 0xcf && sent > 0 {
-                doubled = Some(Completion(*code));
-                return Err(Unusable("\"duplicated request\": the answer to the first was lost"));
+            // "Busy" too: a BMC that still does the first says so to the second. Not done is only what was sent once.
+            if matches!(*code, 0xc0 | 0xcf) && sent > 0 {
+                doubled = Some(Completion(0xcf));
+                return Err(Unusable("\"duplicated request\" or \"busy\": the answer to the first may be lost"));
             }
             Ok((Completion(*code), data.to_vec()))
         };

@@ -109,7 +109,7 @@ fn attempts(candidates: Vec<Candidate>, first: Option<JustSet>) -> Result<Vec<At
 }
 
 /// Logins of one contact: a refused one counts against an account, and locks it in the end. The next contact tries others.
-const TRIES: usize = 4;
+const TRIES: usize = 2;
 
 /// Log in with what may be in force, and settle which one is. `first`: what was set just now; `not`: what was refused already.
 async fn prove(
@@ -122,7 +122,7 @@ async fn prove(
     candidates.retain(|candidate| Some(candidate.id) != not);
     let mut attempts = attempts(candidates, first)?;
     if !attempts.is_empty() && first.is_none() {
-        let tried = TRIES.saturating_mul(bmc.failures as usize) % attempts.len();
+        let tried = bmc.failures as usize % attempts.len();
         attempts.rotate_left(tried);
     }
     let none = "there is no credential for this BMC: set one, or boot the node once";

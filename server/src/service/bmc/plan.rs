@@ -91,12 +91,24 @@ async fn credential(app: &App, node: &NodeUuid) -> Result<(Uuid, String, Vec<Pas
     }
 }
 
-fn bounded(mut found: BmcFound) -> BmcFound {
+pub(super) fn bounded(mut found: BmcFound) -> BmcFound {
     found.error = clean(&found.error, 500);
+    found.state = clean(&found.state, 16);
+    if let Some(device) = &mut found.device {
+        (device.guid, device.firmware) = (clean(&device.guid, 32), clean(&device.firmware, 64));
+        device.ipmi_version = clean(&device.ipmi_version, 16);
+    }
     found.channels.truncate(CHANNELS);
-    for BmcChannel { users, cipher_suites, open_suites, .. } in &mut found.channels {
+    for BmcChannel { users, cipher_suites, open_suites, mac, source, address, netmask, gateway, .. } in
+        &mut found.channels
+    {
+        for text in [mac, source, address, netmask, gateway] {
+            *text = clean(text, 64);
+        }
         users.truncate(USERS);
-        users.iter_mut().for_each(|user| user.name = clean(&user.name, 64));
+        users.iter_mut().for_each(|user| {
+            (user.name, user.privilege) = (clean(&user.name, 64), clean(&user.privilege, 16));
+        });
         cipher_suites.truncate(USERS);
         open_suites.truncate(USERS);
     }
@@ -118,8 +130,9 @@ pub(super) fn remember(tx: &mut Tx<'_>, node: &NodeUuid, boot: Uuid, found: &Bmc
                 bmc.guid = clean(&device.guid, 32);
                 bmc.firmware = clean(&device.firmware, 64);
             }
-            let told = found.channels.iter().find_map(|c| c.address.parse().ok().map(|address| (c, address)));
-            let address = told.map(|(_, address)| address).filter(|a: &std::net::IpAddr| !a.is_unspecified());
+            let address = |c: &BmcChannel| c.address.parse().ok().filter(|a: &std::net::IpAddr| !a.is_unspecified());
+            let told = found.channels.iter().find_map(|c| address(c).map(|address| (c, address)));
+            let address = told.map(|(_, address)| address);
             if let Some(channel) = told.map(|(channel, _)| channel).or(found.channels.first()) {
                 bmc.mac = clean(&channel.mac, 17);
             }

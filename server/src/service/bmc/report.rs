@@ -1,14 +1,15 @@
 //! ReportBmc: what became of a plan. The credential is proven by a login over the LAN before the BMC is called managed.
 
 use super::contact::{JustSet, contact_and_store};
-use super::plan::{remember, tell_addresses};
+use super::plan::{bounded, remember, tell_addresses};
 use crate::bmc::BmcError;
-use crate::domain::bmc::{Bmc, BmcState};
+use crate::domain::bmc::{Bmc, BmcState, POLL_EVERY};
 use crate::domain::boot::{Boot, clean};
 use crate::domain::credential::Via;
 use crate::error::{Error, Result};
 use crate::service::{App, credentials};
 use higuma_proto::agent::{BmcChange, BmcFound};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What the agent says.
@@ -26,6 +27,8 @@ pub struct Report {
     pub found: Option<BmcFound>,
 }
 
+/// Less than the deadline of the agent's call.
+const LOGIN: Duration = Duration::from_secs(14);
 /// Changes of a report that are kept.
 const CHANGES: usize = 64;
 
@@ -37,12 +40,15 @@ pub async fn report(app: &App, boot: &Boot, report: Report) -> Result<bool> {
     if !candidates.iter().any(|c| c.id == plan) {
         return Err(Error::NotFound("this boot has no such BMC plan (any more)".to_owned()));
     }
+    let report = Report { found: report.found.map(bounded), ..report };
     let set = report.password.checked_sub(1).map(|index| JustSet { id: plan, index: index as usize, via: Via::InBand });
     let bmc = store(app, boot, report).await?;
     if set.is_none() || bmc.address.is_none() {
         return Ok(false);
     }
-    let (_, contact) = contact_and_store(app, bmc, set).await?;
+    // The agent waits; a BMC that takes longer is proven by the poller.
+    let Ok(contact) = tokio::time::timeout(LOGIN, contact_and_store(app, bmc, set)).await else { return Ok(false) };
+    let (_, contact) = contact?;
     match contact.outcome {
         Ok((protocol, _)) => {
             tracing::info!(node = %boot.node, "BMC of node {}: logged in over the LAN by {protocol}", boot.node);
@@ -87,7 +93,8 @@ async fn store(app: &App, boot: &Boot, report: Report) -> Result<Bmc> {
             if report.password > 0 {
                 // Also one that was managed is to show that it still is.
                 bmc.state = BmcState::Configured;
-                bmc.next = now;
+                // Whoever reports it logs in now; the poller keeps away meanwhile.
+                bmc.next = now + POLL_EVERY;
             } else if !bmc.is_polled() {
                 bmc.state = BmcState::Refused;
             }

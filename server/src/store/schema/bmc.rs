@@ -1,0 +1,76 @@
+//! The tables of BMCs, a part of [`super`]'s description: nothing but names and kinds of columns.
+
+diesel::table! {
+    bmc_credentials (id) {
+        id -> Text,
+        node -> Text,
+        username -> Text,
+        sealed -> Text,
+        master_key -> Text,
+        state -> Text,
+        via -> Text,
+        made -> BigInt,
+        proven -> Nullable<BigInt>,
+        changed -> BigInt,
+        reason -> Text,
+    }
+}
+diesel::table! {
+    bmcs (node) {
+        node -> Text,
+        state -> Text,
+        reason -> Text,
+        protocol -> Text,
+        driver -> Nullable<Text>,
+        address -> Nullable<Text>,
+        port -> Nullable<BigInt>,
+        mac -> Text,
+        guid -> Text,
+        firmware -> Text,
+        found -> Nullable<Text>,
+        found_at -> Nullable<BigInt>,
+        boot -> Nullable<Text>,
+        held -> BigInt,
+        changes -> Text,
+        reported -> Nullable<BigInt>,
+        certificate -> Nullable<Text>,
+        proven -> Nullable<BigInt>,
+        power -> Text,
+        power_at -> Nullable<BigInt>,
+        failures -> BigInt,
+        next -> BigInt,
+        changed -> BigInt,
+    }
+}
+diesel::table! {
+    enrolments (id) {
+        id -> Text,
+        batch -> Text,
+        who -> Text,
+        address -> Text,
+        port -> Nullable<BigInt>,
+        protocol -> Text,
+        username -> Text,
+        sealed -> Nullable<Text>,
+        master_key -> Nullable<Text>,
+        hostname -> Nullable<Text>,
+        cluster -> Text,
+        profile -> Nullable<Text>,
+        uefi -> BigInt,
+        restart -> BigInt,
+        state -> Text,
+        reason -> Text,
+        sent -> Nullable<Text>,
+        driver -> Nullable<Text>,
+        certificate -> Nullable<Text>,
+        mac -> Nullable<Text>,
+        firmware -> Text,
+        power -> Text,
+        node -> Nullable<Text>,
+        attempts -> BigInt,
+        next -> Nullable<BigInt>,
+        claim -> Nullable<Text>,
+        made -> BigInt,
+        changed -> BigInt,
+    }
+}
