@@ -117,7 +117,7 @@ async fn people_log_in_look_and_change() {
     let config = Config::load(&flags, &|_| None, false).unwrap();
     seed(&config.database_url).await;
     let stop = CancellationToken::new();
-    // Without hands: a job that is made here waits.
+    // With the server's own hands: the seeded job's next start is an hour away, so it waits.
     let running = serve::start_with(config, None, stop.clone()).await.unwrap();
     let https = running.https;
     let pages = tokio::task::spawn_blocking(move || {
