@@ -62,7 +62,11 @@ async fn prove(
 ) -> Result<std::result::Result<String, BmcError>> {
     let key = node.clone();
     let bmc = app.store.read(move |tx| tx.bmc(&key)).await?.ok_or_else(|| no_address(node))?;
-    let contact = contact::contact(app, &bmc, Some(JustSet { id: planned.id, index, via: Via::Lan })).await?;
+    let mut contact = contact::contact(app, &bmc, Some(JustSet { id: planned.id, index, via: Via::Lan })).await?;
+    if matches!(contact.outcome, Err(BmcError::LoginRefused(_))) {
+        // The BMC said yes and meant no: then the old one still is in force.
+        contact = contact::contact(app, &bmc, None).await?;
+    }
     match contact.outcome {
         Err(error) => Ok(Err(error)),
         Ok(_) => match credentials::current(app, node.clone()).await? {
