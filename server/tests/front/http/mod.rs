@@ -1,0 +1,20 @@
+//! The listeners over real sockets: a server in this process (or the built program) on SQLite, and clients that know
+//! only its ca.pem.
+
+mod blobs;
+mod boot_grpc;
+mod boot_json;
+mod cabling;
+mod curl_agent;
+mod enrol;
+mod firmware;
+mod fixture;
+mod history;
+mod identity;
+mod ipam;
+mod jobs;
+mod pci_names;
+mod process;
+mod refused;
+mod search;
+mod vault;

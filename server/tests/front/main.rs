@@ -1,0 +1,7 @@
+//! What people and machines see of a server: its HTTP and gRPC, its pages, its command line. One binary: each costs a link of
+//! the whole server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli;
+mod http;
+mod web;
