@@ -8,7 +8,7 @@ use higuma_ipmi::Completion;
 use higuma_ipmi::command::lan::{GetLan, LanAddress, LanParameter, Progress, SetLan};
 
 use super::apply::Apply;
-use super::call::Talk;
+use super::call::{CallError, Talk};
 use super::plan::Change;
 use super::write;
 
@@ -27,9 +27,16 @@ pub fn write_all(apply: &mut Apply<'_, '_>, changes: &[Change]) -> Vec<String> {
         return Vec::new();
     }
     let channel = apply.channel;
-    // One that is refused here is written again by itself below, which says what is wrong.
+    // One that is refused here is written again by itself below, which says what is wrong. A BMC that says nothing is not
+    // asked for the rest: each would cost half a minute.
+    let mut is_silent = false;
     let taken: Vec<bool> = under_lock(apply.talk, channel, |talk| {
-        changes.iter().map(|change| write::write(talk, channel, &change.act).is_ok()).collect()
+        let mut write = |change: &Change| {
+            let written = if is_silent { return false } else { write::write(talk, channel, &change.act) };
+            is_silent = written.as_ref().is_err_and(CallError::is_silence);
+            written.is_ok()
+        };
+        changes.iter().map(&mut write).collect()
     });
     changes.iter().zip(taken).filter_map(|(change, taken)| apply.settle(change, taken).err()).collect()
 }
@@ -51,8 +58,10 @@ pub fn under_lock<T>(talk: &mut Talk<'_>, channel: u8, work: impl FnOnce(&mut Ta
     // Also when taking it was not answered: it may be taken.
     if taken.as_ref().map_or_else(|e| e.is_silence(), |()| true) {
         // A BMC that can roll back takes what was written only now (23.1, parameter 0); others refuse, and have it already.
-        let _ = talk.at_least(RELEASE).ask(&set(Progress::Commit));
-        let _ = talk.at_least(RELEASE).ask(&set(Progress::Complete));
+        // One time for both: a BMC that is silent must not cost it twice.
+        let mut last = talk.at_least(RELEASE);
+        let _ = last.patient(RELEASE / 2).ask(&set(Progress::Commit));
+        let _ = last.ask(&set(Progress::Complete));
     }
     outcome
 }

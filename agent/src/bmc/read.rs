@@ -8,7 +8,7 @@ use higuma_ipmi::command::lan::{
     GetLan, LanAddress, LanGateway, LanMac, LanNetmask, LanSource, LanSuiteCount, LanSuitePrivileges, LanSuites,
     LanVlan,
 };
-use higuma_ipmi::command::user::{GetUserAccess, GetUserName, USERS_MAX};
+use higuma_ipmi::command::user::{GetUserAccess, GetUserName, Privilege, USERS_MAX, UserAccess};
 use higuma_ipmi::command::{DeviceId, GetDeviceId, GetSystemGuid};
 
 use super::call::{CallError, Talk};
@@ -108,6 +108,16 @@ pub(super) fn read_suites(talk: &mut Talk<'_>, into: &mut Channel) -> Result<(),
 /// Name of a user whose name the BMC refuses to tell: longer than any (16 bytes), so no plan means it.
 const NOT_TOLD: &str = "(the BMC does not tell)";
 
+/// Of a slot whose access the BMC refuses to tell: what the plan wants is written there, and read back.
+const NOTHING_TOLD: UserAccess = UserAccess {
+    slots: USERS_MAX,
+    enabled: None,
+    messaging: false,
+    link: false,
+    callback_only: false,
+    privilege: Privilege::None,
+};
+
 fn read_users(talk: &mut Talk<'_>, into: &mut Channel) -> Result<(), CallError> {
     let channel = into.number;
     let mut slots = USERS_MAX;
@@ -120,6 +130,11 @@ fn read_users(talk: &mut Talk<'_>, into: &mut Channel) -> Result<(), CallError> 
             // Slot 1 may be nobody's; a second refusal is the end of a BMC that says wrong how many it has.
             if slot > 1 && into.users.is_empty() {
                 break;
+            }
+            // Somebody's all the same when it has a name: without it, an account of ours would get a second slot.
+            let name = if slot > 1 { told(talk.ask(&GetUserName { user: slot }))? } else { None };
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                into.users.push(User { slot, name, access: NOTHING_TOLD });
             }
             continue;
         };

@@ -25,8 +25,9 @@ use crate::journal::{Journal, State};
 const READ: Duration = Duration::from_secs(90);
 /// For a plan, the wait for DHCP apart.
 const SET_UP: Duration = Duration::from_secs(180);
-/// A helper that has not ended by so much later hangs in the kernel.
-const HANGS: Duration = Duration::from_secs(45);
+/// A helper that has not ended by so much later hangs in the kernel: longer than what is said after the deadline (a lock given
+/// back, what came of it read: `bmc/address.rs`, `bmc/apply.rs`) and one answer waited for.
+const HANGS: Duration = Duration::from_secs(60);
 /// The inventory waits so long for the version of the BMC's firmware: it was asked for before the network came up.
 const VERSION: Duration = Duration::from_secs(2);
 /// The server is asked, and told, for so long.

@@ -91,6 +91,20 @@ fn a_bmc_that_falls_silent_at_any_request_ends_in_time_and_the_next_boot_goes_on
 }
 
 #[test]
+fn a_slot_whose_access_is_not_told_is_still_ours() {
+    let mut bmc = Fake::new();
+    set_up(&mut bmc, plan());
+    let ours = bmc.slots.iter().position(|slot| slot.name == "higuma").unwrap() as u8 + 1;
+    bmc.quirks.hides_access = Some(ours);
+    let before = found(&mut bmc);
+    bmc.quirks = Quirks::default();
+    let outcome = carry_out(&mut Talk::new(&mut bmc, TIME), before, &Wanted::of(plan()).unwrap(), &mut |_| ());
+    assert_eq!((outcome.error.as_str(), outcome.password), ("", 1));
+    assert!(outcome.changes.iter().all(|change| !change.what.starts_with("name of")), "{:?}", outcome.changes);
+    assert_eq!(bmc.slots.iter().filter(|slot| slot.name == "higuma").count(), 1);
+}
+
+#[test]
 fn answers_that_are_cut_off_are_errors_in_words() {
     for cut in 0..16 {
         let mut bmc = Fake::new();
@@ -176,6 +190,6 @@ proptest! {
         let wanted = Wanted::of(plan).unwrap();
         let outcome = carry_out(&mut Talk::new(&mut bmc, TIME), before, &wanted, &mut |_| ());
         let _ = outcome.found.to_wire();
-        prop_assert!(bmc.time - began < TIME + Duration::from_secs(60));
+        prop_assert!(bmc.time - began < TIME + Duration::from_secs(60), "{:?}", bmc.time - began);
     }
 }

@@ -56,6 +56,8 @@ pub struct Quirks {
     pub forgets: Vec<u8>,
     /// LAN parameters that it does not have.
     pub lacks: Vec<u8>,
+    /// Refuses to tell the access of this slot.
+    pub hides_access: Option<u8>,
     /// No SOL.
     pub no_sol: bool,
     /// Does not tell whether a user is enabled.
@@ -208,6 +210,7 @@ impl Fake {
                 slot.privilege = privilege & 0x0f;
                 vec![OK]
             }
+            (0x44, _) if quirks.hides_access == Some(number) => vec![0xcc],
             (0x44, [_, _]) => {
                 let enabled = enabled_byte & if slot.enabled { 0x40 } else { 0x80 };
                 vec![OK, count as u8, enabled | 1, 0, u8::from(slot.messaging) << 4 | slot.privilege]
