@@ -33,7 +33,10 @@ fn hardware(tx: &mut Tx<'_>, node: &NodeUuid, now: i64) -> higuma::error::Result
     }
     let message = "BIOS 1.9.2 -> <2.1.0>".to_owned();
     let notice = Notice { kind: Kind::Hardware, severity: Severity::Warning, subject: "bios".into(), message };
-    tx.raise(uuid::Uuid::from_u128(1), node, &notice, now).map(drop)
+    tx.raise(uuid::Uuid::from_u128(1), node, &notice, now)?;
+    let (subject, message) = ("dimm:B1".into(), "DIMM B1 is gone".to_owned());
+    let notice = Notice { kind: Kind::Hardware, severity: Severity::Warning, subject, message };
+    tx.raise(uuid::Uuid::from_u128(2), node, &notice, now).map(drop)
 }
 
 /// A pending node, a failed one and a profile.
@@ -300,9 +303,17 @@ fn see_events(browser: &Browser) {
     assert_eq!((seen.status, seen.location), (303, format!("{node}?done=seen#noticed")));
     assert!(browser.get("/").body.find("BIOS 1.9.2").is_none());
     assert!(browser.get(&node).body.contains("seen by admin"));
-    let seen = [("id", id.as_str()), ("all", "1"), ("back", "events?kind=hardware")];
-    let seen = browser.post("/events", "same-origin", &seen);
-    assert_eq!((seen.status, seen.location.as_str()), (303, "/events?kind=hardware&done=seen"));
+    // All of the page, from the newest that was shown on: a newer one stays.
+    let open = |browser: &Browser| browser.get("/events?kind=hardware").body.contains("DIMM B1 is gone");
+    let all_from = |browser: &Browser, id: &str| {
+        let seen = [("id", id), ("all", "1"), ("back", "events?kind=hardware")];
+        let seen = browser.post("/events", "same-origin", &seen);
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/events?kind=hardware&done=seen"));
+    };
+    all_from(browser, &id);
+    assert!(open(browser));
+    all_from(browser, &uuid::Uuid::from_u128(2).to_string());
+    assert!(!open(browser));
 }
 
 fn log_out(browser: &mut Browser) {
