@@ -40,13 +40,20 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Whether an open session of `other` serves this one too.
-    fn same(&self, other: &Self) -> bool {
+    /// Whether it is the same login to the same BMC.
+    fn same_login(&self, other: &Self) -> bool {
         self.address == other.address
             && self.port == other.port
             && self.user == other.user
             && self.password == other.password
-            && (self.protocol == other.protocol || self.protocol == Protocol::Auto)
+    }
+
+    /// Whether a session that was opened with `other` serves this one too: it speaks `protocol`, and showed `certificate`.
+    fn served_by(&self, other: &Self, protocol: Protocol, certificate: Option<&str>) -> bool {
+        let pinned = self.certificate.as_deref().filter(|_| protocol == Protocol::Redfish);
+        self.same_login(other)
+            && (self.protocol == Protocol::Auto || self.protocol == protocol)
+            && pinned.is_none_or(|pinned| certificate == Some(pinned))
     }
 }
 

@@ -11,6 +11,10 @@ use tokio::time::Instant;
 
 /// Whoever waits longer for his turn is told that the BMC is busy.
 const TURN: Duration = Duration::from_secs(60);
+/// The same login is not tried again so long after it was refused.
+const REFUSED: Duration = Duration::from_secs(30);
+/// Refused logins that are remembered of one BMC.
+const REFUSED_MOST: usize = 8;
 /// After so long without use it is asked whether the session still lives.
 const FRESH: Duration = Duration::from_secs(20);
 /// After so long without use it is logged out. Longer than the pause between two polls.
@@ -25,6 +29,21 @@ pub struct Sessions {
 #[derive(Default)]
 struct Place {
     open: Option<(Access, Talk, Instant)>,
+    /// Logins that were refused lately, with the BMC's words.
+    refused: Vec<(Access, String, Instant)>,
+}
+
+impl Place {
+    /// Why this login is not tried now: it was refused just before, and many wrong ones lock an account.
+    fn refusal(&mut self, access: &Access) -> Option<BmcError> {
+        self.refused.retain(|(.., at)| at.elapsed() < REFUSED);
+        let same = |with: &Access| with.same_login(access) && with.protocol == access.protocol;
+        let (_, why, at) = self.refused.iter().find(|(with, ..)| same(with))?;
+        let (ago, wait) = (at.elapsed().as_secs(), REFUSED.saturating_sub(at.elapsed()).as_secs() + 1);
+        Some(BmcError::LoginRefused(format!(
+            "{why} ({ago} s ago; not asked again for {wait} s, because wrong logins lock the account)"
+        )))
+    }
 }
 
 /// A session in use; nobody else uses the BMC meanwhile.
@@ -65,15 +84,33 @@ impl Sessions {
             BmcError::Busy(format!("the BMC is busy with other requests for more than {} s: try again", TURN.as_secs()))
         })?;
         if let Some((with, mut talk, used)) = place.open.take() {
-            if with.same(access) && (used.elapsed() < FRESH || talk.is_alive().await) {
+            let serves = access.served_by(&with, talk.protocol(), talk.certificate().as_deref());
+            if serves && (used.elapsed() < FRESH || talk.is_alive().await) {
                 place.open = Some((with, talk, Instant::now()));
                 return Ok(Lent { place });
             }
             talk.close().await;
         }
-        let talk = Talk::open(access).await?;
+        if let Some(refused) = place.refusal(access) {
+            return Err(refused);
+        }
+        let talk = match Talk::open(access).await {
+            Err(BmcError::LoginRefused(why)) => {
+                place.refused.truncate(REFUSED_MOST - 1);
+                place.refused.insert(0, (access.clone(), why.clone(), Instant::now()));
+                return Err(BmcError::LoginRefused(why));
+            }
+            other => other?,
+        };
         place.open = Some((access.clone(), talk, Instant::now()));
         Ok(Lent { place })
+    }
+
+    /// What was refused may be tried at once: the BMC, or what is known of it, was changed just now.
+    pub async fn forgive(&self, node: &NodeUuid) {
+        if let Ok(mut place) = tokio::time::timeout(TURN, self.place(node).lock_owned()).await {
+            place.refused.clear();
+        }
     }
 
     /// Logs those out that nobody used for a while; called now and then. One in use is left alone.
@@ -89,7 +126,8 @@ impl Sessions {
             {
                 talk.close().await;
             }
-            let empty = held.open.is_none();
+            held.refused.retain(|(.., at)| at.elapsed() < REFUSED);
+            let empty = held.open.is_none() && held.refused.is_empty();
             drop(held);
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             // Two hold it: the map and this loop; whoever took it meanwhile would be a third.

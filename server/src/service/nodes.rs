@@ -1,7 +1,7 @@
 //! People look at nodes and change what they should be.
 
 use super::search::{Step, holds, walk};
-use super::{App, boots, credentials, facts, history, identity, ipam, wire};
+use super::{App, bmc, boots, credentials, facts, history, identity, ipam, wire};
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
@@ -186,7 +186,9 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
             tx.put_node(&node)?;
             if node.retired != was_retired {
                 identity::retired(tx, &node, now)?;
-                if node.retired {
+                if !node.retired {
+                    bmc::taken_back(tx, &node.uuid, now)?;
+                } else {
                     credentials::retire(tx, &node.uuid, now)?;
                     ipam::release_all(tx, &node.uuid, None, now)?;
                 }

@@ -9,7 +9,7 @@ use higuma::service::bmc::{self, Hands, Report, Setup};
 use higuma::service::jobs::Perform;
 use higuma::service::plan::{self, PlanAnswer};
 use higuma::service::{credentials, ipam, nodes};
-use higuma_ipmi::sim::{Misbehave, Settings, Silence, SimBmc, User};
+use higuma_ipmi::sim::{Misbehave, Passwords, Settings, Silence, SimBmc, User};
 use higuma_proto::agent::{BmcChange, BmcChannel, BmcDevice, BmcFound};
 use higuma_proto::api::{NodePatch, SetBmc};
 use serde_json::json;
@@ -291,4 +291,132 @@ async fn the_fleet_is_polled_when_it_is_due() {
     assert_eq!(bmc::poll_once(app).await.unwrap().failed, 1);
     let shown = bmc::show(app, uuid()).await.unwrap();
     assert_eq!((shown.summary.power.as_str(), shown.summary.failures), ("off", 1), "what was told last stays");
+}
+
+/// A rig whose BMC is managed with the account "higuma".
+async fn managed() -> Rig {
+    let rig = Rig::new(AdmissionPolicy::Auto, "higuma", "factory-password").await;
+    rig.boot().await;
+    let (address, user) = (Some(ADDRESS.into()), Some("higuma".into()));
+    let account = SetBmc { address, user, password: Some("factory-password".into()), ..SetBmc::default() };
+    assert_eq!(bmc::set(&rig.lab.app, uuid(), account).await.unwrap().summary.state, "managed");
+    rig
+}
+
+async fn rotate(rig: &Rig) -> Result<String, String> {
+    let hands = Hands { app: rig.lab.app.clone() };
+    let done = hands.perform(uuid(), BmcAction::RotatePassword, Instant::now() + Duration::from_secs(60)).await;
+    done.map_err(|failure| failure.message)
+}
+
+/// Whatever a BMC does with a new password, the one that it has is known.
+#[tokio::test]
+async fn a_rotation_at_a_bmc_that_lies_refuses_or_falls_silent() {
+    let rig = managed().await;
+    let app = &rig.lab.app;
+    let in_force = || rig.sim.hardware(|h| h.users[0].password.reveal().to_owned());
+    let known = || async { credentials::current(app, uuid()).await.unwrap().unwrap().password.reveal().to_owned() };
+
+    for (passwords, says) in [
+        (Passwords::Ignored, "still logs in with the old one"),
+        (Passwords::Refused(0xd5), "takes none of the new passwords"),
+    ] {
+        rig.sim.misbehave(Misbehave { passwords, ..Misbehave::default() });
+        let error = rotate(&rig).await.unwrap_err();
+        assert!(error.contains(says), "{error}");
+        assert_eq!((in_force().as_str(), known().await.as_str()), ("factory-password", "factory-password"));
+        let shown = bmc::check(app, uuid()).await.unwrap();
+        assert_eq!(shown.summary.state, "managed", "{passwords:?}: {}", shown.summary.reason);
+    }
+
+    // It took it, and nobody was told.
+    rig.sim.misbehave(Misbehave { passwords: Passwords::TakenInSilence, ..Misbehave::default() });
+    let error = rotate(&rig).await.unwrap_err();
+    assert!(in_force() != "factory-password", "{error}");
+    assert_eq!(known().await, "factory-password", "proven is what logged in");
+    rig.sim.misbehave(Misbehave::default());
+    let shown = bmc::check(app, uuid()).await.unwrap();
+    assert_eq!(shown.summary.state, "managed", "{}", shown.summary.reason);
+    assert_eq!(known().await, in_force());
+    assert!(rotate(&rig).await.unwrap().contains("proven by a login"));
+    assert_eq!(known().await, in_force());
+}
+
+#[tokio::test]
+async fn another_protocol_is_taken_although_a_session_is_open() {
+    let rig = managed().await;
+    let set = SetBmc { protocol: Some("redfish".into()), ..SetBmc::default() };
+    let shown = bmc::set(&rig.lab.app, uuid(), set).await.unwrap().summary;
+    assert!(shown.failures == 1 && shown.reason.contains("https://127.0.0.1"), "{}: {}", shown.state, shown.reason);
+    let set = SetBmc { protocol: Some("auto".into()), ..SetBmc::default() };
+    let shown = bmc::set(&rig.lab.app, uuid(), set).await.unwrap().summary;
+    assert_eq!((shown.state.as_str(), shown.failures, shown.reason.as_str()), ("managed", 0, ""));
+}
+
+#[tokio::test]
+async fn what_was_learnt_of_another_address_is_not_written_over_what_was_set_meanwhile() {
+    let rig = managed().await;
+    let app = &rig.lab.app;
+    app.bmcs.close().await;
+    rig.sim.misbehave(Misbehave { delay: Duration::from_millis(50), ..Misbehave::default() });
+    rig.sim.hardware(|h| h.power = false);
+    let set_meanwhile = async {
+        while rig.sim.sessions() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let change = |tx: &mut higuma::store::Tx<'_>| {
+            let bmc = tx.bmc(&uuid())?.expect("a BMC");
+            tx.put_bmc(&higuma::domain::bmc::Bmc { address: Some("127.0.0.9".parse().unwrap()), ..bmc })
+        };
+        app.store.write(change).await.unwrap();
+    };
+    let (checked, ()) = tokio::join!(bmc::check(app, uuid()), set_meanwhile);
+    let shown = checked.unwrap().summary;
+    assert_eq!((shown.address.as_deref(), shown.power.as_str()), (Some("127.0.0.9"), "on"));
+    assert_eq!(bmc::show(app, uuid()).await.unwrap().summary.power, "on");
+}
+
+#[tokio::test]
+async fn the_bmc_of_a_retired_node_is_left_alone_until_it_is_taken_back() {
+    let rig = managed().await;
+    let app = &rig.lab.app;
+    let retire = |retired| nodes::patch(app, uuid(), NodePatch { retired: Some(retired), ..NodePatch::default() });
+    retire(true).await.unwrap();
+    let heard = rig.sim.sessions();
+    let account = SetBmc { address: Some(ADDRESS.into()), ..SetBmc::default() };
+    for refused in [
+        bmc::check(app, uuid()).await.map(drop),
+        bmc::sensors(app, uuid()).await.map(drop),
+        bmc::info(app, uuid()).await.map(drop),
+        bmc::set(app, uuid(), account).await.map(drop),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("is retired") && error.contains("--retired off"), "{error}");
+    }
+    assert!(rotate(&rig).await.unwrap_err().contains("is retired"));
+    assert!(rig.sim.sessions() <= heard);
+    assert_eq!(bmc::poll_once(app).await.unwrap().asked, 0);
+
+    retire(false).await.unwrap();
+    let polled = bmc::poll_once(app).await.unwrap();
+    assert_eq!((polled.asked, polled.failed), (1, 0), "at once, with what it had");
+    assert_eq!(rig.state().await.0, "managed");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_tried_again_at_once() {
+    let rig = managed().await;
+    let app = &rig.lab.app;
+    rig.set("higuma", "changed by somebody");
+    rig.sim.forget_sessions();
+    app.bmcs.close().await;
+    assert_eq!(bmc::check(app, uuid()).await.unwrap().summary.state, "login-refused");
+    // It would work now, and nobody asks: a person who clicks again and again locks no account.
+    rig.set("higuma", "factory-password");
+    let shown = bmc::check(app, uuid()).await.unwrap().summary;
+    assert!(shown.state == "login-refused" && shown.reason.contains("not asked again for"), "{}", shown.reason);
+    assert!(bmc::sensors(app, uuid()).await.unwrap_err().to_string().contains("not asked again for"));
+    let (user, password) = (Some("higuma".into()), Some("factory-password".into()));
+    let account = SetBmc { user, password, ..SetBmc::default() };
+    assert_eq!(bmc::set(app, uuid(), account).await.unwrap().summary.state, "managed", "whoever sets it may try it");
 }

@@ -90,8 +90,7 @@ async fn offered(wire: &mut Wire) -> Result<Option<Vec<u8>>, LanError> {
 /// A command outside the session.
 pub(super) async fn outside<C: Command>(wire: &mut Wire, command: &C, step: Step) -> Result<C::Answer, LanError> {
     let request = command.request();
-    // Another number for each request: the answer to an earlier one is then not taken for this one's.
-    let sequence = rand::random::<u8>() & 0x3f;
+    let sequence = wire.next_number();
     let datagram = packet::plain(&message::request(&request, sequence));
     let accept = |bytes: &[u8], _| {
         let Datagram::Plain(inner) = Datagram::parse(bytes)? else {

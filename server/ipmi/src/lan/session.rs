@@ -215,6 +215,8 @@ impl Session {
     /// Nobody answered within the session. Somebody who answers outside of it has lost the session, not the network.
     async fn lost(&mut self, silent: LanError) -> LanError {
         let noticed = self.wire.noticed();
+        // It may be that only its answers are lost: then its slot must not stay taken until its own time-out.
+        self.farewell();
         self.over = Some("it did not answer any more");
         self.wire.less_patient();
         let ask = GetChannelAuthCapabilities { channel: THIS_CHANNEL, privilege: Privilege::User };
@@ -223,6 +225,16 @@ impl Session {
             (_, Some(why)) => LanError::SessionLost(why.0),
             (_, None) => LanError::SessionLost("the BMC is there, and does not answer in it"),
         }
+    }
+}
+
+impl Session {
+    /// Close Session, sent once and not waited for.
+    fn farewell(&mut self) {
+        self.request = (self.request + 1) & 0x3f;
+        let message = message::request(&CloseSession(self.bmc).request(), self.request);
+        let datagram = self.seal(PayloadKind::IPMI, &message);
+        self.wire.send_now(&datagram);
     }
 }
 
@@ -235,10 +247,7 @@ impl Carrier for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.over.is_none() {
-            self.request = (self.request + 1) & 0x3f;
-            let message = message::request(&CloseSession(self.bmc).request(), self.request);
-            let datagram = self.seal(PayloadKind::IPMI, &message);
-            self.wire.send_now(&datagram);
+            self.farewell();
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Wire {
     timing: Timing,
     next: Instant,
     noticed: Option<Unusable>,
+    number: u8,
 }
 
 impl Wire {
@@ -32,7 +33,13 @@ impl Wire {
         let failed = |error| LanError::NoAnswer { step: Step::Socket, tries: 0, noticed: Some(network(&error)) };
         let socket = UdpSocket::bind(any).await.map_err(failed)?;
         socket.connect(target.address).await.map_err(failed)?;
-        Ok(Self { socket, timing: target.timing, next: Instant::now(), noticed: None })
+        Ok(Self { socket, timing: target.timing, next: Instant::now(), noticed: None, number: rand::random() })
+    }
+
+    /// The next number of a request outside a session: the answer to an earlier one is not taken for a later one's.
+    pub fn next_number(&mut self) -> u8 {
+        self.number = self.number.wrapping_add(1) & 0x3f;
+        self.number
     }
 
     pub fn timing(&self) -> Timing {

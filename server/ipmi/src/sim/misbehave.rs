@@ -13,6 +13,20 @@ pub enum Silence {
     Session,
 }
 
+/// What a BMC does with a new password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Passwords {
+    /// Takes it.
+    #[default]
+    Taken,
+    /// Says that it took it, and keeps the old one.
+    Ignored,
+    /// Refuses it with this completion code.
+    Refused(u8),
+    /// Takes it, and answers nothing in any session from then on.
+    TakenInSilence,
+}
+
 /// What a BMC does wrong; the default is nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Misbehave {
@@ -42,6 +56,8 @@ pub struct Misbehave {
     pub old_number: bool,
     /// Answers in a session are empty behind the completion code.
     pub empty: bool,
+    /// What comes of Set User Password.
+    pub passwords: Passwords,
     /// Does not answer.
     pub silence: Option<Silence>,
 }

@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
 pub use hardware::{Hardware, User};
-pub use misbehave::{Misbehave, Silence};
+pub use misbehave::{Misbehave, Passwords, Silence};
 
 use misbehave::Unruly;
 use sessions::Sessions;

@@ -3,7 +3,7 @@
 
 use super::commands::{self, Answer};
 use super::hardware::Hardware;
-use super::misbehave::{Silence, Unruly};
+use super::misbehave::{Passwords, Silence, Unruly};
 use crate::lan::message::{self, Message};
 use crate::lan::packet::{self, Datagram, PayloadKind, Plus};
 use crate::lan::rakp::{Challenge, OpenRequest, OpenResponse, Opened, Proof, Rakp1, Rakp2, RakpStatus};
@@ -188,6 +188,15 @@ impl One {
         let mut answer = match (asked.netfn, asked.cmd, asked.data) {
             (0x06, 0x3b, [level]) => (0, vec![if level & 0x0f == 0 { 4 } else { level & 0x0f }]),
             (0x06, 0x3c, _) => (0, Vec::new()),
+            (0x06, 0x47, [_, operation, ..]) if operation & 3 == 2 => match unruly.settings.passwords {
+                Passwords::Taken => commands::inside(hardware, asked, suites),
+                Passwords::Ignored => (0, Vec::new()),
+                Passwords::Refused(code) => (code, Vec::new()),
+                Passwords::TakenInSilence => {
+                    unruly.settings.silence = Some(Silence::Session);
+                    commands::inside(hardware, asked, suites)
+                }
+            },
             _ => commands::inside(hardware, asked, suites),
         };
         if unruly.settings.empty {

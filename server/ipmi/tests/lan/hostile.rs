@@ -50,6 +50,16 @@ async fn a_session_that_the_bmc_forgot_is_lost_and_a_new_one_works() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_given_up_leaves_its_slot() {
+    let bmc = sim(Settings::default()).await;
+    let mut session = open(&target(bmc.address)).await;
+    // It hears all, and nothing of what it says arrives.
+    bmc.misbehave(Misbehave { lose_percent: 100, ..Misbehave::default() });
+    assert!(matches!(ends(session.call(&GetChassisStatus)).await, Err(LanError::NoAnswer { .. })));
+    assert_eq!(bmc.sessions(), 0);
+}
+
+#[tokio::test]
 async fn a_bmc_that_falls_silent_is_told_from_one_that_lost_the_session() {
     let bmc = sim(Settings::default()).await;
     let mut session = open(&target(bmc.address)).await;

@@ -168,6 +168,14 @@ impl Bmc {
         self.address.is_some() && matches!(self.state, Configured | Managed | Unreachable | LoginRefused)
     }
 
+    /// Whether what was learnt of `before` still is about this: reached the same way, and not set anew since (that moves the next
+    /// contact to the front).
+    pub fn follows(&self, before: &Self) -> bool {
+        (self.address, self.port, self.protocol) == (before.address, before.port, before.protocol)
+            && self.certificate == before.certificate
+            && self.next >= before.next
+    }
+
     /// A contact that worked: logged in, and the power told. `jitter` in 0..=1000: thousandths of a fifth of the pause.
     pub fn reached(&mut self, driver: Protocol, power: Power, jitter: u16, now: Micros) {
         self.state = BmcState::Managed;

@@ -44,8 +44,26 @@ pub(super) fn no_address(node: &NodeUuid) -> Error {
     ))
 }
 
-/// A session with the credential that is in force. Errors: no address, no credential; `Unavailable` with the BMC's words.
+/// Errors: the node is retired: the address of its BMC may be another's today.
+async fn is_ours(app: &App, node: &NodeUuid) -> Result<()> {
+    let key = node.clone();
+    let known = app.store.read(move |tx| tx.node(&key)).await?;
+    if known.is_some_and(|node| node.retired) {
+        return Err(retired(node));
+    }
+    Ok(())
+}
+
+pub(super) fn retired(node: &NodeUuid) -> Error {
+    Error::Conflict(format!(
+        "node {node} is retired, and its BMC is left alone: take it back first (`higuma node set {node} --retired off`)"
+    ))
+}
+
+/// A session with the credential that is in force. Errors: no address, no credential, a retired node; `Unavailable` with the
+/// BMC's words.
 pub(super) async fn open(app: &App, node: &NodeUuid) -> Result<std::result::Result<Lent, BmcError>> {
+    is_ours(app, node).await?;
     let key = node.clone();
     let bmc = app.store.read(move |tx| tx.bmc(&key)).await?.ok_or_else(|| no_address(node))?;
     let Some(known) = credentials::current(app, node.clone()).await? else {
@@ -154,8 +172,12 @@ async fn settle(app: &App, node: &NodeUuid, attempt: Attempt) -> Result<()> {
     Ok(())
 }
 
-/// Log in, ask for the power, and record what came of it. Nothing here is an error but the database.
+/// Log in, ask for the power, and record what came of it. Errors: the database; the node is retired.
 pub(super) async fn contact(app: &App, bmc: &Bmc, first: Option<JustSet>) -> Result<Contact> {
+    is_ours(app, &bmc.node).await?;
+    if first.is_some() {
+        app.bmcs.forgive(&bmc.node).await;
+    }
     let lent = match bmc.state {
         BmcState::Managed | BmcState::Unreachable if first.is_none() => open(app, &bmc.node).await?,
         _ => prove(app, bmc, first, None).await?,
@@ -205,14 +227,17 @@ pub(super) fn apply(bmc: &mut Bmc, contact: &Contact, now: Micros) {
 pub(super) async fn contact_and_store(app: &App, bmc: Bmc, first: Option<JustSet>) -> Result<(Bmc, Contact)> {
     let contact = contact(app, &bmc, first).await?;
     let now = app.now();
-    let node = bmc.node.clone();
+    let (node, before) = (bmc.node.clone(), bmc.clone());
     let shared = std::sync::Arc::new(contact);
     let kept = shared.clone();
     let stored = app
         .store
         .write(move |tx| {
-            // It may have been changed meanwhile: what was learnt is laid over what is there now.
+            // It may have been changed meanwhile: what was learnt is laid over what is there now, unless it was set anew.
             let Some(mut bmc) = tx.bmc(&node)? else { return Ok(None) };
+            if !bmc.follows(&before) {
+                return Ok(Some(bmc));
+            }
             apply(&mut bmc, &kept, now);
             tx.put_bmc(&bmc)?;
             Ok(Some(bmc))

@@ -14,5 +14,5 @@ pub use perform::Hands;
 pub use plan::{Setup, addressing, plan};
 pub use poll::{Polled, poll_once};
 pub use report::{Report, report};
-pub use set::set;
+pub use set::{set, taken_back};
 pub use show::{BmcQuery, check, info, list, log, sensors, show};

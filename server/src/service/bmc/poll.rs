@@ -90,11 +90,8 @@ async fn store(app: &App, contacts: Vec<(Bmc, Contact)>) -> Result<()> {
     app.store
         .write(move |tx| {
             for (before, contact) in contacts.iter() {
-                // Changed by somebody meanwhile: what was learnt is laid over what is there now, unless it is reached elsewhere.
-                let Some(mut bmc) = tx
-                    .bmc(&before.node)?
-                    .filter(|bmc| bmc.is_polled() && bmc.address == before.address && bmc.port == before.port)
-                else {
+                // Changed by somebody meanwhile: what was learnt is laid over what is there now, unless it was set anew.
+                let Some(mut bmc) = tx.bmc(&before.node)?.filter(|bmc| bmc.is_polled() && bmc.follows(before)) else {
                     continue;
                 };
                 apply(&mut bmc, contact, now);

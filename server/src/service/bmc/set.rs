@@ -1,19 +1,20 @@
 //! What a person sets of a BMC by hand: its address, its protocol, an account that is there already.
 
-use super::contact::{access, contact_and_store, no_address};
+use super::contact::{access, contact_and_store, no_address, retired};
 use super::show::{detail, show};
 use crate::bmc::BmcError;
-use crate::domain::NodeUuid;
 use crate::domain::bmc::{Bmc, BmcState, Protocol, Trouble};
 use crate::domain::credential::{Password, Via};
 use crate::domain::ids::Invalid;
+use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::service::{App, credentials, nodes};
+use crate::store::Tx;
 use higuma_proto::api::{BmcDetail, SetBmc};
 use std::net::IpAddr;
 
 /// Set what is given. A user and password are stored and proven by a login; the record says how that went. Errors: no such
-/// node; values that do not fit; a password without a user.
+/// node, or a retired one; values that do not fit; a password without a user.
 pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> {
     let address: Option<Option<IpAddr>> = match given.address.as_deref() {
         None => None,
@@ -32,7 +33,11 @@ pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> 
     let (port, forget) = (given.port, given.forget_certificate);
     app.store
         .write(move |tx| {
-            let node = nodes::find(tx, &at)?.uuid;
+            let node = nodes::find(tx, &at)?;
+            if node.retired {
+                return Err(retired(&node.uuid));
+            }
+            let node = node.uuid;
             let mut bmc = tx.bmc(&node)?.unwrap_or_else(|| Bmc::new(node.clone(), now));
             if let Some(address) = address {
                 bmc.address = address;
@@ -53,6 +58,7 @@ pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> 
         })
         .await?;
     let bmc = app.store.read(move |tx| tx.bmc(&key)).await?.ok_or_else(|| nodes::not_found(&node))?;
+    app.bmcs.forgive(&bmc.node).await;
     let met = match account {
         Some((user, password)) => take(app, &bmc, &user, &password).await?,
         None if !bmc.is_polled() => return show(app, node).await,
@@ -63,6 +69,13 @@ pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> 
         Err(error) => keep(app, &node, error).await?,
     };
     detail(app, &bmc).await
+}
+
+/// A node that was retired is one again: its BMC is contacted at once.
+pub fn taken_back(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()> {
+    let Some(mut bmc) = tx.bmc(node)? else { return Ok(()) };
+    (bmc.failures, bmc.next, bmc.changed) = (0, now, now);
+    tx.put_bmc(&bmc)
 }
 
 /// An account that a person gives: in force when it logs in; kept for later when the BMC does not answer, and what it did instead
