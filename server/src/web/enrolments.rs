@@ -1,5 +1,6 @@
 //! `/enrolments`: BMCs that are enrolled from the outside, how far each is and why, and a form that takes a file. What is wrong
 //! with a file is told line by line beside the form; what was typed is shown again nowhere, since it holds passwords.
+//! `?fragment=1` gives the list alone.
 
 use super::{PageError, Shell, html, human, see_other};
 use crate::domain::Micros;
@@ -28,6 +29,7 @@ pub(super) struct EnrolmentsQuery {
     state: String,
     cursor: String,
     done: Option<String>,
+    fragment: Option<String>,
 }
 
 /// The form: never shown again, nor logged.
@@ -79,7 +81,11 @@ async fn show(
     let list = enrol::list(&state.app, list).await?;
     let counts = enrol::counts(&state.app, None).await?;
     let shell = Shell::new("Enrolments", req, query.done.as_deref());
-    Ok(html(status, &EnrolmentsPage::new(shell, query, &counts, list, outcome, state.app.now())))
+    let view = EnrolmentsPage::new(shell, query, &counts, list, outcome, state.app.now());
+    Ok(match query.fragment {
+        Some(_) => html(status, &view.as_live()),
+        None => html(status, &view),
+    })
 }
 
 /// `POST /enrolments`: take a file, or only check it.
@@ -92,7 +98,7 @@ pub(super) async fn submit(
     let EnrolForm { format, text, restart, check } = form.into_inner();
     let new = NewEnrolments { format, text, dry_run: check.is_some(), restart: restart.is_some() };
     match enrol::import(&state.app, new, &person.name).await {
-        Ok(done) if done.written => Ok(see_other("/enrolments?done=enrolled")),
+        Ok(done) if done.written => Ok(see_other("/enrolments?done=enrolled#main")),
         Ok(done) => {
             let checked = Some(checked(&done));
             let outcome = Outcome { checked, ..Outcome::default() };
@@ -131,7 +137,7 @@ pub(super) async fn act(
 }
 
 #[derive(Template)]
-#[template(path = "enrolments.html")]
+#[template(path = "enrolments.html", blocks = ["live"])]
 struct EnrolmentsPage {
     shell: Shell,
     states: Vec<(String, String, bool)>,
@@ -173,13 +179,19 @@ impl Row {
             cancel: !matches!(state, "matched" | "cancelled"),
             id: e.id,
             address: e.address,
-            state: e.state,
+            state: if e.held { format!("{}, for a person", e.state) } else { e.state },
             reason: e.reason,
             about: about.join(" · "),
             node: e.node,
             changed: human::absolute(e.changed_us),
             ago: human::ago(e.changed_us, now),
         }
+    }
+}
+
+impl Row {
+    fn acts(&self) -> bool {
+        self.retry || self.restart || self.cancel
     }
 }
 
@@ -195,7 +207,10 @@ impl EnrolmentsPage {
         let link = |(word, count): (&str, u64)| {
             let href = if word == "all" { "/enrolments".to_owned() } else { format!("/enrolments?state={word}") };
             let active = query.state == word || (word == "all" && query.state.is_empty());
-            (format!("{word} {count}"), href, active)
+            let held = if word == "identified" { counts.held } else { 0 };
+            let text =
+                if held > 0 { format!("{word} {count} ({held} for a person)") } else { format!("{word} {count}") };
+            (text, href, active)
         };
         let states = [
             ("all", counts.total),
@@ -250,7 +265,29 @@ mod tests {
             assert!(body.contains(text), "{text}: {body}");
         }
         assert_eq!(body.matches("value=\"retry\"").count(), 1, "a matched one is done");
+        assert_eq!(body.matches("<form method=\"post\" action=\"/enrolments/").count(), 1, "nothing to press, no form");
         assert!(!body.contains("<b>web") && !body.contains("<i>why") && !body.contains("style="), "{body}");
+    }
+
+    #[test]
+    fn one_that_waits_for_a_person_says_so_and_the_list_is_kept_up_to_date_without_the_form() {
+        let held = Enrolment { held: true, ..enrolment("identified") };
+        let counts = EnrolmentCounts { total: 2, identified: 1, held: 1, ..EnrolmentCounts::default() };
+        let list = Page { items: vec![held, enrolment("contacting")], next: None };
+        let shell = Shell { at: "/enrolments".into(), person: Some("ana".into()), ..Shell::bare("E") };
+        let page = EnrolmentsPage::new(shell, &EnrolmentsQuery::default(), &counts, list, Outcome::default(), 1);
+        let body = page.render().unwrap();
+        for text in [
+            "identified 2 (1 for a person)",
+            "identified, for a person",
+            "value=\"restart\"",
+            "<a href=\"/enrolments\" aria-current=\"page\">Enrol</a> <a href=\"/rules\">Rules</a>",
+        ] {
+            assert!(body.contains(text), "{text}: {body}");
+        }
+        assert_eq!(body.matches("aria-current=\"page\"").count(), 1, "{body}");
+        let live = page.as_live().render().unwrap();
+        assert!(live.contains("10.0.8.1") && !live.contains("<html") && !live.contains("<textarea"), "{live}");
     }
 
     #[test]

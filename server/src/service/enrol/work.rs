@@ -203,13 +203,13 @@ async fn with_session(app: &App, pace: &Pace, enrolment: &Enrolment, talk: &mut 
         }
         Next::Done => started(app, &identified, "told to boot from the network once, and powered on".to_owned()).await,
         Next::OnAlready => {
-            let (id, why) = (identified.id, "on already: restart it yourself, from the network, or");
-            hold(app, &identified, format!("{why} `higuma enrol retry {id} --restart`")).await
+            let (address, why) = (identified.address, "on already: restart it yourself, from the network, or");
+            hold(app, &identified, format!("{why} `higuma enrol retry {address} --restart`")).await
         }
         Next::Unclear => {
-            let id = identified.id;
+            let address = identified.address;
             let words = "whether its power was cycled is not known: look at the machine; if it does not come";
-            hold(app, &identified, format!("{words}: `higuma enrol retry {id} --restart`")).await
+            hold(app, &identified, format!("{words}: `higuma enrol retry {address} --restart`")).await
         }
     }
 }
