@@ -12,6 +12,7 @@ mod boots_at_all;
 mod cable_moved;
 mod corrupt_blob;
 mod duplicate_uuid;
+mod enrol_survives_kill;
 mod firmware_update;
 mod hardware_change;
 mod inventory_values;

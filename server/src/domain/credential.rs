@@ -213,11 +213,13 @@ pub fn plan(held: &[Credential]) -> Plan {
 
 /// In the order in which they are most likely in force: for a server that lost a report.
 pub fn most_likely_first(held: &mut [Credential]) {
-    let rank = |c: &Credential| match c.state {
-        State::Proven => 0,
-        State::Planned => 1,
-        State::Failed => 2,
-        State::Retired => 3,
+    let rank = |c: &Credential| match (c.state, c.via) {
+        (State::Proven, _) => 0,
+        // An account that a person gave and nobody has logged in with yet: setting another one leaves it alone.
+        (State::Failed, Via::Enrolled) => 1,
+        (State::Planned, _) => 2,
+        (State::Failed, _) => 3,
+        (State::Retired, _) => 4,
     };
     held.sort_by_key(|c| (rank(c), std::cmp::Reverse(c.changed), c.id));
 }

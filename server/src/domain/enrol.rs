@@ -191,7 +191,7 @@ pub struct Enrolment {
     pub attempts: u32,
     /// Not asked before; none: nothing is to be done.
     pub next: Option<Micros>,
-    /// The claim of the server that works on it.
+    /// The claim of the server that works on it; its lease is `next`.
     pub claim: Option<Uuid>,
     /// When it was made.
     pub made: Micros,
@@ -328,19 +328,38 @@ impl Enrolment {
         done
     }
 
-    /// A person gives it up.
+    /// Who works on it and until when, for people; none: nobody does. A server that died does not any more once its lease is
+    /// over.
+    pub fn busy(&self, now: Micros) -> Option<String> {
+        let (claim, lease) = (self.claim?, self.next.filter(|lease| *lease > now)?);
+        let until = jiff::Timestamp::from_microsecond(lease).map(|at| at.strftime("%H:%M:%S UTC").to_string());
+        let until = until.unwrap_or_else(|_| format!("{lease} us"));
+        Some(format!("a server works on it now, until {until} at the latest (claim {claim})"))
+    }
+
+    /// A person gives it up. A server that works on it stops before its next step, and keeps its claim until it has.
     pub fn cancel(&mut self, by: &str, now: Micros) -> bool {
         let done = self.step(Step::Cancel, now);
         if done {
             self.reason = format!("cancelled by {by}");
-            self.rest();
+            if self.busy(now).is_none() {
+                self.rest();
+            }
         }
         done
     }
 
-    /// A person wants it tried again, now. `restart`: a machine that is on may be restarted.
+    /// The server that worked on it when it was given up has stopped.
+    pub fn stopped(&mut self) {
+        if !self.state.is_open() {
+            self.rest();
+        }
+    }
+
+    /// A person wants it tried again, now. `restart`: a machine that is on may be restarted. False while a server works on it:
+    /// that one may be about to start the machine, and it would be started twice.
     pub fn retry(&mut self, restart: bool, now: Micros) -> bool {
-        let done = self.step(Step::Retry, now);
+        let done = self.busy(now).is_none() && self.step(Step::Retry, now);
         if done {
             self.reason.clear();
             (self.attempts, self.sent, self.claim, self.next) = (0, None, None, Some(now));

@@ -134,15 +134,26 @@ pub async fn offer(app: &App, node: NodeUuid, user: &str, password: &Password) -
     app.store
         .write(move |tx| {
             let node = find(tx, &node)?.uuid;
-            for held in tx.credentials_of(&node)?.iter().filter(|c| c.user == user) {
-                if open(&vault, held)?.contains(&password) {
-                    return Ok(held.id);
-                }
-            }
-            let one = std::slice::from_ref(&password);
-            Ok(insert(tx, &vault, (&node, &user), one, (State::Failed, Via::Enrolled), now)?.id)
+            offer_in(tx, &vault, &node, (&user, &password), now)
         })
         .await
+}
+
+/// [`offer`], as part of a use case's transaction.
+pub(super) fn offer_in(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    node: &NodeUuid,
+    (user, password): (&str, &Password),
+    now: Micros,
+) -> Result<Uuid> {
+    for held in tx.credentials_of(node)?.iter().filter(|c| c.user == user) {
+        if open(vault, held)?.contains(password) {
+            return Ok(held.id);
+        }
+    }
+    let one = std::slice::from_ref(password);
+    Ok(insert(tx, vault, (node, user), one, (State::Failed, Via::Enrolled), now)?.id)
 }
 
 /// The credential in force; none: nobody has logged in yet, or the node is retired.

@@ -264,10 +264,11 @@ impl Tx<'_> {
         self.with_uuids(recs)
     }
 
-    /// When the next one is due.
+    /// When the next one is due; one that was given up never is.
     pub fn next_due_enrolment(&mut self) -> Result<Option<Micros>> {
         self.run("enrolments that are due", |c| {
-            table::table.filter(table::next.is_not_null()).select(diesel::dsl::min(table::next)).get_result(c)
+            let open = table::table.filter(table::next.is_not_null()).filter(table::state.eq_any(OPEN));
+            open.select(diesel::dsl::min(table::next)).get_result(c)
         })
     }
 

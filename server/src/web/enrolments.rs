@@ -1,5 +1,6 @@
 //! `/enrolments`: BMCs that are enrolled from the outside, how far each is and why, and a form that takes a file. What is wrong
 //! with a file is told line by line beside the form; what was typed is shown again nowhere, since it holds passwords.
+//! `?fragment=1` gives the list alone.
 
 use super::{PageError, Shell, html, human, see_other};
 use crate::domain::Micros;
@@ -28,6 +29,7 @@ pub(super) struct EnrolmentsQuery {
     state: String,
     cursor: String,
     done: Option<String>,
+    fragment: Option<String>,
 }
 
 /// The form: never shown again, nor logged.
@@ -52,6 +54,8 @@ pub(super) struct ActForm {
 struct Outcome {
     errors: Vec<String>,
     checked: Option<String>,
+    /// What a button did not do. The page has another address then, and is not kept up to date.
+    refused: Option<String>,
 }
 
 /// The handler.
@@ -79,7 +83,11 @@ async fn show(
     let list = enrol::list(&state.app, list).await?;
     let counts = enrol::counts(&state.app, None).await?;
     let shell = Shell::new("Enrolments", req, query.done.as_deref());
-    Ok(html(status, &EnrolmentsPage::new(shell, query, &counts, list, outcome, state.app.now())))
+    let view = EnrolmentsPage::new(shell, query, &counts, list, outcome, state.app.now());
+    Ok(match query.fragment {
+        Some(_) => html(status, &view.as_live()),
+        None => html(status, &view),
+    })
 }
 
 /// `POST /enrolments`: take a file, or only check it.
@@ -92,7 +100,7 @@ pub(super) async fn submit(
     let EnrolForm { format, text, restart, check } = form.into_inner();
     let new = NewEnrolments { format, text, dry_run: check.is_some(), restart: restart.is_some() };
     match enrol::import(&state.app, new, &person.name).await {
-        Ok(done) if done.written => Ok(see_other("/enrolments?done=enrolled")),
+        Ok(done) if done.written => Ok(see_other("/enrolments?done=enrolled#main")),
         Ok(done) => {
             let checked = Some(checked(&done));
             let outcome = Outcome { checked, ..Outcome::default() };
@@ -113,12 +121,13 @@ fn checked(done: &Enrolled) -> String {
     )
 }
 
-/// `POST /enrolments/{id}`: try one again, or give it up.
+/// `POST /enrolments/{id}`: try one again, or give it up. What is refused is said above the list.
 pub(super) async fn act(
     state: web::Data<State>,
     which: web::Path<String>,
     form: web::Form<ActForm>,
     person: web::ReqData<Person>,
+    req: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let app = &state.app;
     let done = match form.action.as_str() {
@@ -127,11 +136,18 @@ pub(super) async fn act(
         "cancel" => enrol::cancel(app, &which, &person.name).await.map(|_| "enrol-cancelled"),
         _ => Err(Error::BadRequest("action: expected one of the page's buttons".to_owned())),
     };
-    Ok(see_other(&format!("/enrolments?done={}", done?)))
+    match done {
+        Ok(word) => Ok(see_other(&format!("/enrolments?done={word}"))),
+        Err(Error::Conflict(why)) => {
+            let outcome = Outcome { refused: Some(why), ..Outcome::default() };
+            show(&state, &EnrolmentsQuery::default(), &req, StatusCode::CONFLICT, outcome).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[derive(Template)]
-#[template(path = "enrolments.html")]
+#[template(path = "enrolments.html", blocks = ["live"])]
 struct EnrolmentsPage {
     shell: Shell,
     states: Vec<(String, String, bool)>,
@@ -139,6 +155,7 @@ struct EnrolmentsPage {
     next: Option<String>,
     errors: Vec<String>,
     checked: Option<String>,
+    refused: Option<String>,
 }
 
 struct Row {
@@ -173,13 +190,19 @@ impl Row {
             cancel: !matches!(state, "matched" | "cancelled"),
             id: e.id,
             address: e.address,
-            state: e.state,
+            state: if e.held { format!("{}, for a person", e.state) } else { e.state },
             reason: e.reason,
             about: about.join(" · "),
             node: e.node,
             changed: human::absolute(e.changed_us),
             ago: human::ago(e.changed_us, now),
         }
+    }
+}
+
+impl Row {
+    fn acts(&self) -> bool {
+        self.retry || self.restart || self.cancel
     }
 }
 
@@ -195,7 +218,10 @@ impl EnrolmentsPage {
         let link = |(word, count): (&str, u64)| {
             let href = if word == "all" { "/enrolments".to_owned() } else { format!("/enrolments?state={word}") };
             let active = query.state == word || (word == "all" && query.state.is_empty());
-            (format!("{word} {count}"), href, active)
+            let held = if word == "identified" { counts.held } else { 0 };
+            let text =
+                if held > 0 { format!("{word} {count} ({held} for a person)") } else { format!("{word} {count}") };
+            (text, href, active)
         };
         let states = [
             ("all", counts.total),
@@ -217,51 +243,11 @@ impl EnrolmentsPage {
             rows: list.items.into_iter().map(|e| Row::new(e, now)).collect(),
             errors: outcome.errors,
             checked: outcome.checked,
+            refused: outcome.refused,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn enrolment(state: &str) -> Enrolment {
-        let json = serde_json::json!({ "id": "e1", "batch": "b", "address": "10.0.8.1", "port": null, "protocol": "auto",
-            "driver": "ipmi", "user": "ADMIN", "name": "<b>web", "cluster": "", "profile": "hv", "uefi": false,
-            "restart": false, "state": state, "held": false, "reason": "<i>why", "system_uuids": [], "mac": "",
-            "firmware": "", "power": "on", "node": null, "attempts": 0, "next_us": null, "who": "ana", "made_us": 1,
-            "changed_us": 1 });
-        serde_json::from_value(json).unwrap()
-    }
-
-    fn render(items: Vec<Enrolment>, outcome: Outcome) -> String {
-        let counts = EnrolmentCounts { total: 7, failed: 2, ..EnrolmentCounts::default() };
-        let query = EnrolmentsQuery { state: "failed".into(), ..EnrolmentsQuery::default() };
-        let page = Page { items, next: Some("e1".into()) };
-        EnrolmentsPage::new(Shell::bare("E"), &query, &counts, page, outcome, 1).render().unwrap()
-    }
-
-    #[test]
-    fn a_list_with_states_and_what_can_be_done() {
-        let body = render(vec![enrolment("failed"), enrolment("matched")], Outcome::default());
-        for text in ["failed 2", "all 7", "10.0.8.1", "&#60;i&#62;why", "cursor=e1", "value=\"retry\"", "aria-current"]
-        {
-            assert!(body.contains(text), "{text}: {body}");
-        }
-        assert_eq!(body.matches("value=\"retry\"").count(), 1, "a matched one is done");
-        assert!(!body.contains("<b>web") && !body.contains("<i>why") && !body.contains("style="), "{body}");
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_file_is_told_by_line() {
-        let errors = vec!["line 3: <x>".to_owned(), "line 4: no".to_owned()];
-        let body = render(vec![], Outcome { errors, checked: None });
-        assert!(
-            body.contains("line 3: &#60;x&#62;") && body.contains("line 4: no") && body.contains("role=\"alert\""),
-            "{body}"
-        );
-        let body = render(vec![], Outcome { errors: vec![], checked: Some("The file fits".into()) });
-        assert!(body.contains("The file fits"), "{body}");
-    }
-}
+#[path = "enrolments_tests.rs"]
+mod tests;

@@ -82,8 +82,23 @@ pub fn routes() -> Vec<Route> {
 /// Largest form, bytes.
 const FORM_LIMIT: usize = 16 * 1024;
 
+/// Links at the top of each page, in this order.
+const PAGES: [(&str, &str); 9] = [
+    ("/", "Fleet"),
+    ("/events", "Events"),
+    ("/bmcs", "BMCs"),
+    ("/cabling", "Cabling"),
+    ("/addresses", "Addresses"),
+    ("/firmware", "Firmware"),
+    ("/jobs", "Jobs"),
+    ("/enrolments", "Enrol"),
+    ("/rules", "Rules"),
+];
+
 /// What stands around each page.
 struct Shell {
+    /// Path of the page, to mark its link.
+    at: String,
     title: String,
     css: &'static str,
     js: &'static str,
@@ -95,13 +110,17 @@ struct Shell {
 impl Shell {
     fn bare(title: impl Into<String>) -> Self {
         let [css, js, bear] = assets::urls();
-        Self { title: title.into(), css, js, bear, person: None, done: None }
+        Self { title: title.into(), at: String::new(), css, js, bear, person: None, done: None }
     }
 
     /// With the person's name, and the message of the form that led here (`?done=`: a word, never text from the URL).
     fn new(title: impl Into<String>, req: &HttpRequest, done: Option<&str>) -> Self {
         let person = req.extensions().get::<Person>().map(|p| p.name.clone());
-        Self { person, done: done.and_then(change::done_text), ..Self::bare(title) }
+        Self { at: req.path().to_owned(), person, done: done.and_then(change::done_text), ..Self::bare(title) }
+    }
+
+    fn pages(&self) -> &'static [(&'static str, &'static str)] {
+        &PAGES
     }
 }
 

@@ -2,7 +2,7 @@
 //! without any listener but those of the BMCs.
 
 use crate::common::{Lab, lab};
-use higuma::domain::bmc::BmcState;
+use higuma::domain::bmc::{Bmc, BmcState};
 use higuma::domain::credential::{State as CredentialState, Via};
 use higuma::domain::enrol::{Enrolment, Order, State};
 use higuma::domain::identity::Told;
@@ -15,7 +15,7 @@ use higuma::service::register::Registration;
 use higuma::service::{App, bmc, credentials, enrol, new_secret, nodes, register, scripts, vault};
 use higuma::store::EnrolmentFilter;
 use higuma_ipmi::Password;
-use higuma_ipmi::sim::{Settings, SimBmc, User};
+use higuma_ipmi::sim::{Misbehave, Settings, Silence, SimBmc, User};
 use higuma_proto::agent::{BmcChannel, BmcFound, Inventory, Nic, System};
 use higuma_proto::api::{Enrolled, EnrolmentCounts, NewEnrolments, NodePatch};
 use uuid::Uuid;
@@ -63,6 +63,10 @@ async fn enrolled(app: &App, bmcs: &[&SimBmc]) {
 async fn at(app: &App, n: u8) -> Enrolment {
     let address = [127, 0, 8, n].into();
     app.store.read(move |tx| tx.enrolments_at(&[address])).await.unwrap().pop().unwrap()
+}
+
+async fn record(app: &App, n: u8) -> Bmc {
+    app.store.read(move |tx| tx.bmc(&node(n))).await.unwrap().unwrap()
 }
 
 /// Due now, whatever the pause or the lease.
@@ -142,14 +146,18 @@ async fn three_are_started_and_each_finds_its_node_by_its_guid() {
         let shown = nodes::show(app, node(n)).await.unwrap();
         assert_eq!((shown.summary.admission.as_str(), shown.summary.profile.as_deref()), ("admitted", Some("p")));
         let known = credentials::candidates(app, node(n)).await.unwrap();
-        assert_eq!((known.len(), known[0].state, known[0].via), (1, CredentialState::Proven, Via::Enrolled));
+        // It was logged in with when the BMC was told to boot, and since then nobody knows.
+        assert_eq!((known.len(), known[0].state, known[0].via), (1, CredentialState::Failed, Via::Enrolled));
+        assert!(credentials::current(app, node(n)).await.unwrap().is_none());
         assert_eq!((known[0].user.as_str(), known[0].passwords[0].reveal()), ("ADMIN", PASSWORD));
     }
     // The poller of BMCs logs in to them as to any other.
     assert_eq!(bmc::poll_once(app).await.unwrap().failed, 0);
     for n in 1..=3 {
-        let record = app.store.read(move |tx| tx.bmc(&node(n))).await.unwrap().unwrap();
+        let record = record(app, n).await;
         assert_eq!((record.state, record.address), (BmcState::Managed, Some([127, 0, 8, n].into())));
+        let current = credentials::current(app, node(n)).await.unwrap().unwrap();
+        assert_eq!((current.user.as_str(), current.password.reveal()), ("ADMIN", PASSWORD), "proven by the poller");
     }
     assert_eq!(counts(app).await.matched, 3);
     let again = import(app, &csv(&[a, b, c], ",p,"), false, true).await.unwrap();
@@ -196,6 +204,10 @@ async fn a_node_that_is_known_is_matched_at_once_and_left_alone_when_it_has_boot
     let (a, b) = (sim(1, uuid(1).to_bytes_le()).await, sim(2, uuid(2).to_bytes_le()).await);
     enrolled(app, &[&a, &b]).await;
     assert_eq!(counts(app).await.matched, 2);
+    for n in [1, 2] {
+        let current = credentials::current(app, node(n)).await.unwrap().unwrap();
+        assert_eq!(current.password.reveal(), PASSWORD, "logged in with just now");
+    }
     assert!(a.hardware(|h| !h.power && h.controls.is_empty()), "it has booted before: not ours to switch");
     assert!(b.hardware(|h| h.power), "it was never seen: started");
     let text = "address,user,password,name\n10.7.0.1,a,b,web-2\n127.0.8.1,a,b,\n10.7.0.2,a,b,web-9\n";
@@ -266,6 +278,74 @@ async fn one_that_does_not_answer_is_asked_again() {
     assert!(e.next.unwrap() > app.now() && !e.reason.is_empty());
     let again = enrol::retry(app, &e.id.to_string(), false, "ana").await.unwrap();
     assert_eq!((again.state.as_str(), again.attempts), ("waiting", 0));
+}
+
+#[tokio::test]
+async fn an_account_that_was_changed_since_its_login_is_not_called_proven() {
+    let lab = lab(|s| s.admission = AdmissionPolicy::Auto).await;
+    let app = &lab.app;
+    let a = sim(1, uuid(1).to_bytes_le()).await;
+    enrolled(app, &[&a]).await;
+    // Hours go by until somebody plugs the network in; meanwhile another one sets the BMC's password.
+    a.hardware(|h| h.users[0].password = Password::new("another".into()));
+    register(app, 1).await;
+    assert_eq!(at(app, 1).await.state, State::Matched);
+    assert_eq!(record(app, 1).await.state, BmcState::Configured);
+    assert!(credentials::current(app, node(1)).await.unwrap().is_none(), "nobody has logged in with it since");
+    assert_eq!(bmc::poll_once(app).await.unwrap().failed, 1);
+    assert_eq!(record(app, 1).await.state, BmcState::LoginRefused);
+    let kept = credentials::candidates(app, node(1)).await.unwrap();
+    assert_eq!((kept.len(), kept[0].passwords[0].reveal()), (1, PASSWORD), "kept, to be tried");
+    app.bmcs.close().await;
+}
+
+#[tokio::test]
+async fn what_a_server_works_on_is_not_tried_again_by_anybody_else() {
+    let lab = lab(|_| ()).await;
+    let app = &lab.app;
+    let a = sim(1, uuid(1).to_bytes_le()).await;
+    a.hardware(|h| h.power = true);
+    // It lets nobody finish a login: whoever takes it has it for a while.
+    let silent = Misbehave { silence: Some(Silence::LogIn), ..Misbehave::default() };
+    a.misbehave(silent);
+    let text = csv(&[&a], ",,").replacen("profile,uefi", "protocol,uefi", 1).replace(",,,", ",,ipmi,");
+    import(app, &text, false, true).await.unwrap();
+    let refused = |error: Error| {
+        assert_eq!(error.code(), "conflict");
+        let words = error.to_string();
+        assert!(words.contains("a server works on it now, until ") && words.contains(" UTC at the latest"), "{words}");
+    };
+    let asked = async {
+        while at(app, 1).await.state != State::Contacting {
+            tokio::task::yield_now().await;
+        }
+        refused(enrol::retry(app, "127.0.8.1", true, "ana").await.unwrap_err());
+        // Giving it up is possible at any time; and another file does not start a second contact beside the first either.
+        assert_eq!(enrol::cancel(app, "127.0.8.1", "ana").await.unwrap().next_us, None);
+        refused(enrol::retry(app, "127.0.8.1", true, "ana").await.unwrap_err());
+        let other = import(app, &text.replace(",ipmi,", ",ipmi,yes"), false, true).await.unwrap_err().to_string();
+        assert!(other.contains("line 2: 127.0.8.1 was cancelled, and a server works on it now"), "{other}");
+        a.misbehave(Misbehave::default());
+    };
+    let (worked, ()) = tokio::join!(enrol::work_once(app), asked);
+    assert_eq!(worked.unwrap().contacted, 1);
+    let e = at(app, 1).await;
+    assert_eq!((e.state, e.claim, e.next), (State::Cancelled, None, None), "it has stopped, and let go");
+    assert!(a.hardware(|h| h.controls.is_empty() && h.boot == [0; 5]), "before its next step");
+    enrol::retry(app, "127.0.8.1", true, "ana").await.unwrap();
+    enrol::work_once(app).await.unwrap();
+    assert_eq!(a.hardware(|h| h.controls.clone()), [2], "cycled, once");
+    // The order of a server that died is nobody else's until its lease is over.
+    let mut e = at(app, 1).await;
+    e.next = Some(0);
+    let lease = app.now() + 600_000_000;
+    assert!(e.take(Uuid::from_u128(1), lease, 1));
+    let stored = e.clone();
+    app.store.write(move |tx| tx.put_enrolment(&stored)).await.unwrap();
+    refused(enrol::retry(app, "127.0.8.1", true, "ana").await.unwrap_err());
+    assert_eq!(at(app, 1).await, e, "nothing changed");
+    hurry(app, 1).await;
+    assert_eq!(enrol::retry(app, "127.0.8.1", true, "ana").await.unwrap().state, "waiting");
 }
 
 #[tokio::test]

@@ -165,6 +165,19 @@ pub async fn due_ones_and_keys(empty: Empty) {
     let (one, two) = tokio::join!(take(1001), take(1002));
     assert!(one.is_disjoint(&two) && one.len() + two.len() >= 3, "{one:?} {two:?}");
     assert_eq!(db.get(|tx| tx.due_enrolments(901, 9)).await.len(), 4, "leases end");
+    db.put(|tx| {
+        // Given up while it is worked on: its claim stays, and it is due no more.
+        let mut e = tx.enrolment(id(1))?.unwrap();
+        assert!(e.cancel("ana", 501) && e.next.is_some());
+        tx.put_enrolment(&e)?;
+        (2..=4).try_for_each(|n| {
+            let mut e = tx.enrolment(id(n))?.unwrap();
+            e.next = None;
+            tx.put_enrolment(&e)
+        })
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.next_due_enrolment()).await, None);
     let keys = db.get(|tx| tx.sealed_by_key()).await;
     assert_eq!(keys, [("key".to_owned(), 4)]);
     assert_eq!(db.get(|tx| tx.enrolments_sealed_with("key", 3)).await.len(), 3);

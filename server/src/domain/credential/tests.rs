@@ -87,6 +87,14 @@ fn a_lost_report_is_found_again() {
     assert_eq!(shown, [(1, State::Retired), (2, State::Proven), (3, State::Planned)]);
     most_likely_first(&mut held);
     assert_eq!(held.iter().map(|c| c.id.as_u128()).collect::<Vec<_>>(), [2, 3, 1]);
+    let offered = Credential { via: Via::Enrolled, ..credential(5, State::Failed) };
+    held = vec![credential(3, State::Planned), credential(4, State::Failed), offered];
+    most_likely_first(&mut held);
+    assert_eq!(
+        held.iter().map(|c| c.id.as_u128()).collect::<Vec<_>>(),
+        [5, 3, 4],
+        "a person's account is there already"
+    );
 }
 
 #[test]

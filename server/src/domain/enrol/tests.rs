@@ -130,6 +130,33 @@ fn a_server_that_died_in_the_middle_does_nothing_twice() {
 }
 
 #[test]
+fn nobody_has_it_tried_again_while_a_server_works_on_it() {
+    // The power cycle may be on its way: another contact would send it again.
+    let mut e = identified(Power::On);
+    e.restart = true;
+    assert!(e.ordering(Order::Cycle, 3));
+    let before = e.clone();
+    assert!(!e.retry(true, 299) && !e.retry(false, 299));
+    assert_eq!(e, before);
+    let busy = e.busy(299).unwrap();
+    assert!(busy.contains("until 00:00:00 UTC") && busy.contains(&Uuid::from_u128(9).to_string()), "{busy}");
+    // Giving it up and asking anew is no way around it, until that server has stopped.
+    assert!(e.cancel("ana", 299) && !e.retry(true, 299) && e.busy(299).is_some());
+    e.stopped();
+    assert_eq!((e.state, e.claim, e.next, e.busy(299)), (State::Cancelled, None, None, None));
+    assert!(e.retry(true, 299));
+    // It died: its lease is over.
+    let mut e = before;
+    assert_eq!(e.busy(300), None);
+    e.stopped();
+    assert!(e.claim.is_some(), "an open one is not let go by this");
+    assert!(e.clone().cancel("ana", 300) && e.retry(true, 300));
+    // Waiting for its next contact is not being worked on.
+    let mut e = taken();
+    assert!(e.later(false, "no answer".into(), 0, 3) && e.next > Some(4) && e.busy(4).is_none() && e.retry(false, 4));
+}
+
+#[test]
 fn one_that_does_not_answer_is_asked_more_slowly_and_given_up_after_a_day() {
     let mut e = enrolment();
     let mut pauses = Vec::new();

@@ -162,6 +162,9 @@ impl Run {
         if self.same(one, before)? {
             return Ok(if one.restart && before.is_held() { Verdict::Retry } else { Verdict::Unchanged });
         }
+        if let (State::Cancelled, Some(busy)) = (before.state, before.busy(self.now)) {
+            return Ok(Verdict::Refused(format!("{address} was cancelled, and {busy}: send the file again then")));
+        }
         Ok(match (before.state, reached) {
             (State::Failed | State::Cancelled, _) | (State::Matched, None) => Verdict::Replace,
             (State::Matched, Some(node)) => taken(node),

@@ -22,6 +22,15 @@ const LIKE: usize = 1_000;
 /// Names in a reason.
 const NAMED: usize = 8;
 
+/// When the login of an enrolment was tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Login {
+    /// It worked, in the contact that goes on now.
+    Now,
+    /// It worked at some time before, if ever: it may be another by now.
+    Before,
+}
+
 /// The enrolment that a machine belongs to.
 pub(in crate::service) struct Expected(Enrolment, Why);
 
@@ -153,7 +162,7 @@ pub(in crate::service) fn arrived(
     expected: Expected,
     now: Micros,
 ) -> Result<()> {
-    bind(tx, vault, expected, node, now)
+    bind(tx, vault, (expected, Login::Before), node, now)
 }
 
 /// A node told what it read of its BMC in-band, and that is in its record already. True: a BMC was matched just now.
@@ -169,7 +178,7 @@ pub(in crate::service) fn told(
     }
     let (seen, bmc) = seen(tx, node, None)?;
     match only(tx, node, &seen, bmc.as_ref(), now)? {
-        Some(expected) => bind(tx, vault, expected, node, now).map(|()| true),
+        Some(expected) => bind(tx, vault, (expected, Login::Before), node, now).map(|()| true),
         None => Ok(false),
     }
 }
@@ -180,7 +189,8 @@ fn in_question(tx: &mut Tx<'_>, node: &NodeUuid) -> Result<bool> {
         || tx.identity(node)?.is_some_and(|identity| identity.merge_candidate.is_some()))
 }
 
-/// A BMC was identified: the node that is known already is its. `booted`: only one that was booted once.
+/// A BMC was identified, in a contact that goes on now: the node that is known already is its. `booted`: only one that was
+/// booted once.
 pub(super) fn known(tx: &mut Tx<'_>, vault: &Vault, enrolment: &Enrolment, booted: bool, now: Micros) -> Result<bool> {
     let nodes = nodes_of(tx, enrolment)?;
     let [node] = nodes.as_slice() else {
@@ -196,17 +206,29 @@ pub(super) fn known(tx: &mut Tx<'_>, vault: &Vault, enrolment: &Enrolment, boote
     }
     let (seen, bmc) = seen(tx, node, None)?;
     match only(tx, node, &seen, bmc.as_ref(), now)? {
-        Some(expected) if expected.0.id == enrolment.id => bind(tx, vault, expected, node, now).map(|()| true),
+        Some(expected) if expected.0.id == enrolment.id => {
+            bind(tx, vault, (expected, Login::Now), node, now).map(|()| true)
+        }
         _ => Ok(false),
     }
 }
 
 /// Node and BMC belong together from now on.
-fn bind(tx: &mut Tx<'_>, vault: &Vault, expected: Expected, uuid: &NodeUuid, now: Micros) -> Result<()> {
+fn bind(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    (expected, login): (Expected, Login),
+    uuid: &NodeUuid,
+    now: Micros,
+) -> Result<()> {
     let Expected(mut enrolment, why) = expected;
     let Some(mut node) = tx.node(uuid)? else { return Ok(()) };
     let password = open(vault, &enrolment)?;
-    credentials::adopt_in(tx, vault, uuid, (&enrolment.user, &password), Via::Enrolled, now)?;
+    let account = (enrolment.user.as_str(), &password);
+    match login {
+        Login::Now => credentials::adopt_in(tx, vault, uuid, account, Via::Enrolled, now)?,
+        Login::Before => credentials::offer_in(tx, vault, uuid, account, now)?,
+    };
 
     let mut bmc = tx.bmc(uuid)?.unwrap_or_else(|| Bmc::new(uuid.clone(), now));
     (bmc.address, bmc.port) = (Some(enrolment.address), enrolment.port);
@@ -219,7 +241,7 @@ fn bind(tx: &mut Tx<'_>, vault: &Vault, expected: Expected, uuid: &NodeUuid, now
         bmc.mac = mac.to_string();
     }
     (bmc.power, bmc.power_at) = (enrolment.power, Some(now));
-    // The poller logs in at once.
+    // The poller logs in at once: only then the BMC is managed.
     (bmc.state, bmc.failures, bmc.next, bmc.changed) = (BmcState::Configured, 0, now, now);
     bmc.reason.clear();
     tx.put_bmc(&bmc)?;

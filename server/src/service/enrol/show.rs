@@ -1,5 +1,6 @@
 //! Enrolments as people see them, and what they do with one: try it again, give it up.
 
+use crate::domain::Micros;
 use crate::domain::enrol::{Enrolment, State};
 use crate::error::{Error, Result};
 use crate::service::App;
@@ -42,7 +43,7 @@ fn wire(e: Enrolment) -> api::Enrolment {
         power: e.power.to_string(),
         node: e.node.map(|node| node.to_string()),
         attempts: e.attempts,
-        next_us: e.next,
+        next_us: e.next.filter(|_| e.state.is_open()),
         who: e.who,
         made_us: e.made,
         changed_us: e.changed,
@@ -91,10 +92,12 @@ fn find(tx: &mut Tx<'_>, which: &str) -> Result<Enrolment> {
     found.ok_or_else(none)
 }
 
+/// Change one. `doing`: for the words of the error when `change` gives false.
 async fn change(
     app: &App,
     which: &str,
     doing: &'static str,
+    now: Micros,
     change: impl Fn(&mut Enrolment) -> bool + Send + Sync + 'static,
 ) -> Result<api::Enrolment> {
     let which = which.to_owned();
@@ -102,7 +105,11 @@ async fn change(
         let mut enrolment = find(tx, &which)?;
         if !change(&mut enrolment) {
             let (address, state) = (enrolment.address, enrolment.state);
-            return Err(Error::Conflict(format!("the enrolment of {address} is {state}: it cannot be {doing}")));
+            let why = match enrolment.busy(now) {
+                Some(busy) => format!("{busy}: ask again when it is done"),
+                None => format!("it is {state}"),
+            };
+            return Err(Error::Conflict(format!("the enrolment of {address} cannot be {doing}: {why}")));
         }
         tx.put_enrolment(&enrolment)?;
         Ok(enrolment)
@@ -110,16 +117,16 @@ async fn change(
     changed.await.map(wire)
 }
 
-/// Try it again from the start. `restart`: a machine that is on may be restarted. Errors: one that is matched, or contacted
-/// just now.
+/// Try it again from the start. `restart`: a machine that is on may be restarted. Errors: `Conflict` for one that is matched,
+/// or that a server works on just now.
 pub async fn retry(app: &App, which: &str, restart: bool, by: &str) -> Result<api::Enrolment> {
     let now = app.now();
     tracing::info!(by, enrolment = which, "{by} has enrolment {which} tried again");
-    change(app, which, "tried again", move |e| e.retry(restart, now)).await
+    change(app, which, "tried again", now, move |e| e.retry(restart, now)).await
 }
 
 /// Give it up; again is no change. Errors: one that is matched.
 pub async fn cancel(app: &App, which: &str, by: &str) -> Result<api::Enrolment> {
     let (now, by) = (app.now(), by.to_owned());
-    change(app, which, "cancelled", move |e| e.state == State::Cancelled || e.cancel(&by, now)).await
+    change(app, which, "cancelled", now, move |e| e.state == State::Cancelled || e.cancel(&by, now)).await
 }

@@ -93,18 +93,29 @@ impl Pace {
     }
 }
 
-/// Change what is stored, if this claim still holds. None: it does not, somebody else decided meanwhile.
+/// As it is stored, if this claim still holds. None: it does not, somebody else decided meanwhile. Who gave it up finds out
+/// that nobody works on it any more.
+fn held(tx: &mut Tx<'_>, id: Uuid, claim: Option<Uuid>) -> Result<Option<Enrolment>> {
+    let Some(mut enrolment) = tx.enrolment(id)?.filter(|e| e.claim == claim) else { return Ok(None) };
+    if enrolment.state.is_open() {
+        return Ok(Some(enrolment));
+    }
+    enrolment.stopped();
+    tx.put_enrolment(&enrolment)?;
+    Ok(None)
+}
+
+/// Change what is stored, if this claim still holds.
 async fn change(
     app: &App,
     mine: &Enrolment,
-    change: impl Fn(&mut Tx<'_>, &mut Enrolment) -> Result<()> + Send + Sync + 'static,
+    change: impl Fn(&mut Enrolment) + Send + Sync + 'static,
 ) -> Result<Option<Enrolment>> {
     let (id, claim) = (mine.id, mine.claim);
     app.store
         .write(move |tx| {
-            let held = tx.enrolment(id)?.filter(|e| e.claim == claim && e.state.is_open());
-            let Some(mut enrolment) = held else { return Ok(None) };
-            change(tx, &mut enrolment)?;
+            let Some(mut enrolment) = held(tx, id, claim)? else { return Ok(None) };
+            change(&mut enrolment);
             tx.put_enrolment(&enrolment)?;
             Ok(Some(enrolment))
         })
@@ -116,23 +127,34 @@ async fn trouble(app: &App, enrolment: &Enrolment, error: &BmcError, undone: boo
     let (now, error) = (app.now(), error.clone());
     let jitter = rand::rng().random_range(0..=1_000);
     tracing::info!(enrolment = %enrolment.id, "enrolment of {}: {error}", enrolment.address);
-    let stored = change(app, enrolment, move |_, e| {
+    let stored = change(app, enrolment, move |e| {
         match &error {
             BmcError::LoginRefused(_) | BmcError::Refused(_) => e.fail(error.to_string(), now),
             _ => e.later(undone, error.to_string(), jitter, now),
         };
-        Ok(())
     });
     stored.await.map(drop)
 }
 
 async fn hold(app: &App, enrolment: &Enrolment, reason: String) -> Result<()> {
     let now = app.now();
-    let stored = change(app, enrolment, move |_, e| {
+    let stored = change(app, enrolment, move |e| {
         e.hold(reason.clone(), now);
-        Ok(())
     });
     stored.await.map(drop)
+}
+
+/// It is started: its node is waited for, unless that is one that was added by hand before it was ever seen.
+async fn started(app: &App, enrolment: &Enrolment, reason: String) -> Result<()> {
+    let (id, claim, now, vault) = (enrolment.id, enrolment.claim, app.now(), app.vault.clone());
+    app.store
+        .write(move |tx| {
+            let Some(mut enrolment) = held(tx, id, claim)? else { return Ok(()) };
+            enrolment.hold(reason.clone(), now);
+            tx.put_enrolment(&enrolment)?;
+            matching::known(tx, &vault, &enrolment, false, now).map(drop)
+        })
+        .await
 }
 
 async fn contact(app: &App, pace: &Pace, enrolment: &Enrolment) -> Result<()> {
@@ -166,8 +188,7 @@ async fn with_session(app: &App, pace: &Pace, enrolment: &Enrolment, talk: &mut 
     let stored = app.store.write({
         let (id, claim) = (enrolment.id, enrolment.claim);
         move |tx| {
-            let held = tx.enrolment(id)?.filter(|e| e.claim == claim && e.state.is_open());
-            let Some(mut enrolment) = held else { return Ok(None) };
+            let Some(mut enrolment) = held(tx, id, claim)? else { return Ok(None) };
             enrolment.identified(found.clone(), now);
             tx.put_enrolment(&enrolment)?;
             // A node that runs already is not started.
@@ -180,18 +201,15 @@ async fn with_session(app: &App, pace: &Pace, enrolment: &Enrolment, talk: &mut 
             pace.turn(app.settings.job_stagger).await;
             start(app, &identified, talk, order).await
         }
-        Next::Done => {
-            hold(app, &identified, "told to boot from the network once, and powered on".to_owned()).await?;
-            match_known(app, &identified).await
-        }
+        Next::Done => started(app, &identified, "told to boot from the network once, and powered on".to_owned()).await,
         Next::OnAlready => {
-            let (id, why) = (identified.id, "on already: restart it yourself, from the network, or");
-            hold(app, &identified, format!("{why} `higuma enrol retry {id} --restart`")).await
+            let (address, why) = (identified.address, "on already: restart it yourself, from the network, or");
+            hold(app, &identified, format!("{why} `higuma enrol retry {address} --restart`")).await
         }
         Next::Unclear => {
-            let id = identified.id;
+            let address = identified.address;
             let words = "whether its power was cycled is not known: look at the machine; if it does not come";
-            hold(app, &identified, format!("{words}: `higuma enrol retry {id} --restart`")).await
+            hold(app, &identified, format!("{words}: `higuma enrol retry {address} --restart`")).await
         }
     }
 }
@@ -220,9 +238,8 @@ async fn start(app: &App, enrolment: &Enrolment, talk: &mut Talk, order: Order) 
         Err(error) => return trouble(app, enrolment, &error, true).await,
     }
     let now = app.now();
-    let ordered = change(app, enrolment, move |_, e| {
+    let ordered = change(app, enrolment, move |e| {
         e.ordering(order, now);
-        Ok(())
     });
     let Some(ordered) = ordered.await? else { return Ok(()) };
     let action = match order {
@@ -230,16 +247,12 @@ async fn start(app: &App, enrolment: &Enrolment, talk: &mut Talk, order: Order) 
         Order::Cycle => BmcAction::PowerCycle,
     };
     match talk.act(action).await {
-        Ok(done) => {
-            hold(app, &ordered, format!("told to boot from the network once; {done}")).await?;
-            match_known(app, &ordered).await
-        }
+        Ok(done) => started(app, &ordered, format!("told to boot from the network once; {done}")).await,
         Err(BmcError::Refused(why)) => {
             let now = app.now();
-            let stored = change(app, &ordered, move |_, e| {
+            let stored = change(app, &ordered, move |e| {
                 e.later(true, String::new(), 0, now);
                 e.hold(format!("it cannot be started: {why}; start it yourself, from the network"), now);
-                Ok(())
             });
             stored.await.map(drop)
         }
@@ -247,15 +260,4 @@ async fn start(app: &App, enrolment: &Enrolment, talk: &mut Talk, order: Order) 
         Err(error @ BmcError::Unclear(_)) => trouble(app, &ordered, &error, false).await,
         Err(error) => trouble(app, &ordered, &error, true).await,
     }
-}
-
-/// A node that was added by hand before it was ever seen.
-async fn match_known(app: &App, enrolment: &Enrolment) -> Result<()> {
-    let (id, now, vault) = (enrolment.id, app.now(), app.vault.clone());
-    app.store
-        .write(move |tx| {
-            let open = tx.enrolment(id)?.filter(|e| e.state.is_open());
-            open.map(|e| matching::known(tx, &vault, &e, false, now)).transpose().map(drop)
-        })
-        .await
 }

@@ -36,10 +36,11 @@ fn a_file_is_checked_taken_and_worked_on() {
         assert_eq!(counts()["failed"], 0, "{}", list());
         std::thread::sleep(Duration::from_millis(20));
     }
-    // What is about to be done is written down first.
-    while !bmc.hardware(|h| h.power) {
+    // What is about to be done is written down first; and while it is done nobody may have it tried again.
+    while !list()["items"][0]["next_us"].is_null() {
         std::thread::sleep(Duration::from_millis(20));
     }
+    assert!(bmc.hardware(|h| h.power));
     let all = list();
     assert_eq!(all["items"][0]["state"], "booting");
     assert!(!all.to_string().contains(PASSWORD));
