@@ -15,6 +15,7 @@ pub mod serve;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tftp;
 pub mod tls;
 pub mod vault;
 pub mod web;

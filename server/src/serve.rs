@@ -4,6 +4,7 @@
 mod data;
 mod listen;
 mod tasks;
+mod tftp;
 
 use crate::blob::Blobs;
 use crate::config::{Config, Flags};
@@ -36,6 +37,8 @@ pub struct Running {
     pub https: SocketAddr,
     /// gRPC.
     pub grpc: SocketAddr,
+    /// TFTP, where it is switched on.
+    pub tftp: Vec<SocketAddr>,
     /// Fixed TLS name.
     pub server_name: String,
     /// Where the admin token is; none: another server of this database made it.
@@ -126,6 +129,9 @@ fn print_for_people(config: &Config, running: &Running) {
     }
     println!("  authority      {}", tls::ca_file(&config.data_dir).display());
     println!("  point iPXE to  {http}/boot.ipxe");
+    for address in &running.tftp {
+        println!("  TFTP           {address} (BIOS: undionly.kpxe, UEFI: snponly.efi)");
+    }
     println!("  agents use     {} (gRPC, TLS name {})", shown(running.grpc), running.server_name);
 }
 
@@ -156,6 +162,8 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let grpc_socket = listen::bind(config.grpc_listen, "grpc-listen")?;
     let address = |socket: &tokio::net::TcpListener| socket.local_addr().map_err(Error::internal);
     let (http_at, https_at, grpc_at) = (address(&http_socket)?, address(&https_socket)?, address(&grpc_socket)?);
+
+    let tftp = tftp::open(&config, http_at.port()).await?;
 
     let mut settings = config.settings.clone();
     settings.grpc_port = grpc_at.port();
@@ -207,6 +215,10 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let perform = perform.unwrap_or_else(|| Arc::new(Hands { app: app.clone() }));
     parts.spawn(tasks::jobs(app.clone(), perform, data::server_id(&config.data_dir)?, stop.clone()));
     parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
+    let tftp_at: Vec<SocketAddr> = tftp.iter().map(tftp::Part::address).collect();
+    for part in tftp {
+        parts.spawn(part.serve(stop.clone()));
+    }
     parts.spawn(tasks::enrolments(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
@@ -216,6 +228,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         http: http_at,
         https: https_at,
         grpc: grpc_at,
+        tftp: tftp_at,
         server_name: authority.server_name.clone(),
         token_file,
         parts,

@@ -53,6 +53,9 @@ fn describe() {
     metrics::describe_counter!("higuma_boots_total", "Boots by outcome");
     metrics::describe_counter!("higuma_firmware_updates_total", "Firmware updates handed out");
     metrics::describe_counter!("higuma_job_items_total", "Nodes of jobs by action and result");
+    metrics::describe_counter!("higuma_tftp_transfers_total", "TFTP requests by file and result");
+    metrics::describe_counter!("higuma_tftp_bytes_total", "Bytes that TFTP clients acknowledged");
+    metrics::describe_counter!("higuma_tftp_resent_total", "TFTP packets that were sent more than once");
     metrics::describe_gauge!("higuma_firmware_nodes", "Nodes by how they stand with the firmware rules");
     metrics::describe_gauge!("higuma_nodes", "Nodes by lifecycle");
     metrics::describe_gauge!("process_resident_memory_bytes", "Resident memory of the server");

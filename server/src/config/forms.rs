@@ -2,6 +2,7 @@
 //! durations: nobody should have to guess.
 
 use crate::domain::Micros;
+use std::net::{IpAddr, SocketAddr};
 
 /// `90s`, `15m`, `24h`, `250ms`, `7d`; more than zero.
 pub fn duration(text: &str) -> Option<Micros> {
@@ -56,6 +57,53 @@ pub fn manage_or_read(text: &str) -> Option<bool> {
     }
 }
 
+/// Where a service listens: an address, with or without a port, or all IPv4 addresses of a network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// One address of this machine.
+    Address(IpAddr, Option<u16>),
+    /// An interface.
+    Interface(String, Option<u16>),
+}
+
+/// `off` (none), or `10.0.0.1,eth1,10.1.0.1:69,[fd00::1]:69`. Addresses of all interfaces at once are refused: an answer must
+/// come from the address that was asked.
+pub fn places(text: &str) -> Option<Vec<Place>> {
+    if text == "off" {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|one| place(one.trim())).collect()
+}
+
+fn place(text: &str) -> Option<Place> {
+    let address = |address: IpAddr, port| (!address.is_unspecified()).then_some(Place::Address(address, port));
+    if let Ok(socket) = text.parse::<SocketAddr>() {
+        return address(socket.ip(), Some(socket.port()));
+    }
+    if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse() {
+        return address(ip, None);
+    }
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port.parse().ok()?)),
+        None => (text, None),
+    };
+    // As the kernel has them (dev_valid_name): up to 15 bytes, no slash, no space.
+    let is_name = (1..=15).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+        && name != "."
+        && name != "..";
+    is_name.then(|| Place::Interface(name.to_owned(), port))
+}
+
+/// `on` (true) or `off`.
+pub fn on_or_off(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
 /// `20000`; more than zero.
 pub fn count(text: &str) -> Option<usize> {
     text.parse().ok().filter(|n| *n > 0)
@@ -82,6 +130,27 @@ mod tests {
         }
         assert_eq!((duration_or_zero("0s"), duration_or_zero("3s")), (Some(0), Some(3_000_000)));
         assert_eq!(duration_or_zero("0"), None);
+    }
+
+    #[test]
+    fn places_where_a_service_listens() {
+        let interface = |name: &str, port| Place::Interface(name.to_owned(), port);
+        let address = |ip: &str, port| Place::Address(ip.parse().unwrap_or(IpAddr::from([0; 4])), port);
+        assert_eq!(places("off"), Some(vec![]));
+        assert_eq!(
+            places("10.0.0.1, eth1,10.1.0.1:69,br0.12:6969,[fd00::1]:69,fd00::2"),
+            Some(vec![
+                address("10.0.0.1", None),
+                interface("eth1", None),
+                address("10.1.0.1", Some(69)),
+                interface("br0.12", Some(6969)),
+                address("fd00::1", Some(69)),
+                address("fd00::2", None),
+            ])
+        );
+        for bad in ["", "0.0.0.0", "[::]:69", "::", "eth1,", "a b", "eth1:x", "a/b", "an-interface-too-long", ".."] {
+            assert_eq!(places(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod forms;
 mod table;
 
-pub use forms::duration_or_zero;
+pub use forms::{Place, duration_or_zero};
 pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
@@ -84,6 +84,12 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Largest blob, bytes.
     pub upload_limit: u64,
+    /// Where TFTP is served; empty: nowhere.
+    pub tftp_listen: Vec<Place>,
+    /// TFTP on one port.
+    pub tftp_single_port: bool,
+    /// iPXE's files.
+    pub ipxe_dir: PathBuf,
     /// Database of PCI names; none: the usual places are looked at.
     pub pci_ids: Option<PathBuf>,
     /// The master key; none: systemd's credential, or the data folder's file.
@@ -335,6 +341,9 @@ impl Layers {
             http_listen: listen("http-listen")?,
             https_listen: listen("https-listen")?,
             grpc_listen,
+            tftp_listen: self.value("tftp-listen", forms::places)?,
+            tftp_single_port: self.value("tftp-single-port", forms::on_or_off)?,
+            ipxe_dir: PathBuf::from(self.text("ipxe-dir").filter(|path| !path.is_empty()).unwrap_or("/usr/lib/ipxe")),
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
             master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,

@@ -10,6 +10,8 @@ pub enum Form {
     Database,
     /// ADDRESS:PORT.
     Listen,
+    /// Addresses or network interfaces, or off.
+    Listens,
     /// http://HOST:PORT.
     HttpUrl,
     /// HOST:PORT.
@@ -37,6 +39,7 @@ impl Form {
             Self::Path => "PATH",
             Self::Database => "URL",
             Self::Listen => "ADDRESS:PORT",
+            Self::Listens => "ADDRESS|INTERFACE[,...]|off",
             Self::HttpUrl => "http://HOST:PORT",
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
@@ -54,6 +57,9 @@ impl Form {
             Self::Path => "a path",
             Self::Database => "sqlite:PATH or postgres://USER@HOST/NAME",
             Self::Listen => "ADDRESS:PORT, e.g. 0.0.0.0:8080 or [::]:8080",
+            Self::Listens => {
+                "off, or addresses of this machine or network interfaces, with commas, e.g. 10.0.0.1 or eth1,10.1.0.1:69"
+            }
             Self::HttpUrl => "http://HOST:PORT, e.g. http://10.0.0.1:8080",
             Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",
             Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
@@ -123,6 +129,9 @@ pub const SETTINGS: &[Setting] = &[
     s("pci-ids", Form::Path, "/usr/share/misc/pci.ids or /usr/share/hwdata/pci.ids", "Names of PCI devices (Debian package pci.ids); without it, ids are shown"),
     s("master-key-file", Form::Path, "the systemd credential higuma-master-key, else <data-dir>/master.key", "Key that seals BMC passwords"),
     s("bmc-user", Form::BmcUser, "higuma", "Account that Higuma sets up on BMCs"),
+    s("tftp-listen", Form::Listens, "off", "TFTP, read only, for firmware that starts iPXE from the network: on these addresses, port 69"),
+    s("tftp-single-port", Form::Words("on|off"), "off", "TFTP answers from the port that was asked, for firewalls and NAT"),
+    s("ipxe-dir", Form::Path, "/usr/lib/ipxe", "iPXE's files for TFTP: undionly.kpxe, snponly.efi and so on (Debian package ipxe)"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];
 

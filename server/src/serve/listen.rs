@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -22,6 +22,17 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     bound.map_err(|error| {
         Error::internal(format!("cannot listen on {address}: {error}; choose another address with --{setting}"))
     })
+}
+
+/// Addresses of a network interface of this machine; none: there is no such interface, or it has none.
+pub fn interface_addresses(name: &str) -> Result<Vec<IpAddr>> {
+    let all = nix::ifaddrs::getifaddrs().map_err(Error::internal)?;
+    let of = |one: nix::ifaddrs::InterfaceAddress| {
+        let address = one.address?;
+        let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+    };
+    Ok(all.filter(|one| one.interface_name == name).filter_map(of).collect())
 }
 
 /// A client that takes nothing for so long is gone: its connection ends, and the file that it was sent is closed.
@@ -61,6 +72,12 @@ mod tests {
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         assert_eq!(nix::sys::socket::getsockopt(&accepted, TcpUserTimeout).unwrap(), 60_000);
+    }
+
+    #[test]
+    fn addresses_of_an_interface() {
+        assert!(interface_addresses("lo").unwrap().contains(&IpAddr::from([127, 0, 0, 1])));
+        assert!(interface_addresses("no-such-one").unwrap().is_empty());
     }
 
     #[test]

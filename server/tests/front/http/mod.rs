@@ -17,4 +17,5 @@ mod pci_names;
 mod process;
 mod refused;
 mod search;
+mod tftp;
 mod vault;

@@ -1,0 +1,109 @@
+//! TFTP as a part of the server: on which addresses, with which files; what became of each request goes to the log and to the
+//! metrics.
+
+use super::listen::interface_addresses;
+use crate::config::{Config, Place};
+use crate::error::{Error, Result};
+use crate::tftp::{self, IpxeFiles, Outcome, Report, Settings};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio_util::sync::CancellationToken;
+
+/// TFTP's own (RFC 1350).
+const PORT: u16 = 69;
+/// How often the folder of iPXE's files is looked at.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// One address that is served.
+pub struct Part {
+    socket: UdpSocket,
+    address: SocketAddr,
+    files: Arc<IpxeFiles>,
+    settings: Settings,
+}
+
+/// Opens all that the settings name. Errors: a place that is none, an address that is taken, missing files.
+pub async fn open(config: &Config, http_port: u16) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for place in &config.tftp_listen {
+        for address in addresses(place)? {
+            let socket = UdpSocket::bind(address).await.map_err(|error| {
+                Error::Conflict(format!(
+                    "cannot serve TFTP on {address}: {error}; see setting tftp-listen (ports below 1024 need root or \
+                     CAP_NET_BIND_SERVICE; another TFTP server may run)"
+                ))
+            })?;
+            let address = socket.local_addr().map_err(Error::internal)?;
+            let script = match &config.settings.advertise_http {
+                Some(url) => format!("{url}/boot.ipxe"),
+                None => format!("http://{}/boot.ipxe", SocketAddr::new(address.ip(), http_port)),
+            };
+            let folder = config.ipxe_dir.clone();
+            let files = tokio::task::spawn_blocking(move || IpxeFiles::open(&folder, &script)).await;
+            let files = Arc::new(files.map_err(Error::internal)??);
+            let settings = Settings { single_port: config.tftp_single_port, ..Settings::default() };
+            parts.push(Part { socket, address, files, settings });
+        }
+    }
+    Ok(parts)
+}
+
+fn addresses(place: &Place) -> Result<Vec<SocketAddr>> {
+    match place {
+        Place::Address(ip, port) => Ok(vec![SocketAddr::new(*ip, port.unwrap_or(PORT))]),
+        Place::Interface(name, port) => {
+            let found: Vec<IpAddr> = interface_addresses(name)?.into_iter().filter(IpAddr::is_ipv4).collect();
+            if found.is_empty() {
+                return Err(Error::Conflict(format!(
+                    "tftp-listen: this machine has no interface {name:?} with an IPv4 address: see `ip addr`"
+                )));
+            }
+            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port.unwrap_or(PORT))).collect())
+        }
+    }
+}
+
+impl Part {
+    /// Where.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is stopped.
+    pub async fn serve(self, stop: CancellationToken) -> Result<()> {
+        let Self { socket, address, files, settings } = self;
+        tracing::info!("TFTP on {address}: {}", files.names().join(", "));
+        let looking = {
+            let (files, stop) = (files.clone(), stop.clone());
+            tokio::spawn(async move {
+                while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
+                    let files = files.clone();
+                    let _ = tokio::task::spawn_blocking(move || files.refresh()).await;
+                }
+            })
+        };
+        let served = tftp::serve(socket, files, settings, tell, stop).await;
+        looking.abort();
+        served.map_err(Error::internal)
+    }
+}
+
+fn tell(report: Report) {
+    let Report { client, file, outcome, bytes, resent, took } = report;
+    let (result, how) = match &outcome {
+        None => ("not_found", "there is no such file".to_owned()),
+        Some(Outcome::Complete) => ("complete", "complete".to_owned()),
+        Some(Outcome::Ended(code, message)) => ("ended", format!("the client ended it with {code} {message:?}")),
+        Some(Outcome::Silent) => ("silent", "the client fell silent".to_owned()),
+    };
+    // Names are those of our list, or one word for all others: a client must not make metrics.
+    let known = tftp::files::NAMES.iter().find(|name| file.ends_with(**name)).copied();
+    let label = if outcome.is_some() { known.unwrap_or(tftp::files::AUTOEXEC) } else { "other" };
+    metrics::counter!("higuma_tftp_transfers_total", "file" => label, "result" => result).increment(1);
+    metrics::counter!("higuma_tftp_bytes_total").increment(bytes);
+    metrics::counter!("higuma_tftp_resent_total").increment(resent);
+    let ms = took.as_millis();
+    tracing::info!(%client, file, bytes, resent, ms, result, "TFTP {client}: {file:?}: {how}, {bytes} bytes in {ms} ms");
+}

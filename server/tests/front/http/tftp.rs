@@ -1,0 +1,58 @@
+//! TFTP as a part of the server, where a setting switches it on.
+
+use super::fixture::Server;
+use higuma::config::{Config, Flags};
+use std::process::Command;
+
+fn folder(names: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    names.iter().for_each(|name| std::fs::write(dir.path().join(name), vec![7; 5000]).unwrap());
+    dir
+}
+
+#[test]
+fn ipxe_is_served_to_firmware_and_counted() {
+    let dir = folder(&["undionly.kpxe", "snponly.efi", "private.efi"]);
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let server = Server::start(&[("tftp-listen", &listen), ("ipxe-dir", dir.path().to_str().unwrap())]);
+    let get = |name: &str| {
+        let url = format!("tftp://{listen}/{name}");
+        Command::new("curl").args(["--silent", "--max-time", "20", "--path-as-is", &url]).output().unwrap()
+    };
+    assert_eq!(get("snponly.efi").stdout, [7; 5000]);
+    let script = String::from_utf8(get("autoexec.ipxe").stdout).unwrap();
+    assert!(script.starts_with("#!ipxe\n") && script.contains("/boot.ipxe"), "{script}");
+    assert!(!get("private.efi").status.success() && !get("../undionly.kpxe").status.success());
+    let metrics = server.client.admin("GET", "/metrics", None).expect(200).text();
+    for line in [
+        "higuma_tftp_transfers_total{file=\"snponly.efi\",result=\"complete\"} 1",
+        "higuma_tftp_transfers_total{file=\"autoexec.ipxe\",result=\"complete\"} 1",
+        "higuma_tftp_transfers_total{file=\"other\",result=\"not_found\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_ipxe_does_not_start_and_names_the_package() {
+    let (data, empty) = (tempfile::tempdir().unwrap(), folder(&[]));
+    let values = [
+        ("data-dir", data.path().to_str().unwrap()),
+        ("http-listen", "127.0.0.1:0"),
+        ("https-listen", "127.0.0.1:0"),
+        ("grpc-listen", "127.0.0.1:0"),
+        ("tftp-listen", "127.0.0.1:0"),
+        ("ipxe-dir", empty.path().to_str().unwrap()),
+    ];
+    let start = |values: &[(&str, &str)]| {
+        let values = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let config = Config::load(&Flags { values }, &|_| None, false).unwrap();
+        higuma::serve::start(config, tokio_util::sync::CancellationToken::new())
+    };
+    let error = start(&values).await.err().unwrap().to_string();
+    assert!(error.contains("Debian package ipxe") && error.contains("ipxe-dir"), "{error}");
+    let other = values.map(|(name, value)| if name == "tftp-listen" { (name, "no-such-if") } else { (name, value) });
+    let error = start(&other).await.err().unwrap().to_string();
+    assert!(error.contains("no interface \"no-such-if\""), "{error}");
+}
