@@ -8,6 +8,14 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedfishError {
+    /// More came than one operation may read.
+    #[error("{what}: the answers of this operation are longer than {bytes} bytes together, the rest was not read")]
+    TooMuch {
+        /// Which request.
+        what: String,
+        /// Allowed, all together.
+        bytes: usize,
+    },
     /// A setting of [`crate::Target`] cannot be used; nothing was sent.
     #[error("{0}")]
     Setting(String),
@@ -96,6 +104,7 @@ impl RedfishError {
         matches!(
             self,
             Self::Setting(_)
+                | Self::TooMuch { .. }
                 | Self::Unreachable { .. }
                 | Self::Deadline { .. }
                 | Self::CertificateChanged { .. }

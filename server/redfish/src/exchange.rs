@@ -113,6 +113,7 @@ impl Client {
     ) -> Result<T, RedfishError> {
         let within = self.limits.operation;
         let late = |_| Err(RedfishError::Deadline { what: what.to_owned(), within });
+        let _counted = self.wire.begin();
         tokio::time::timeout(within, work).await.unwrap_or_else(late)
     }
 

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::error::RedfishError;
 use crate::json;
 use crate::link::Link;
-use crate::walk::{is_whole, tolerate};
+use crate::walk::{is_whole, note, tolerate};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -48,9 +48,22 @@ impl Client {
             let (service, value) = self.event_log().await?;
             let link = json::link(&value, "Entries")
                 .ok_or_else(|| RedfishError::NotSupported(format!("entries of the log ({service} has no Entries)")))?;
+            let (mut entries, mut problems) = (Vec::new(), Vec::new());
             let members = self.expanded(&link, self.limits.members).await?;
-            let (mut entries, mut problems, mut truncated) = (Vec::new(), Vec::new(), !members.complete);
-            for item in members.items {
+            let (mut truncated, mut items) = (!members.complete, members.items);
+            // Of a log that is too long to be read whole, both ends: which one is new is up to the service.
+            if let Some(count) = members.count.filter(|count| truncated && *count > items.len()) {
+                match self.tail(&link, count, most, items.first()).await? {
+                    Some(tail) => items.extend(tail),
+                    None => {
+                        note(&mut problems, format!("only the first {} of {count} entries could be read", items.len()))
+                    }
+                }
+            }
+            if items.iter().filter(|item| !is_whole(item)).count() > most && self.is_oldest_first(&items).await? {
+                items.reverse();
+            }
+            for item in items {
                 // References are fetched one by one: not more of them than are wanted.
                 if !is_whole(&item) && entries.len() >= most {
                     truncated = true;
@@ -73,6 +86,16 @@ impl Client {
             Ok(Log { service: service.to_string(), entries, truncated, problems })
         })
         .await
+    }
+
+    /// Whether the last of these references is newer than the first.
+    async fn is_oldest_first(&self, items: &[Value]) -> Result<bool, RedfishError> {
+        let mut created = Vec::new();
+        for link in [items.first(), items.last()].into_iter().flatten().filter_map(json::own) {
+            let read = tolerate(self.get(&link).await, &mut Vec::new())?;
+            created.push(read.and_then(|answer| json::text(&answer.body, "Created")));
+        }
+        Ok(matches!(created.as_slice(), [Some(first), Some(last)] if last > first))
     }
 
     /// Empties the event log.

@@ -40,6 +40,8 @@ pub struct Limits {
     pub gap: Duration,
     /// Bytes of one answer.
     pub body: usize,
+    /// Bytes of all answers of one operation of several requests.
+    pub operation_bytes: usize,
     /// Pages of one collection.
     pub pages: usize,
     /// Members read of one collection.
@@ -54,6 +56,7 @@ impl Default for Limits {
             operation: Duration::from_secs(180),
             gap: Duration::from_millis(50),
             body: 2 * 1024 * 1024,
+            operation_bytes: 16 * 1024 * 1024,
             pages: 100,
             members: 2000,
         }

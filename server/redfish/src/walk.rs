@@ -14,13 +14,15 @@ pub(crate) struct Members {
     pub(crate) items: Vec<Value>,
     /// Whether these are all.
     pub(crate) complete: bool,
+    /// How many there are, where the service says so.
+    pub(crate) count: Option<usize>,
 }
 
 impl Client {
     /// The members as they stand in the collection, at most `most`.
     pub(crate) async fn members(&self, collection: &Link, most: usize) -> Result<Members, RedfishError> {
         let most = most.min(self.limits.members);
-        let mut items = Vec::new();
+        let (mut items, mut count) = (Vec::new(), None);
         let (mut seen, mut next) = (HashSet::new(), collection.clone());
         for _ in 0..self.limits.pages {
             if !seen.insert(next.clone()) {
@@ -36,14 +38,16 @@ impl Client {
                     "a collection was expected, \"Members\" is no array",
                 ));
             };
+            let told = json::whole(&page, "Members@odata.count").and_then(|count| usize::try_from(count).ok());
+            count = count.or(told);
             let room = most.saturating_sub(items.len());
             items.extend(members.iter().take(room).cloned());
             if members.len() > room {
-                return Ok(Members { items, complete: false });
+                return Ok(Members { items, complete: false, count });
             }
             let link = json::raw(&page, "Members@odata.nextLink").or_else(|| json::raw(&page, "@odata.nextLink"));
             next = match link {
-                None => return Ok(Members { items, complete: true }),
+                None => return Ok(Members { items, complete: true, count }),
                 Some(text) => Link::parse(text).ok_or_else(|| {
                     RedfishError::malformed(
                         format!("GET {next}"),
@@ -55,7 +59,7 @@ impl Client {
                 break;
             }
         }
-        Ok(Members { items, complete: false })
+        Ok(Members { items, complete: false, count })
     }
 
     /// The members as whole resources. One that cannot be read is told in `problems`, and the others go on.
@@ -84,6 +88,23 @@ impl Client {
             }
         }
         Ok(found)
+    }
+
+    /// The last `most` of a collection with so many members, where the service can leave the others out (`$skip`, DSP0266, 7.3);
+    /// none: it cannot, and gave the first again.
+    pub(crate) async fn tail(
+        &self,
+        collection: &Link,
+        count: usize,
+        most: usize,
+        first: Option<&Value>,
+    ) -> Result<Option<Vec<Value>>, RedfishError> {
+        let skip = count.saturating_sub(most);
+        let expand = if self.expands { "$expand=.&" } else { "" };
+        let found = self.members(&collection.query(&format!("{expand}$skip={skip}")), most).await;
+        let found = tolerate(found, &mut Vec::new())?.map(|members| members.items).unwrap_or_default();
+        let is_the_first = found.first().map(json::own) == first.map(json::own);
+        Ok((!found.is_empty() && !is_the_first).then_some(found))
     }
 
     /// With `$expand` where the service says that it can; without, where that fails.

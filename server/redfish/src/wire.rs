@@ -10,7 +10,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MAT
 use reqwest::{Method, Url};
 use serde_json::Value;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How a request shows who asks.
@@ -33,12 +33,29 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// An operation whose answers are counted together.
+pub(crate) struct Counted<'a> {
+    wire: &'a Wire,
+    is_outer: bool,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if self.is_outer {
+            *self.wire.left.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
 /// The connection to one service.
 pub(crate) struct Wire {
     http: reqwest::Client,
     origin: Url,
     pin: Option<Arc<Pin>>,
     body: usize,
+    /// Bytes of all answers of one operation, at most; and what is left of them while there is one.
+    budget: usize,
+    left: Mutex<Option<usize>>,
 }
 
 impl Wire {
@@ -81,7 +98,7 @@ impl Wire {
             .tls_backend_preconfigured(config)
             .build()
             .map_err(|error| RedfishError::Setting(format!("the HTTP client cannot be set up: {}", chain(&error))))?;
-        Ok(Self { http, origin, pin, body: limits.body })
+        Ok(Self { http, origin, pin, body: limits.body, budget: limits.operation_bytes, left: Mutex::new(None) })
     }
 
     /// Scheme, address and port.
@@ -91,6 +108,28 @@ impl Wire {
 
     pub(crate) fn pin(&self) -> Option<&Pin> {
         self.pin.as_deref()
+    }
+
+    /// An operation begins: its answers are counted together until what is given is dropped, also when its future is. One
+    /// within another is part of it.
+    pub(crate) fn begin(&self) -> Counted<'_> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_outer = left.is_none();
+        left.get_or_insert(self.budget);
+        Counted { wire: self, is_outer }
+    }
+
+    /// Takes so many bytes of the operation's; false: there are not so many left.
+    fn take(&self, bytes: usize) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = left.as_mut() else { return true };
+        match left.checked_sub(bytes) {
+            Some(rest) => {
+                *left = rest;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Sends one request and reads its answer.
@@ -125,6 +164,9 @@ impl Wire {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             if bytes.len() + chunk.len() > self.body {
                 return Err(RedfishError::malformed(what(), format!("it is longer than {} bytes", self.body)));
+            }
+            if !self.take(chunk.len()) {
+                return Err(RedfishError::TooMuch { what: what(), bytes: self.budget });
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -1,7 +1,7 @@
 //! What is read: identity, sensors, logs, inventory, firmware, interfaces of the manager.
 
 use crate::fake::{Fake, SYSTEM, ok, status};
-use higuma_redfish::{Authentication, RedfishError};
+use higuma_redfish::{Authentication, Client, Limits, RedfishError, Target};
 use serde_json::{Value, json};
 
 fn id(path: &str) -> Value {
@@ -146,8 +146,12 @@ async fn the_event_log() {
     // References instead of entries.
     collect(&fake, "/redfish/v1/s", &[entry(1), entry(2), entry(3)]);
     let log = client.log_entries(2).await.unwrap();
-    assert_eq!((log.entries.len(), log.truncated), (2, true));
-    assert!(fake.seen("GET /redfish/v1/s/2").is_empty());
+    let messages: Vec<_> = log.entries.iter().map(|entry| entry.message.as_str()).collect();
+    assert_eq!((messages, log.truncated), (vec!["Fan 3 failed", "Fan 2 failed"], true), "oldest first");
+    collect(&fake, "/redfish/v1/s", &[entry(5), entry(4), entry(3), entry(2)]);
+    let log = client.log_entries(2).await.unwrap();
+    let messages: Vec<_> = log.entries.iter().map(|entry| entry.message.as_str()).collect();
+    assert_eq!((messages, log.truncated), (vec!["Fan 5 failed", "Fan 4 failed"], true), "newest first");
     client.clear_log().await.unwrap();
     assert_eq!(fake.seen(&format!("POST {clear}")).len(), 1);
     // Without the SEL, the event log of the system.
@@ -155,6 +159,52 @@ async fn the_event_log() {
     fake.put("/redfish/v1/e", json!({"Members": []}));
     assert_eq!(client.log_entries(2).await.unwrap().service, format!("{of_system}/1"));
     assert!(matches!(client.clear_log().await, Err(RedfishError::NotSupported(_))));
+}
+
+/// Oldest first, and longer than what is read of a collection.
+#[tokio::test]
+async fn the_end_of_a_long_log() {
+    let fake = Fake::start().await;
+    let services = "/redfish/v1/Systems/1/LogServices";
+    fake.merge(SYSTEM, json!({"LogServices": id(services)}));
+    collect(&fake, services, &[json!({"Id": "Sel", "Entries": id("/redfish/v1/s")})]);
+    let entry = |number: u64| {
+        json!({"@odata.id": format!("/redfish/v1/s/{number}"), "Id": number.to_string(),
+        "Created": format!("2026-01-01T00:00:{number:02}Z"), "Message": format!("event {number}")})
+    };
+    let page = |from: u64, to: u64| {
+        let members: Vec<_> = (from..to).map(entry).collect();
+        ok(json!({"Members": members, "Members@odata.count": 30, "Members@odata.nextLink": "/redfish/v1/more"}))
+    };
+    let limits = Limits { members: 10, ..fake.target().limits };
+    let client = Client::connect(&Target { limits, ..fake.target() }).await.unwrap();
+    fake.always("GET /redfish/v1/s", page(0, 20));
+    fake.always("GET /redfish/v1/s?$skip=27", page(27, 30));
+    let log = client.log_entries(3).await.unwrap();
+    let messages: Vec<_> = log.entries.iter().map(|entry| entry.message.as_str()).collect();
+    assert_eq!((messages, log.truncated), (vec!["event 29", "event 28", "event 27"], true));
+    // One that knows no $skip says so by giving the first again.
+    fake.always("GET /redfish/v1/s?$skip=27", page(0, 20));
+    let log = client.log_entries(3).await.unwrap();
+    assert!(log.problems.iter().any(|problem| problem.contains("only the first 10 of 30")), "{:?}", log.problems);
+}
+
+/// Answers that are each within their bound, and too much together.
+#[tokio::test]
+async fn one_operation_reads_no_more_than_its_bytes() {
+    let fake = Fake::start().await;
+    let all = "/redfish/v1/UpdateService/FirmwareInventory";
+    fake.put("/redfish/v1/UpdateService", json!({"FirmwareInventory": id(all)}));
+    let parts: Vec<_> = (0..20).map(|n| json!({"Id": n.to_string(), "Name": "x".repeat(5_000)})).collect();
+    collect(&fake, all, &parts);
+    let limits = Limits { operation_bytes: 40_000, ..fake.target().limits };
+    let client = Client::connect(&Target { limits, ..fake.target() }).await.unwrap();
+    for _ in 0..2 {
+        let error = client.firmware().await.unwrap_err();
+        assert!(matches!(error, RedfishError::TooMuch { bytes: 40_000, .. }), "{error}");
+    }
+    // The next operation has its own.
+    client.inventory().await.unwrap();
 }
 
 #[tokio::test]
