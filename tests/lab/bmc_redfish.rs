@@ -93,6 +93,8 @@ fn bmc_redfish() -> LabResult {
     ensure(on.summary.power == "on", format!("{:?}", on.summary))?;
     cli(&server, &["power", "off", SYSTEM])?;
 
+    media(&server)?;
+
     // Another certificate at the same address: nothing is sent there until a person says so.
     drop(emulator);
     let again = start(&lab.dir().join("again"), port)?;
@@ -107,6 +109,33 @@ fn bmc_redfish() -> LabResult {
     ensure(taken.summary.state == "managed" && taken.certificate != Some(pinned), format!("{:?}", taken.summary))?;
     drop(again);
     lab.finish()
+}
+
+/// What only Redfish has: hardware, firmware, an image that the BMC fetches from us.
+fn media(server: &Server) -> LabResult {
+    let json = |arguments: &[&str]| -> LabResult<serde_json::Value> {
+        let output = server.cli(&[arguments, &["-o", "json"]].concat())?;
+        serde_json::from_slice(&output.stdout).context(format!("higuma {}", arguments.join(" ")))
+    };
+    let hardware = json(&["bmc", "hardware", SYSTEM])?;
+    ensure(hardware["manufacturer"] != "" && hardware["parts"].is_array(), hardware.to_string())?;
+    let drives = json(&["bmc", "media", SYSTEM])?;
+    let empty =
+        drives["items"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(|d| d["inserted"] == false));
+    ensure(empty, drives.to_string())?;
+    // The BMC fetches it; any file that we serve will do.
+    let url = format!("http://127.0.0.1:{}/boot.ipxe", server.spec().ports.http);
+    let drives = json(&["bmc", "attach", SYSTEM, &url])?;
+    let inserted: Vec<_> = drives["items"].as_array().into_iter().flatten().filter(|d| d["inserted"] == true).collect();
+    ensure(inserted.len() == 1 && inserted[0]["image"] == url.as_str(), drives.to_string())?;
+    let again = json(&["bmc", "attach", SYSTEM, &url])?;
+    ensure(again == drives, format!("again is no change: {again}"))?;
+    cli(server, &["bmc", "media", SYSTEM])?;
+    let events = server.api()?.send("GET", &format!("/api/v1/events?node={SYSTEM}"), None::<&()>)?;
+    ensure(events.body.contains("attached") && events.body.contains(&url), events.body)?;
+    let drives = json(&["bmc", "detach", SYSTEM])?;
+    let empty = drives["items"].as_array().is_some_and(|all| all.iter().all(|d| d["inserted"] == false));
+    ensure(empty, drives.to_string())
 }
 
 fn cli(server: &Server, arguments: &[&str]) -> LabResult {

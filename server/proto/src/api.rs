@@ -19,6 +19,9 @@
 //! | GET /api/v1/nodes/{uuid}/bmc/info | -> [`BmcInfo`], asked now |
 //! | GET /api/v1/nodes/{uuid}/bmc/sensors | -> Page<[`BmcReading`]>, whole, read now |
 //! | GET /api/v1/nodes/{uuid}/bmc/log?limit= | -> Page<[`BmcLogLine`]>, newest first, read now |
+//! | GET /api/v1/nodes/{uuid}/bmc/hardware | -> [`BmcHardware`], read now (Redfish) |
+//! | GET /api/v1/nodes/{uuid}/bmc/firmware | -> [`BmcFirmwareList`], read now (Redfish) |
+//! | GET, PUT, DELETE /api/v1/nodes/{uuid}/bmc/media | -> Page<[`BmcMedia`]>, whole; [`AttachMedia`] -> the same; `?slot=` empties one, else all -> the same (Redfish) |
 //! | POST /api/v1/nodes/{uuid}/bmc/password/reveal | -> [`RevealedCredentials`] (written down as an event of the node) |
 //! | GET, POST, PUT /api/v1/pools | -> Page<[`Pool`]>; [`NewPool`] -> [`Pool`]; [`CsvImport`] -> [`CsvImported`] (makes or changes those of the file) |
 //! | GET, PUT, DELETE /api/v1/pools/{name}?force= | -> [`Pool`]; [`NewPool`] -> [`Pool`]; -> nothing (204); with addresses in use only with its name as `force` |
@@ -73,6 +76,7 @@ mod identity;
 mod ipam;
 mod job;
 mod node;
+mod redfish;
 mod rules;
 mod vault;
 
@@ -90,6 +94,7 @@ pub use ipam::{
 };
 pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
+pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 

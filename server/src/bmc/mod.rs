@@ -2,13 +2,16 @@
 //! ever in a message or an error.
 
 mod ipmi;
+mod media;
 mod redfish;
 mod sessions;
 
+pub use media::Image;
 pub use sessions::{Lent, Sessions};
 
 use crate::domain::NodeUuid;
 use crate::domain::bmc::{BmcAction, Power, Protocol, Trouble};
+use higuma_proto::api::{BmcFirmwareList, BmcHardware, BmcMedia};
 use std::net::IpAddr;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -236,6 +239,46 @@ impl Talk {
         }
     }
 
+    /// The hardware as it sees it. Errors: it is not reached by Redfish.
+    pub async fn hardware(&mut self) -> Result<BmcHardware, BmcError> {
+        match self {
+            Self::Ipmi(_) => Err(only_redfish("the hardware")),
+            Self::Redfish(talk) => talk.hardware().await,
+        }
+    }
+
+    /// Firmware versions. Errors: it is not reached by Redfish.
+    pub async fn firmware(&mut self) -> Result<BmcFirmwareList, BmcError> {
+        match self {
+            Self::Ipmi(_) => Err(only_redfish("firmware versions")),
+            Self::Redfish(talk) => talk.firmware().await,
+        }
+    }
+
+    /// Virtual drives. Errors: it is not reached by Redfish.
+    pub async fn media(&mut self) -> Result<Vec<BmcMedia>, BmcError> {
+        match self {
+            Self::Ipmi(_) => Err(only_redfish("virtual media")),
+            Self::Redfish(talk) => talk.media().await,
+        }
+    }
+
+    /// Put an image into a virtual drive (none: the first for CDs); which one, for people. Again is no change.
+    pub async fn attach(&mut self, image: &Image, slot: Option<&str>) -> Result<String, BmcError> {
+        match self {
+            Self::Ipmi(_) => Err(only_redfish("virtual media")),
+            Self::Redfish(talk) => talk.attach(image, slot).await,
+        }
+    }
+
+    /// Empty a virtual drive, or all; how many had something in them.
+    pub async fn detach(&mut self, slot: Option<&str>) -> Result<usize, BmcError> {
+        match self {
+            Self::Ipmi(_) => Err(only_redfish("virtual media")),
+            Self::Redfish(talk) => talk.detach(slot).await,
+        }
+    }
+
     /// Give an account that is there another password. It is proven by a new login, not by this.
     pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {
         match self {
@@ -251,6 +294,12 @@ impl Talk {
             Self::Redfish(talk) => talk.close().await,
         }
     }
+}
+
+fn only_redfish(what: &str) -> BmcError {
+    BmcError::Refused(format!(
+        "{what}: only Redfish has that, and this BMC is reached by IPMI: `higuma bmc set NODE --protocol redfish` if it can both"
+    ))
 }
 
 /// A rotation is several requests and a proof: a use case, not an action of a session.

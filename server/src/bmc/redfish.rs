@@ -1,7 +1,9 @@
 //! The interface by Redfish: words of ours to those of the client, and its errors to ours.
 
+use super::media::{Image, shown};
 use super::{Access, BmcError, Info, LogLine, Reading};
 use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
+use higuma_proto::api::{BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 use higuma_redfish as wire;
 use higuma_redfish::RedfishError;
 
@@ -128,6 +130,89 @@ impl Talk {
             state: sensor.health.or(sensor.state).unwrap_or_default().to_lowercase(),
         };
         Ok(sensors.sensors.into_iter().take(super::MOST).map(reading).collect())
+    }
+
+    pub async fn hardware(&mut self) -> Result<BmcHardware, BmcError> {
+        let found = self.0.inventory().await.map_err(question)?;
+        let text = Option::unwrap_or_default;
+        let processors = found.processors.into_iter().map(|p| {
+            let count = |n: Option<u64>, what: &str| n.map(|n| format!("{n} {what}"));
+            let detail: Vec<String> =
+                [count(p.cores, "cores"), count(p.threads, "threads")].into_iter().flatten().collect();
+            let (place, manufacturer, model) = (text(p.slot), text(p.manufacturer), text(p.model));
+            let detail = detail.join(", ");
+            BmcPart { kind: "processor".into(), place, manufacturer, model, detail, ..BmcPart::default() }
+        });
+        let memory = found.memory.into_iter().map(|m| BmcPart {
+            kind: "memory".into(),
+            place: text(m.slot),
+            manufacturer: text(m.manufacturer),
+            model: text(m.part),
+            serial: text(m.serial),
+            size_bytes: m.mib.and_then(|mib| mib.checked_mul(1 << 20)),
+            detail: text(m.kind),
+            health: String::new(),
+        });
+        let drives = found.drives.into_iter().map(|d| {
+            let detail: Vec<String> = [d.media, d.protocol].into_iter().flatten().collect();
+            BmcPart {
+                kind: "drive".into(),
+                place: text(d.name),
+                model: text(d.model),
+                serial: text(d.serial),
+                size_bytes: d.bytes,
+                detail: detail.join(" "),
+                health: text(d.health).to_lowercase(),
+                ..BmcPart::default()
+            }
+        });
+        let nics = found.nics.into_iter().map(|n| {
+            let speed = n.mbps.filter(|mbps| *mbps > 0).map(|mbps| format!("{mbps} Mbit/s"));
+            let detail: Vec<String> = [n.link, speed].into_iter().flatten().collect();
+            let (place, serial) = (text(n.id), text(n.mac));
+            BmcPart { kind: "nic".into(), place, serial, detail: detail.join(" "), ..BmcPart::default() }
+        });
+        Ok(BmcHardware {
+            manufacturer: text(found.manufacturer),
+            model: text(found.model),
+            serial: text(found.serial),
+            sku: text(found.sku),
+            bios: text(found.bios),
+            parts: processors.chain(memory).chain(drives).chain(nics).collect(),
+            problems: found.problems,
+        })
+    }
+
+    pub async fn firmware(&mut self) -> Result<BmcFirmwareList, BmcError> {
+        let found = self.0.firmware().await.map_err(question)?;
+        let item = |f: wire::Firmware| BmcFirmware {
+            id: f.id.unwrap_or_default(),
+            name: f.name.unwrap_or_default(),
+            version: f.version.unwrap_or_default(),
+            updateable: f.updateable,
+        };
+        Ok(BmcFirmwareList { items: found.firmware.into_iter().map(item).collect(), problems: found.problems })
+    }
+
+    pub async fn media(&mut self) -> Result<Vec<BmcMedia>, BmcError> {
+        let item = |m: wire::Media| BmcMedia {
+            slot: m.id.unwrap_or(m.path),
+            name: m.name.unwrap_or_default(),
+            kinds: m.kinds,
+            image: m.image.as_deref().map(shown).unwrap_or_default(),
+            inserted: m.inserted,
+            write_protected: m.write_protected,
+        };
+        Ok(self.0.virtual_media().await.map_err(question)?.into_iter().map(item).collect())
+    }
+
+    pub async fn attach(&mut self, image: &Image, slot: Option<&str>) -> Result<String, BmcError> {
+        let medium = slot.map_or(wire::Medium::Cd, |slot| wire::Medium::Slot(slot.to_owned()));
+        self.0.insert(image.as_str(), &medium).await.map_err(error)
+    }
+
+    pub async fn detach(&mut self, slot: Option<&str>) -> Result<usize, BmcError> {
+        self.0.eject(slot).await.map_err(error)
     }
 
     pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {

@@ -1,14 +1,14 @@
 //! `higuma bmc`: BMCs, what they say, what is set of them by hand. A password is read from a file or the terminal's pipe, never
 //! from an argument.
 
-use super::Global;
 use super::client::{Client, encode};
 use super::error::{Failure, Result};
 use super::job::submit_and_watch;
 use super::node::resolve;
 use super::output::{self, answer};
 use super::power::Which;
-use higuma_proto::api::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, Page, SetBmc};
+use super::{Global, bmc_redfish};
+use higuma_proto::api::{AttachMedia, BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, Page, SetBmc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
@@ -58,6 +58,46 @@ pub enum Bmc {
     Log {
         /// UUID, a unique beginning of it, or host name
         node: String,
+    },
+    /// The hardware as the BMC sees it, read now (Redfish)
+    #[command(after_help = "Example:\n  higuma bmc hardware web-17 -o json")]
+    Hardware {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Firmware versions that the BMC knows, read now (Redfish)
+    #[command(after_help = "Example:\n  higuma bmc firmware web-17")]
+    Firmware {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Virtual drives and what is in them, read now (Redfish)
+    #[command(after_help = "Example:\n  higuma bmc media web-17")]
+    Media {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
+    /// Put an image into a virtual drive, read-only; the BMC fetches it itself (Redfish)
+    #[command(
+        after_help = "Example:\n  higuma bmc attach web-17 http://10.0.0.1/rescue.iso\n  higuma power boot cd web-17 && higuma power cycle web-17"
+    )]
+    Attach {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+        /// http, https, nfs or cifs URL, without user and password
+        url: String,
+        /// Which drive, as `bmc media` shows it [default: the first that takes a CD]
+        #[arg(long)]
+        slot: Option<String>,
+    },
+    /// Empty virtual drives (Redfish)
+    #[command(after_help = "Example:\n  higuma bmc detach web-17")]
+    Detach {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+        /// Which drive [default: all]
+        #[arg(long)]
+        slot: Option<String>,
     },
     /// Passwords of BMCs
     #[command(subcommand)]
@@ -158,6 +198,18 @@ pub(super) fn run(global: &Global, command: Bmc) -> Result<()> {
             let row = |l: &BmcLogLine| [l.id.clone(), l.at.clone(), l.severity.clone(), l.message.clone()];
             output::table(["ID", "TIME", "SEVERITY", "MESSAGE"], &page.items.iter().map(row).collect::<Vec<_>>())
         }),
+        Bmc::Hardware { node } => answer(global.format, client.get(&path(&node, "/hardware")?)?, bmc_redfish::hardware),
+        Bmc::Firmware { node } => answer(global.format, client.get(&path(&node, "/firmware")?)?, bmc_redfish::firmware),
+        Bmc::Media { node } => answer(global.format, client.get(&path(&node, "/media")?)?, bmc_redfish::media),
+        Bmc::Attach { node, url, slot } => {
+            let drives = client.call(Method::PUT, &path(&node, "/media")?, Some(&AttachMedia { url, slot }))?;
+            answer(global.format, drives, bmc_redfish::media)
+        }
+        Bmc::Detach { node, slot } => {
+            let query = slot.map(|slot| format!("?slot={}", encode(&slot))).unwrap_or_default();
+            let drives = client.call(Method::DELETE, &path(&node, &format!("/media{query}"))?, None::<&()>)?;
+            answer(global.format, drives, bmc_redfish::media)
+        }
         Bmc::Password(command) => super::vault::password(global, &client, command),
         Bmc::ClearLog(which) => job(&which, "clear-log"),
         Bmc::Identify { which, seconds } => job(&which, &format!("identify {seconds}")),

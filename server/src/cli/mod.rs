@@ -3,6 +3,7 @@
 //! folder of its own and hands over by the API.
 
 pub mod bmc;
+mod bmc_redfish;
 pub mod boot;
 pub mod cabling;
 pub mod client;

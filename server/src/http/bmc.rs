@@ -3,10 +3,11 @@
 use super::State;
 use super::failure::Answer;
 use crate::domain::NodeUuid;
+use crate::service::auth::Person;
 use crate::service::bmc::{self as cases, BmcQuery};
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path, Query};
-use higuma_proto::api::SetBmc;
+use actix_web::web::{Data, Json, Path, Query, ReqData};
+use higuma_proto::api::{AttachMedia, SetBmc};
 use serde::Deserialize;
 
 type S = Data<State>;
@@ -56,6 +57,33 @@ pub async fn info(s: S, uuid: Path<String>) -> Answer {
 
 pub async fn sensors(s: S, uuid: Path<String>) -> Answer {
     ok(cases::sensors(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+/// Which virtual drive.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MediaQuery {
+    slot: Option<String>,
+}
+
+pub async fn hardware(s: S, uuid: Path<String>) -> Answer {
+    ok(cases::hardware(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+pub async fn firmware(s: S, uuid: Path<String>) -> Answer {
+    ok(cases::firmware(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+pub async fn media(s: S, uuid: Path<String>) -> Answer {
+    ok(cases::media(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+pub async fn attach(s: S, uuid: Path<String>, given: Json<AttachMedia>, person: ReqData<Person>) -> Answer {
+    ok(cases::attach(&s.app, uuid.parse::<NodeUuid>()?, given.into_inner(), &person.name).await?)
+}
+
+pub async fn detach(s: S, uuid: Path<String>, query: Query<MediaQuery>, person: ReqData<Person>) -> Answer {
+    ok(cases::detach(&s.app, uuid.parse::<NodeUuid>()?, query.into_inner().slot, &person.name).await?)
 }
 
 pub async fn log(s: S, uuid: Path<String>, query: Query<LogQuery>) -> Answer {

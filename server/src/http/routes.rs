@@ -168,6 +168,11 @@ fn https() -> Vec<Route> {
         Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/info", Admin, || web::to(bmc::info)) },
         Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/sensors", Admin, || web::to(bmc::sensors)) },
         Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/log", Admin, || web::to(bmc::log)) },
+        Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/hardware", Admin, || web::to(bmc::hardware)) },
+        Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/firmware", Admin, || web::to(bmc::firmware)) },
+        Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/media", Admin, || web::to(bmc::media)) },
+        Route { streams: true, ..route(PUT, "/api/v1/nodes/{uuid}/bmc/media", Admin, || web::to(bmc::attach)) },
+        Route { streams: true, ..route(DELETE, "/api/v1/nodes/{uuid}/bmc/media", Admin, || web::to(bmc::detach)) },
         route(GET,    "/api/v1/enrolments",              Admin,  || web::to(enrol::list)),
         Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/enrolments", Admin, || web::to(enrol::import)) },
         route(GET,    "/api/v1/enrolments/counts",       Admin,  || web::to(enrol::counts)),
@@ -317,7 +322,7 @@ mod tests {
         let streams: Vec<_> = table.routes.iter().filter(|r| r.streams).map(|r| (r.method.as_str(), r.path)).collect();
         // These ask a BMC, and have its deadlines.
         let asking = streams.iter().filter(|(_, path)| path.contains("/nodes/{uuid}/bmc")).count();
-        assert_eq!((asking, streams.len()), (7, 8), "{streams:?}");
+        assert_eq!((asking, streams.len()), (12, 13), "{streams:?}");
         assert!(streams.contains(&("PUT", "/api/v1/blobs/{sha256}")));
         assert!(Table::new(Listener::Plain).places.is_empty());
     }

@@ -66,7 +66,7 @@ pub async fn show(app: &App, node: NodeUuid) -> Result<BmcDetail> {
     detail(app, &stored(app, node).await?).await
 }
 
-async fn stored(app: &App, node: NodeUuid) -> Result<Bmc> {
+pub(super) async fn stored(app: &App, node: NodeUuid) -> Result<Bmc> {
     app.store
         .read(move |tx| {
             let node = nodes::find(tx, &node)?.uuid;
@@ -105,10 +105,10 @@ pub async fn check(app: &App, node: NodeUuid) -> Result<BmcDetail> {
     detail(app, &bmc).await
 }
 
-type Asked<'t, T> = Pin<Box<dyn Future<Output = std::result::Result<T, BmcError>> + Send + 't>>;
+pub(super) type Asked<'t, T> = Pin<Box<dyn Future<Output = std::result::Result<T, BmcError>> + Send + 't>>;
 
 /// Ask the BMC itself, in its one session.
-async fn ask<T>(app: &App, node: NodeUuid, question: impl FnOnce(&mut Talk) -> Asked<'_, T>) -> Result<T> {
+pub(super) async fn ask<T>(app: &App, node: NodeUuid, question: impl FnOnce(&mut Talk) -> Asked<'_, T>) -> Result<T> {
     let node = stored(app, node).await?.node;
     let asking = async {
         let mut lent = match contact::open(app, &node).await? {

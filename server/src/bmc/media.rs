@@ -1,0 +1,94 @@
+//! The URL of an image for virtual media: one that a BMC can fetch, and that shows no secret. It is only named here.
+
+use crate::domain::ids::Invalid;
+use std::fmt;
+use std::str::FromStr;
+
+/// Such a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image(String);
+
+/// What BMCs fetch by (DSP2046, VirtualMedia, TransferProtocolType).
+const SCHEMES: [&str; 6] = ["http", "https", "nfs", "cifs", "smb", "tftp"];
+const LONGEST: usize = 1_000;
+
+impl Image {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Image {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        // What came is not repeated: somebody may have put a password into it.
+        let bad = |expected: &'static str| Invalid::new("image URL", expected, "something else");
+        let (scheme, rest) = text
+            .split_once("://")
+            .filter(|(scheme, _)| SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()))
+            .ok_or_else(|| bad("http, https, nfs, cifs, smb or tftp://HOST/PATH"))?;
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if host.contains('@') {
+            return Err(bad("a URL without user and password: it would be readable at the BMC and here"));
+        }
+        let is_plain = text.len() <= LONGEST && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        if host.is_empty() || rest.len() == host.len() || !is_plain {
+            return Err(bad("SCHEME://HOST/PATH of at most 1000 printable ASCII characters"));
+        }
+        Ok(Self(format!("{}://{rest}", scheme.to_ascii_lowercase())))
+    }
+}
+
+/// A URL as a BMC tells it, without user and password.
+pub(super) fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest.get(..end).and_then(|host| host.rfind('@')) {
+        Some(at) => format!("{scheme}://{}", rest.get(at + 1..).unwrap_or_default()),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_a_bmc_can_fetch() {
+        for good in
+            ["http://10.0.0.1/a.iso", "HTTPS://[fd00::1]:8443/x?y=1", "nfs://nas/exports/a.iso", "cifs://nas/s/a"]
+        {
+            assert!(good.parse::<Image>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/a.iso",
+            "file:///etc/passwd",
+            "http://",
+            "http://host",
+            "http://h/a b",
+            "http://h/\u{1f43b}",
+            "x://h/a",
+        ] {
+            assert!(bad.parse::<Image>().is_err(), "{bad}");
+        }
+        let error = "https://admin:hunter2@nas/a.iso".parse::<Image>().unwrap_err().to_string();
+        assert!(error.contains("without user and password") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        assert_eq!(shown("https://u:p@nas/a@b.iso"), "https://nas/a@b.iso");
+        assert_eq!(shown("https://nas/a@b.iso"), "https://nas/a@b.iso");
+        assert_eq!(shown("a.iso"), "a.iso");
+    }
+}
