@@ -139,6 +139,9 @@ pub struct NodeSummary {
     pub admitted_by: Option<String>,
     /// Assigned profile.
     pub profile: Option<String>,
+    /// Cluster that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// From SMBIOS.
     pub manufacturer: String,
     /// From SMBIOS.
@@ -253,6 +256,8 @@ pub struct NodePatch {
     /// Assigning a profile admits. An empty string takes the assignment away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// Cluster; "" takes it out of the one that it is in. Addresses that it has stay.
+    pub cluster: Option<String>,
     /// RFC 1123 label(s).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,

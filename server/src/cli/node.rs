@@ -72,6 +72,9 @@ pub enum Node {
         /// Profile to boot
         #[arg(long, value_name = "NAME")]
         profile: Option<String>,
+        /// Cluster that it is in: decides which pools of addresses serve it
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
     },
     /// Let a node in
     #[command(after_help = "Example:\n  higuma node approve 4c4c4544-0046-3010-8052-b4c04f4a4d32")]
@@ -126,6 +129,9 @@ pub enum Node {
         /// Host name, used from the next boot on
         #[arg(long, group = "change")]
         hostname: Option<String>,
+        /// Cluster: decides which pools of addresses serve it; empty: none. Addresses that it has stay
+        #[arg(long, group = "change", value_name = "NAME")]
+        cluster: Option<String>,
         /// In maintenance a node boots nothing new
         #[arg(long, group = "change", value_name = "on|off")]
         maintenance: Option<Switch>,
@@ -155,8 +161,8 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
     let admission = |word: &str| NodePatch { admission: Some(word.into()), ..NodePatch::default() };
     let assignment = |name: String| NodePatch { profile: Some(name), ..NodePatch::default() };
     let (node, patch) = match command {
-        Node::Add { uuid, hostname, profile } => {
-            let patch = NodePatch { hostname, profile, ..NodePatch::default() };
+        Node::Add { uuid, hostname, profile, cluster } => {
+            let patch = NodePatch { hostname, profile, cluster, ..NodePatch::default() };
             let value = client.call(Method::PUT, &format!("/api/v1/nodes/{}", encode(&uuid)), Some(&patch))?;
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
@@ -194,9 +200,9 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
         }
         Node::Assign { node, profile } => (node, assignment(profile)),
         Node::Unassign { node } => (node, assignment(String::new())),
-        Node::Set { node, hostname, maintenance, retired } => {
+        Node::Set { node, hostname, cluster, maintenance, retired } => {
             let (maintenance, retired) = (maintenance.map(Switch::is_on), retired.map(Switch::is_on));
-            (node, NodePatch { hostname, maintenance, retired, ..NodePatch::default() })
+            (node, NodePatch { hostname, cluster, maintenance, retired, ..NodePatch::default() })
         }
     };
     let uuid = resolve(&client, &node)?;
@@ -277,6 +283,7 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("State", state),
         ("Admission", s.admitted_by.as_ref().map_or(s.admission.clone(), |by| format!("{} by {by}", s.admission))),
         ("Profile", s.profile.clone().unwrap_or_default()),
+        ("Cluster", s.cluster.clone().unwrap_or_default()),
         ("Product", format!("{} {}", s.manufacturer, s.product).trim().to_owned()),
         ("Serial", s.serial.clone()),
         ("Boot MAC", s.boot_mac.clone().unwrap_or_default()),
@@ -332,6 +339,7 @@ mod tests {
 
     fn node(uuid: &str, hostname: &str) -> NodeSummary {
         NodeSummary {
+            cluster: None,
             uuid: uuid.into(),
             hostname: hostname.into(),
             lifecycle: "running".into(),

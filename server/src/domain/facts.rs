@@ -63,6 +63,8 @@ facts! {
         lifecycle: String,
         /// assigned profile
         profile: String,
+        /// cluster that it is in
+        cluster: String,
         /// in maintenance: boots nothing new
         maintenance: bool,
         /// retired: refused

@@ -112,6 +112,8 @@ pub struct Node {
     pub hostname: Hostname,
     /// Assigned profile.
     pub profile: Option<Name>,
+    /// Cluster that it is in: decides which pools of addresses serve it.
+    pub cluster: Option<Name>,
     /// Boots nothing new.
     pub maintenance: bool,
     /// Refused.
@@ -143,6 +145,7 @@ impl Node {
             admission,
             admitted: None,
             profile: None,
+            cluster: None,
             maintenance: false,
             retired: false,
             manufacturer: String::new(),

@@ -71,6 +71,7 @@ pub(super) fn of_node(node: &Node, boot: Option<&Boot>, hardware: Hardware, now:
         admission: node.admission.to_string(),
         lifecycle: state.to_string(),
         profile: node.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
+        cluster: node.cluster.as_ref().map(ToString::to_string).unwrap_or_default(),
         maintenance: node.maintenance,
         retired: node.retired,
         serial: node.serial.clone(),

@@ -202,6 +202,7 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
 struct Change {
     admission: Option<Admission>,
     profile: Option<Option<Name>>,
+    cluster: Option<Option<Name>>,
     hostname: Option<crate::domain::ids::Hostname>,
     maintenance: Option<bool>,
     retired: Option<bool>,
@@ -209,14 +210,17 @@ struct Change {
 
 impl Change {
     fn parse(patch: NodePatch) -> std::result::Result<Self, Invalid> {
-        let profile = match patch.profile.as_deref() {
-            None => None,
-            Some("") => Some(None),
-            Some(name) => Some(Some(name.parse()?)),
+        let or_none = |given: Option<&str>| match given {
+            None => Ok(None),
+            Some("") => Ok(Some(None)),
+            Some(name) => name.parse().map(|name| Some(Some(name))),
         };
+        let profile = or_none(patch.profile.as_deref())?;
+        let cluster = or_none(patch.cluster.as_deref())?;
         Ok(Self {
             admission: patch.admission.map(|word| word.parse()).transpose()?,
             profile,
+            cluster,
             hostname: patch.hostname.map(|name| name.parse()).transpose()?,
             maintenance: patch.maintenance,
             retired: patch.retired,
@@ -254,6 +258,9 @@ impl Change {
         let decided = self.admission.is_some() || (node.admission != before);
         if decided {
             node.admitted = Some((by.clone(), now));
+        }
+        if let Some(cluster) = &self.cluster {
+            node.cluster.clone_from(cluster);
         }
         if let Some(hostname) = &self.hostname {
             node.hostname = hostname.clone();

@@ -124,6 +124,7 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         admission: node.admission.to_string(),
         admitted_by: node.admitted.as_ref().map(|(by, _)| by.to_string()),
         profile: node.profile.as_ref().map(ToString::to_string),
+        cluster: node.cluster.as_ref().map(ToString::to_string),
         manufacturer: node.manufacturer.clone(),
         product: node.product.clone(),
         serial: node.serial.clone(),

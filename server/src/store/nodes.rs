@@ -75,6 +75,7 @@ struct NodeRec {
     last_seen: i64,
     admitted_by: Option<String>,
     admitted_at: Option<i64>,
+    cluster: Option<String>,
 }
 
 impl From<&Node> for NodeRec {
@@ -96,6 +97,7 @@ impl From<&Node> for NodeRec {
             last_seen: node.last_seen,
             admitted_by: node.admitted.as_ref().map(|(by, _)| by.to_string()),
             admitted_at: node.admitted.as_ref().map(|(_, at)| *at),
+            cluster: node.cluster.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -109,6 +111,7 @@ impl NodeRec {
             admitted: row.parse_opt("admitted_by", self.admitted_by.as_deref())?.zip(self.admitted_at),
             hostname: row.parse("hostname", &self.hostname)?,
             profile: row.parse_opt("profile", self.profile.as_deref())?,
+            cluster: row.parse_opt("cluster", self.cluster.as_deref())?,
             maintenance: self.maintenance,
             retired: self.retired,
             boot_mac: row.parse_opt("boot_mac", self.boot_mac.as_deref())?,

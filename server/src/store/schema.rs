@@ -288,6 +288,7 @@ diesel::table! {
         last_seen -> BigInt,
         admitted_by -> Nullable<Text>,
         admitted_at -> Nullable<BigInt>,
+        cluster -> Nullable<Text>,
     }
 }
 diesel::table! {

@@ -19,6 +19,7 @@ pub(super) struct ChangeForm {
     action: String,
     profile: String,
     hostname: String,
+    cluster: String,
     /// The node to merge into.
     into: String,
     /// Query of the fleet page that the form stands on; absent on the node's page.
@@ -39,6 +40,9 @@ impl ChangeForm {
             "assign" if self.profile.is_empty() => (assign(), "unassigned"),
             "assign" => (assign(), "assigned"),
             "reject" => (admission("rejected"), "rejected"),
+            "cluster" => {
+                (NodePatch { cluster: Some(self.cluster.trim().to_owned()), ..NodePatch::default() }, "cluster")
+            }
             "rename" => {
                 (NodePatch { hostname: Some(self.hostname.trim().to_owned()), ..NodePatch::default() }, "renamed")
             }
@@ -61,6 +65,7 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "assigned" => "Profile assigned. The node gets it when it asks next, at the latest with its next boot.",
         "unassigned" => "Profile taken away. What runs keeps running until the next boot.",
         "rejected" => "Rejected. It gets nothing to boot.",
+        "cluster" => "Cluster set. Addresses that the node has stay; new ones come from the pools of this cluster.",
         "renamed" => "Host name changed. It holds from the next boot.",
         "maintenance-on" => "In maintenance. It boots nothing new.",
         "maintenance-off" => "Back from maintenance.",

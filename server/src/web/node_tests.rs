@@ -121,6 +121,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
         bmc: Some(super::super::bmc::tests::bmc("login-refused")),
         node: NodeDetail {
             summary: NodeSummary {
+                cluster: None,
                 uuid: UUID.into(),
                 hostname: "hv-12".into(),
                 lifecycle: state.into(),

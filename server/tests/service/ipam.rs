@@ -42,7 +42,7 @@ async fn lab(nodes: u32) -> Lab {
 
 impl Lab {
     async fn lease(&self, n: u32, kind: Kind) -> Option<Lease> {
-        ipam::allocate(&self.app, uuid(n), kind, "").await.unwrap()
+        ipam::allocate(&self.app, uuid(n), kind).await.unwrap()
     }
 
     /// The last number of the address.
@@ -64,6 +64,31 @@ impl Lab {
     async fn conflicts(&self) -> usize {
         ipam::conflicts(&self.app, None, None).await.unwrap().items.len()
     }
+}
+
+#[tokio::test]
+async fn pools_of_a_cluster_serve_its_nodes_first_and_no_others() {
+    let lab = lab(3).await;
+    let east = json!({"name": "east", "cluster": "east", "cidr": "10.1.0.0/30", "gateway": "10.1.0.1"});
+    ipam::create_pool(&lab.app, pool(east)).await.unwrap();
+    let put = |n: u32, cluster: &str| {
+        let patch = NodePatch { cluster: Some(cluster.into()), ..NodePatch::default() };
+        nodes::patch(&lab.app, uuid(n), patch)
+    };
+    assert_eq!(put(1, "east").await.unwrap().summary.cluster.as_deref(), Some("east"));
+    assert_eq!(lab.bmc(2).await, None, "it is in no cluster");
+    assert!(lab.notices_of(2).await.is_empty());
+    ipam::create_pool(&lab.app, pool(json!({"name": "any"}))).await.unwrap();
+    let lease = lab.lease(1, Kind::Bmc).await.unwrap();
+    assert_eq!((lease.address, lease.pool.as_str()), (ip("10.1.0.2"), "east"));
+    assert_eq!(lab.lease(2, Kind::Bmc).await.unwrap().pool, "any");
+    // Full: the one for any is next.
+    put(3, "east").await.unwrap();
+    assert_eq!(lab.lease(3, Kind::Bmc).await.unwrap().pool, "any");
+    // What it has stays, wherever it goes.
+    assert_eq!(put(1, "").await.unwrap().summary.cluster, None);
+    assert_eq!(lab.lease(1, Kind::Bmc).await, Some(lease));
+    assert!(put(1, "no such name!").await.is_err());
 }
 
 #[tokio::test]
@@ -128,7 +153,7 @@ async fn a_retired_node_gives_its_addresses_back_and_a_merge_keeps_them() {
     let filter = AddressFilter { live: true, ..AddressFilter::default() };
     let live = ipam::list(&lab.app, AddressQuery { filter, ..AddressQuery::default() }).await.unwrap().items;
     assert_eq!(live.iter().map(|a| a.address.as_str()).collect::<Vec<_>>(), ["10.0.0.4"]);
-    assert!(matches!(ipam::allocate(&lab.app, uuid(1), Kind::Bmc, "").await, Err(Error::Conflict(_))));
+    assert!(matches!(ipam::allocate(&lab.app, uuid(1), Kind::Bmc).await, Err(Error::Conflict(_))));
 }
 
 #[tokio::test]

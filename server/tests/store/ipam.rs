@@ -118,7 +118,7 @@ pub async fn two_servers_never_give_one_address_twice(db: Empty) {
             tasks.push(tokio::spawn(async move {
                 // Busy is an honest answer; a client asks again.
                 loop {
-                    match ipam::allocate(&server, uuid(n), Kind::Bmc, "").await {
+                    match ipam::allocate(&server, uuid(n), Kind::Bmc).await {
                         Ok(lease) => return (n, lease.unwrap().address),
                         Err(Error::Unavailable(_) | Error::Conflict(_)) => {}
                         Err(other) => panic!("{other:?}"),

@@ -29,6 +29,7 @@ pub async fn round_trip_and_replace(db: crate::fixture::Empty) {
         admission: Admission::Admitted,
         hostname: "hv-1.rack".parse().unwrap(),
         profile: Some(name("web")),
+        cluster: Some(name("east")),
         maintenance: true,
         retired: true,
         manufacturer: "Dell Inc.".into(),

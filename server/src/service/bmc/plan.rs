@@ -72,7 +72,7 @@ pub async fn plan(app: &App, boot: &Boot, found: BmcFound) -> Result<Setup> {
     if found.channels.is_empty() {
         return Ok(Setup::Leave("the BMC has no LAN channel".to_owned()));
     }
-    let lease = ipam::allocate(app, boot.node.clone(), Kind::Bmc, "").await?;
+    let lease = ipam::allocate(app, boot.node.clone(), Kind::Bmc).await?;
     let (id, user, passwords) = credential(app, &boot.node).await?;
     Ok(Setup::Set { id, user, passwords, lease })
 }

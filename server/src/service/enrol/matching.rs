@@ -254,6 +254,9 @@ fn bind(
             None => words.push(format!("profile {profile} is not there any more")),
         }
     }
+    if let Ok(cluster) = enrolment.cluster.parse() {
+        node.cluster = Some(cluster);
+    }
     if let Some(name) = &enrolment.name {
         match tx.nodes_named(name.as_str(), "")?.into_iter().find(|other| other != uuid) {
             None => node.hostname = name.clone(),

@@ -56,15 +56,17 @@ impl Lease {
 }
 
 /// The node's address of this kind: the one that it has, else a new one. None: no pool serves it, or all are full (then an event
-/// of the node says so). `cluster`: empty when it is in none. Errors: no such node, a retired one.
-pub async fn allocate(app: &App, node: NodeUuid, kind: Kind, cluster: &str) -> Result<Option<Lease>> {
-    let (now, cluster) = (app.now(), cluster.to_owned());
+/// of the node says so). Pools of the node's cluster come before those for any; an address that it has stays, whatever cluster it is in now. Errors: no
+/// such node, a retired one.
+pub async fn allocate(app: &App, node: NodeUuid, kind: Kind) -> Result<Option<Lease>> {
+    let now = app.now();
     app.store
         .write(move |tx| {
             let node = find(tx, &node)?;
             if node.retired {
                 return Err(Error::Conflict(format!("node {} is retired: it gets no address", node.uuid)));
             }
+            let cluster = node.cluster.map(|name| name.to_string()).unwrap_or_default();
             let node = node.uuid;
             if let Some(has) = tx.addresses_of(&node)?.into_iter().find(|row| row.kind == kind) {
                 return Ok(tx.pool(&has.pool)?.map(|pool| Lease::new(&pool, has.address)));
