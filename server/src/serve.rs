@@ -171,7 +171,8 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let names = tokio::task::spawn_blocking(move || PciNames::open(pci_ids.as_deref()));
     settings.pci_names = names.await.map_err(Error::internal)?;
     let vault = data::vault(&config.data_dir, config.master_key_file.clone()).await?;
-    let app = App::new(store, settings).with_vault(vault);
+    let mut app = App::new(store, settings).with_vault(vault);
+    app.prober = config.address_probe.then(|| Arc::new(crate::arp::Kernel) as _);
     vault::start(&app).await?;
     let token_file = data::admin_token(&app, &config.data_dir).await?;
 
@@ -219,6 +220,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     for part in tftp {
         parts.spawn(part.serve(stop.clone()));
     }
+    parts.spawn(tasks::addresses(app.clone(), stop.clone()));
     parts.spawn(tasks::enrolments(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));

@@ -90,6 +90,8 @@ pub struct Config {
     pub tftp_single_port: bool,
     /// iPXE's files.
     pub ipxe_dir: PathBuf,
+    /// Look who has an address before it is given for the first time.
+    pub address_probe: bool,
     /// Database of PCI names; none: the usual places are looked at.
     pub pci_ids: Option<PathBuf>,
     /// The master key; none: systemd's credential, or the data folder's file.
@@ -344,6 +346,7 @@ impl Layers {
             tftp_listen: self.value("tftp-listen", forms::places)?,
             tftp_single_port: self.value("tftp-single-port", forms::on_or_off)?,
             ipxe_dir: PathBuf::from(self.text("ipxe-dir").filter(|path| !path.is_empty()).unwrap_or("/usr/lib/ipxe")),
+            address_probe: self.value("address-probe", forms::on_or_off)?,
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
             master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,

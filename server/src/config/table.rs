@@ -132,6 +132,7 @@ pub const SETTINGS: &[Setting] = &[
     s("tftp-listen", Form::Listens, "off", "TFTP, read only, for firmware that starts iPXE from the network: on these addresses, port 69"),
     s("tftp-single-port", Form::Words("on|off"), "off", "TFTP answers from the port that was asked, for firewalls and NAT"),
     s("ipxe-dir", Form::Path, "/usr/lib/ipxe", "iPXE's files for TFTP: undionly.kpxe, snponly.efi and so on (Debian package ipxe)"),
+    s("address-probe", Form::Words("on|off"), "on", "Before a BMC gets its address for the first time, look for a second whether a machine on this network has it"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];
 

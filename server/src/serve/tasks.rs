@@ -5,7 +5,7 @@ use crate::domain::Sha256;
 use crate::error::Result;
 use crate::http::publish_gauges;
 use crate::service::jobs::{Perform, Runner};
-use crate::service::{App, blobs as records, bmc, enrol, facts, sweep as sweeping, switches};
+use crate::service::{App, blobs as records, bmc, enrol, facts, ipam, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -64,6 +64,19 @@ pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
         }
     }
     app.bmcs.close().await;
+    Ok(())
+}
+
+/// What the kernel knows of addresses is compared with what we gave: two users of one are told.
+pub async fn addresses(app: App, stop: CancellationToken) -> Result<()> {
+    const EVERY: Duration = Duration::from_secs(60);
+    while pause(EVERY, &stop).await {
+        // A kernel without ARP (in a container without network, say) has nothing to tell.
+        let Ok(table) = crate::arp::table().await else { continue };
+        if let Err(error) = ipam::watch(&app, table).await {
+            crate::http::failure::log_internal(&error);
+        }
+    }
     Ok(())
 }
 

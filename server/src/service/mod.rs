@@ -58,6 +58,8 @@ pub struct App {
     pub bmcs: crate::bmc::Sessions,
     /// The master keys.
     pub vault: Vault,
+    /// Looks who has an address before it is given for the first time; none: nobody looks.
+    pub prober: Option<Arc<dyn ipam::Prober>>,
 }
 
 /// What the operator chose, as the use cases need it. Times in microseconds.
@@ -145,6 +147,7 @@ impl App {
             wake: Arc::default(),
             bmcs: crate::bmc::Sessions::default(),
             vault: Vault::in_memory(Vec::new()),
+            prober: None,
         }
     }
 

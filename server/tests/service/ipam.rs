@@ -177,6 +177,56 @@ async fn a_person_chooses_an_address() {
     ipam::reserve(&lab.app, uuid(2), ip("10.0.0.5"), Some(Kind::Node)).await.unwrap();
 }
 
+/// A network on which these answer.
+struct Wire(Vec<(IpAddr, Mac)>);
+
+impl ipam::Prober for Wire {
+    fn who_has(&self, address: IpAddr) -> futures_util::future::BoxFuture<'_, Option<Mac>> {
+        let found = self.0.iter().find(|(known, _)| *known == address).map(|(_, mac)| mac.clone());
+        Box::pin(async move { found })
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_uses_is_not_given() {
+    let mut lab = lab(3).await;
+    ipam::create_pool(&lab.app, pool(json!({}))).await.unwrap();
+    // The BMC of node 2 has its address already.
+    ipam::seen(&lab.app, uuid(2), ip("10.0.0.5"), mac(2)).await.unwrap();
+    let strangers = [("10.0.0.2", 8), ("10.0.0.3", 9), ("10.0.0.5", 2)];
+    lab.app.prober = Some(std::sync::Arc::new(Wire(strangers.map(|(address, n)| (ip(address), mac(n))).to_vec())));
+    assert_eq!(lab.bmc(1).await.as_deref(), Some("4"));
+    let told = lab.notices_of(1).await;
+    assert!(
+        told.len() == 2 && told.iter().any(|t| t.contains("10.0.0.2") && t.contains("52:54:00:00:00:08")),
+        "{told:?}"
+    );
+    assert_eq!(lab.conflicts().await, 2);
+    assert_eq!(lab.bmc(1).await.as_deref(), Some("4"), "it keeps it");
+    assert_eq!(lab.bmc(2).await.as_deref(), Some("5"), "its own");
+    assert!(lab.notices_of(2).await.is_empty());
+    assert_eq!(lab.bmc(3).await.as_deref(), Some("6"));
+}
+
+#[tokio::test]
+async fn what_the_kernel_sees_is_compared_with_what_was_given() {
+    let lab = lab(1).await;
+    ipam::create_pool(&lab.app, pool(json!({}))).await.unwrap();
+    let a = lab.lease(1, Kind::Bmc).await.unwrap().address;
+    ipam::seen(&lab.app, uuid(1), a, mac(1)).await.unwrap();
+    let watch = |seen: &[(IpAddr, u8)]| {
+        let table = seen.iter().map(|(address, n)| (*address, mac(*n))).collect();
+        ipam::watch(&lab.app, table)
+    };
+    // Right, and others' business.
+    assert_eq!(watch(&[(a, 1), (ip("10.0.0.6"), 7), (ip("192.0.2.1"), 7)]).await.unwrap(), 0);
+    assert_eq!(watch(&[(a, 9)]).await.unwrap(), 1);
+    assert!(lab.conflicts().await == 1 && lab.notices_of(1).await[0].contains("not known here (52:54:00:00:00:09)"));
+    assert_eq!(watch(&[(a, 9)]).await.unwrap(), 0, "no news");
+    assert_eq!(watch(&[(a, 1)]).await.unwrap(), 1);
+    assert_eq!((lab.conflicts().await, lab.notices_of(1).await.len()), (0, 0));
+}
+
 #[tokio::test]
 async fn two_users_of_one_address_are_told_on_both_until_it_is_put_right() {
     let lab = lab(3).await;

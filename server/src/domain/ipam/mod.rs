@@ -1,5 +1,6 @@
 //! Pools of addresses: what a pool may give, and which address comes next. Pure: who has what comes in as values.
 
+pub mod arp;
 pub mod conflict;
 pub mod import;
 

@@ -3,10 +3,12 @@
 
 mod file;
 mod pools;
+mod probe;
 mod seen;
 
 pub use file::{import_addresses, import_pools};
 pub use pools::{Cell, cells, create_pool, delete_pool, list_pools, show_pool, update_pool};
+pub use probe::{Prober, watch};
 pub use seen::{conflicts, seen, seen_arp};
 
 use super::App;
@@ -59,6 +61,7 @@ impl Lease {
 /// of the node says so). Pools of the node's cluster come before those for any; an address that it has stays, whatever cluster it is in now. Errors: no
 /// such node, a retired one.
 pub async fn allocate(app: &App, node: NodeUuid, kind: Kind) -> Result<Option<Lease>> {
+    probe::before_giving(app, &node, kind).await?;
     let now = app.now();
     app.store
         .write(move |tx| {
@@ -74,7 +77,10 @@ pub async fn allocate(app: &App, node: NodeUuid, kind: Kind) -> Result<Option<Le
             let all = tx.pools()?;
             let fit = serving(&all, kind, &cluster);
             for pool in &fit {
-                if let Some(address) = next(tx, pool)? {
+                if let Some((address, is_new)) = next(tx, pool, now)? {
+                    if is_new {
+                        tx.set_pool_hint(&pool.name, &key(address))?;
+                    }
                     give(tx, pool, address, &node, now)?;
                     return Ok(Some(Lease::new(pool, address)));
                 }
@@ -100,8 +106,25 @@ fn notice(severity: Severity, subject: String, message: String) -> Notice {
 /// Rows that are looked at in one piece.
 const WINDOW: usize = 500;
 
-/// The lowest address that was never given, else the one that was released first.
-fn next(tx: &mut Tx<'_>, pool: &Pool) -> Result<Option<IpAddr>> {
+/// What [`allocate`] would give now, and out of which pool; none: it has one, or there is none.
+fn peek(tx: &mut Tx<'_>, node: &NodeUuid, kind: Kind, now: Micros) -> Result<Option<(String, IpAddr)>> {
+    let node = find(tx, node)?;
+    if node.retired || tx.addresses_of(&node.uuid)?.iter().any(|row| row.kind == kind) {
+        return Ok(None);
+    }
+    let cluster = node.cluster.map(|name| name.to_string()).unwrap_or_default();
+    let all = tx.pools()?;
+    for pool in serving(&all, kind, &cluster) {
+        if let Some((address, _)) = next(tx, pool, now)? {
+            return Ok(Some((pool.name.to_string(), address)));
+        }
+    }
+    Ok(None)
+}
+
+/// The lowest address that was never given (true), else the one that was released first. Not one that a machine uses that nobody
+/// knows.
+fn next(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<Option<(IpAddr, bool)>> {
     let hint = tx.pool_hint(&pool.name)?;
     let mut from = u128::from_str_radix(hint.get(1..).unwrap_or_default(), 16).unwrap_or(0);
     while let Some(start) = pool.lowest_free(from, &BTreeSet::new()) {
@@ -113,8 +136,13 @@ fn next(tx: &mut Tx<'_>, pool: &Pool) -> Result<Option<IpAddr>> {
             (Some(found), Some(last)) if found > last => from = found,
             (Some(found), _) => {
                 let address = pool.address(found);
-                tx.set_pool_hint(&pool.name, &key(address))?;
-                return Ok(Some(address));
+                if !probe::is_taken(tx, address, now)? {
+                    return Ok(Some((address, true)));
+                }
+                match found.checked_add(1) {
+                    Some(after) => from = after,
+                    None => break,
+                }
             }
             (None, _) => break,
         }
@@ -122,8 +150,10 @@ fn next(tx: &mut Tx<'_>, pool: &Pool) -> Result<Option<IpAddr>> {
     let mut skip = 0;
     loop {
         let released = tx.released_of(&pool.name, skip, WINDOW)?;
-        if let Some(address) = released.iter().find(|address| pool.gives(**address)) {
-            return Ok(Some(*address));
+        for address in released.iter().filter(|address| pool.gives(**address)) {
+            if !probe::is_taken(tx, *address, now)? {
+                return Ok(Some((*address, false)));
+            }
         }
         if released.len() < WINDOW {
             return Ok(None);
