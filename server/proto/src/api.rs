@@ -257,6 +257,7 @@ pub struct NodePatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Cluster; "" takes it out of the one that it is in. Addresses that it has stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// RFC 1123 label(s).
     #[serde(skip_serializing_if = "Option::is_none")]

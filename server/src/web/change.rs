@@ -146,7 +146,17 @@ mod tests {
 
     #[test]
     fn every_button_changes_one_thing_and_has_a_message() {
-        let all = ["approve", "assign", "reject", "rename", "maintenance-on", "maintenance-off", "retire", "restore"];
+        let all = [
+            "approve",
+            "assign",
+            "reject",
+            "rename",
+            "cluster",
+            "maintenance-on",
+            "maintenance-off",
+            "retire",
+            "restore",
+        ];
         for (action, profile) in all.iter().flat_map(|a| [(*a, ""), (*a, "web")]) {
             let (patch, done) = form(action, profile).patch().unwrap();
             let set = serde_json::to_value(&patch).unwrap();

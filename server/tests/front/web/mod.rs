@@ -123,11 +123,12 @@ async fn people_log_in_look_and_change() {
         nothing_without_a_session(&browser);
         log_in(&mut browser, &data);
         look(&browser);
+        // Before it is retired and taken back: then its BMC is asked at once.
+        bmc::look(&browser);
         change(&browser);
         say_who_it_is(&browser);
         see_events(&browser);
         jobs::see(&browser);
-        bmc::look(&browser);
         bmc::act(&browser);
         log_out(&mut browser);
     });
