@@ -57,3 +57,44 @@ impl Prober for Kernel {
         .boxed()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn ip(words: &str) {
+        let done = std::process::Command::new("ip").args(words.split(' ')).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "ip {words} (as root, package iproute2): {said}");
+    }
+
+    /// A machine in a network namespace, with a cable to this one; gone when dropped.
+    struct Neighbour(String);
+
+    impl Drop for Neighbour {
+        fn drop(&mut self) {
+            ip(&format!("netns del {}", self.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_real_neighbour_answers_and_nobody_does_not() {
+        let number = std::process::id() % 250;
+        let (space, here, net) = (format!("hgarp{number}"), format!("hgar{number}"), format!("10.89.{number}"));
+        ip(&format!("netns add {space}"));
+        let there = Neighbour(space);
+        let space = &there.0;
+        ip(&format!("link add {here} type veth peer name eth0 address 52:54:00:a9:00:01 netns {space}"));
+        ip(&format!("-n {space} addr add {net}.9/24 dev eth0"));
+        ip(&format!("-n {space} link set eth0 up"));
+        ip(&format!("addr add {net}.1/24 dev {here}"));
+        ip(&format!("link set {here} up"));
+        let who_has = |last: u8| Kernel.who_has(format!("{net}.{last}").parse().unwrap());
+        assert_eq!(who_has(9).await.map(|mac| mac.to_string()).as_deref(), Some("52:54:00:a9:00:01"));
+        assert_eq!(who_has(10).await, None);
+        let table = table().await.unwrap();
+        assert!(table.iter().any(|(address, _)| address.to_string() == format!("{net}.9")));
+        assert_eq!(Kernel.who_has("fd00::1".parse().unwrap()).await, None);
+    }
+}
