@@ -143,9 +143,9 @@ impl Tx<'_> {
         all(self.run("BMCs", |c| table::table.filter(table::node.eq_any(&keys)).select(BmcRec::as_select()).load(c))?)
     }
 
-    /// Takes the BMCs that are due for a poll: until `lease` no other server gets them.
+    /// Takes the BMCs that are due for a poll, as they are then: until `lease`, their `next`, no other server gets them.
     pub fn claim_due_bmcs(&mut self, now: Micros, lease: Micros, limit: usize) -> Result<Vec<Bmc>> {
-        let due: Vec<BmcRec> = self.run("BMCs that are due", |c| {
+        let mut due: Vec<BmcRec> = self.run("BMCs that are due", |c| {
             table::table
                 .filter(table::next.le(now))
                 .filter(table::state.eq_any(POLLED))
@@ -159,6 +159,7 @@ impl Tx<'_> {
         self.run("BMCs that are due", |c| {
             diesel::update(table::table.filter(table::node.eq_any(&keys))).set(table::next.eq(lease)).execute(c)
         })?;
+        due.iter_mut().for_each(|rec| rec.next = lease);
         all(due)
     }
 

@@ -376,6 +376,36 @@ async fn what_was_learnt_of_another_address_is_not_written_over_what_was_set_mea
     assert_eq!(bmc::show(app, uuid()).await.unwrap().summary.power, "on");
 }
 
+/// The poller took it before; a person gave another account meanwhile, and that moves nothing but the time of the next contact.
+#[tokio::test]
+async fn what_the_poller_learnt_is_not_written_over_what_was_set_meanwhile() {
+    let rig = managed().await;
+    let app = &rig.lab.app;
+    let put = |change: fn(&mut higuma::domain::bmc::Bmc, i64)| {
+        let now = app.now();
+        app.store.write(move |tx| {
+            let mut bmc = tx.bmc(&uuid())?.expect("a BMC");
+            change(&mut bmc, now);
+            tx.put_bmc(&bmc)
+        })
+    };
+    put(|bmc, now| bmc.next = now).await.unwrap();
+    app.bmcs.close().await;
+    rig.sim.misbehave(Misbehave { delay: Duration::from_millis(50), ..Misbehave::default() });
+    rig.sim.hardware(|h| h.power = false);
+    let set_meanwhile = async {
+        while rig.sim.sessions() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        put(|bmc, now| (bmc.failures, bmc.next, bmc.changed) = (0, now, now)).await.unwrap();
+    };
+    let (polled, ()) = tokio::join!(bmc::poll_once(app), set_meanwhile);
+    assert_eq!(polled.unwrap().asked, 1);
+    let shown = bmc::show(app, uuid()).await.unwrap();
+    assert_eq!(shown.summary.power, "on", "as it was when it was set");
+    assert!(shown.next_us.unwrap() <= app.now(), "and it is asked again at once");
+}
+
 #[tokio::test]
 async fn the_bmc_of_a_retired_node_is_left_alone_until_it_is_taken_back() {
     let rig = managed().await;
