@@ -7,7 +7,7 @@ use higuma::domain::{Mac, NodeUuid, node_event};
 use higuma::error::Error;
 use higuma::service::ipam::{self, AddressQuery, Lease};
 use higuma::service::{identity, node_events, nodes};
-use higuma::store::{AddressFilter, NodeEventFilter};
+use higuma::store::{AddressFilter, NodeEventFilter, SightingRow};
 use higuma_proto::api::{CsvImport, NewPool, NodePatch};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -189,7 +189,7 @@ impl ipam::Prober for Wire {
 
 #[tokio::test]
 async fn an_address_that_somebody_uses_is_not_given() {
-    let mut lab = lab(3).await;
+    let mut lab = lab(4).await;
     ipam::create_pool(&lab.app, pool(json!({}))).await.unwrap();
     // The BMC of node 2 has its address already.
     ipam::seen(&lab.app, uuid(2), ip("10.0.0.5"), mac(2)).await.unwrap();
@@ -206,6 +206,16 @@ async fn an_address_that_somebody_uses_is_not_given() {
     assert_eq!(lab.bmc(2).await.as_deref(), Some("5"), "its own");
     assert!(lab.notices_of(2).await.is_empty());
     assert_eq!(lab.bmc(3).await.as_deref(), Some("6"));
+    // A day later that machine is gone.
+    lab.app.prober = None;
+    assert_eq!(lab.bmc(4).await, None, "all are given or in use");
+    let long_ago = |tx: &mut higuma::store::Tx<'_>| {
+        let row = tx.sightings(ip("10.0.0.2"))?.into_iter().next().expect("the stranger");
+        tx.put_sighting(&SightingRow { at: 1, ..row })
+    };
+    lab.app.store.write(long_ago).await.unwrap();
+    assert_eq!(lab.bmc(4).await.as_deref(), Some("2"));
+    assert_eq!(lab.conflicts().await, 1, "what nobody uses any more is no conflict");
 }
 
 #[tokio::test]

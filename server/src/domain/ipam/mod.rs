@@ -122,8 +122,10 @@ impl Pool {
         if self.vlan > 4094 {
             return Err(format!("vlan: expected 1 to 4094, or 0 for none, got {}", self.vlan));
         }
-        if self.cluster.len() > 63 || self.cluster.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("cluster: expected at most 63 characters without spaces".to_owned());
+        // As nodes have it: another one would serve nobody.
+        if !self.cluster.is_empty() && self.cluster.parse::<Name>().is_err() {
+            let got = self.cluster.chars().take(63).collect::<String>();
+            return Err(format!("cluster: expected 1 to 63 of a-z, 0-9, '.', '_', '-', got {got:?}"));
         }
         if let Some(gateway) = self.gateway.filter(|gateway| !self.is_host(*gateway)) {
             return Err(format!("gateway: expected an address of a host within {cidr}, got {gateway}"));

@@ -65,6 +65,7 @@ fn what_does_not_fit_is_said_exactly() {
         (Pool { exclusions: ranges(&["10.0.0.0/24"]), ..base() }, "gives no address"),
         (Pool { kind: Kind::Node, source: Source::Dhcp, ..base() }, "dhcp is for BMCs"),
         (Pool { cluster: "a b".into(), ..base() }, "cluster"),
+        (Pool { cluster: "East".into(), ..base() }, "cluster"),
     ];
     for (pool, words) in cases {
         let error = pool.check().unwrap_err();

@@ -77,10 +77,11 @@ pub async fn allocate(app: &App, node: NodeUuid, kind: Kind) -> Result<Option<Le
             let all = tx.pools()?;
             let fit = serving(&all, kind, &cluster);
             for pool in &fit {
-                if let Some((address, is_new)) = next(tx, pool, now)? {
-                    if is_new {
-                        tx.set_pool_hint(&pool.name, &key(address))?;
+                if let Some(Next { address, hint }) = next(tx, pool, now)? {
+                    if let Some(hint) = hint {
+                        tx.set_pool_hint(&pool.name, &key(hint))?;
                     }
+                    probe::forget(tx, address)?;
                     give(tx, pool, address, &node, now)?;
                     return Ok(Some(Lease::new(pool, address)));
                 }
@@ -115,16 +116,24 @@ fn peek(tx: &mut Tx<'_>, node: &NodeUuid, kind: Kind, now: Micros) -> Result<Opt
     let cluster = node.cluster.map(|name| name.to_string()).unwrap_or_default();
     let all = tx.pools()?;
     for pool in serving(&all, kind, &cluster) {
-        if let Some((address, _)) = next(tx, pool, now)? {
-            return Ok(Some((pool.name.to_string(), address)));
+        if let Some(next) = next(tx, pool, now)? {
+            return Ok(Some((pool.name.to_string(), next.address)));
         }
     }
     Ok(None)
 }
 
-/// The lowest address that was never given (true), else the one that was released first. Not one that a machine uses that nobody
-/// knows.
-fn next(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<Option<(IpAddr, bool)>> {
+/// What a pool gives next.
+struct Next {
+    address: IpAddr,
+    /// Where to look from then on; none: as before.
+    hint: Option<IpAddr>,
+}
+
+/// The lowest address that was never given, else the one that was released first. Not one that a machine uses that nobody knows:
+/// it is looked at again another day, so the hint stays there.
+fn next(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<Option<Next>> {
+    let mut skipped = None;
     let hint = tx.pool_hint(&pool.name)?;
     let mut from = u128::from_str_radix(hint.get(1..).unwrap_or_default(), 16).unwrap_or(0);
     while let Some(start) = pool.lowest_free(from, &BTreeSet::new()) {
@@ -137,8 +146,9 @@ fn next(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<Option<(IpAddr, boo
             (Some(found), _) => {
                 let address = pool.address(found);
                 if !probe::is_taken(tx, address, now)? {
-                    return Ok(Some((address, true)));
+                    return Ok(Some(Next { address, hint: Some(skipped.unwrap_or(address)) }));
                 }
+                skipped = skipped.or(Some(address));
                 match found.checked_add(1) {
                     Some(after) => from = after,
                     None => break,
@@ -152,7 +162,7 @@ fn next(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<Option<(IpAddr, boo
         let released = tx.released_of(&pool.name, skip, WINDOW)?;
         for address in released.iter().filter(|address| pool.gives(**address)) {
             if !probe::is_taken(tx, *address, now)? {
-                return Ok(Some((*address, false)));
+                return Ok(Some(Next { address: *address, hint: None }));
             }
         }
         if released.len() < WINDOW {

@@ -63,6 +63,14 @@ pub(super) fn is_taken(tx: &mut Tx<'_>, address: IpAddr, now: Micros) -> Result<
     Ok(tx.sightings(address)?.iter().any(fresh))
 }
 
+/// The address is given to a node now: who used it long ago is not in its way.
+pub(super) fn forget(tx: &mut Tx<'_>, address: IpAddr) -> Result<()> {
+    for row in tx.sightings(address)?.iter().filter(|row| row.seen.node.is_none()) {
+        tx.forget_sighting(address, &row.seen.mac)?;
+    }
+    Ok(())
+}
+
 /// Judges what was seen on the wire: only addresses that are given, or that a BMC told, and only what is news. How many were.
 pub async fn watch(app: &App, table: Vec<(IpAddr, Mac)>) -> Result<usize> {
     /// Of one transaction.
