@@ -53,7 +53,7 @@ impl Client {
             let (mut truncated, mut items) = (!members.complete, members.items);
             // Of a log that is too long to be read whole, both ends: which one is new is up to the service.
             if let Some(count) = members.count.filter(|count| truncated && *count > items.len()) {
-                match self.tail(&link, count, most, items.first()).await? {
+                match self.tail(&link, count, most, &items).await? {
                     Some(tail) => items.extend(tail),
                     None => {
                         note(&mut problems, format!("only the first {} of {count} entries could be read", items.len()))

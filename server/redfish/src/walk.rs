@@ -90,16 +90,16 @@ impl Client {
         Ok(found)
     }
 
-    /// The last `most` of a collection with so many members, where the service can leave the others out (`$skip`, DSP0266, 7.3);
+    /// The last `most` of a collection with so many members (`read` of them are known, from the first on), where the service can leave the others out (`$skip`, DSP0266, 7.3);
     /// none: it cannot, and gave the first again.
     pub(crate) async fn tail(
         &self,
         collection: &Link,
         count: usize,
         most: usize,
-        first: Option<&Value>,
+        read: &[Value],
     ) -> Result<Option<Vec<Value>>, RedfishError> {
-        let skip = count.saturating_sub(most);
+        let (skip, first) = (count.saturating_sub(most).max(read.len()), read.first());
         let expand = if self.expands { "$expand=.&" } else { "" };
         let found = self.members(&collection.query(&format!("{expand}$skip={skip}")), most).await;
         let found = tolerate(found, &mut Vec::new())?.map(|members| members.items).unwrap_or_default();

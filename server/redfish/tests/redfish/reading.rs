@@ -183,6 +183,13 @@ async fn the_end_of_a_long_log() {
     let log = client.log_entries(3).await.unwrap();
     let messages: Vec<_> = log.entries.iter().map(|entry| entry.message.as_str()).collect();
     assert_eq!((messages, log.truncated), (vec!["event 29", "event 28", "event 27"], true));
+    // The end meets what was read already: each once.
+    fake.always("GET /redfish/v1/s?$skip=10", page(10, 30));
+    let log = client.log_entries(25).await.unwrap();
+    let mut ids: Vec<_> = log.entries.iter().map(|entry| entry.id.clone().unwrap()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), log.entries.len()), (20, 20), "ten from each end");
     // One that knows no $skip says so by giving the first again.
     fake.always("GET /redfish/v1/s?$skip=27", page(0, 20));
     let log = client.log_entries(3).await.unwrap();
