@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Such a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Image(String);
 
 /// What BMCs fetch by (DSP2046, VirtualMedia, TransferProtocolType).
@@ -13,15 +13,22 @@ const SCHEMES: [&str; 6] = ["http", "https", "nfs", "cifs", "smb", "tftp"];
 const LONGEST: usize = 1_000;
 
 impl Image {
-    /// As text.
-    pub fn as_str(&self) -> &str {
+    /// As the BMC needs it.
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
+/// For people and logs: without the query, which may be what lets somebody in.
 impl fmt::Display for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&shown(&self.0))
+    }
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Image({self})")
     }
 }
 
@@ -47,13 +54,14 @@ impl FromStr for Image {
     }
 }
 
-/// A URL as a BMC tells it, without user and password.
+/// A URL without user, password, and what is in its query (a signature, or a token).
 pub(super) fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
+    let Some((scheme, rest)) = url.split_once("://") else { return format!("{url}{query}") };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     match rest.get(..end).and_then(|host| host.rfind('@')) {
-        Some(at) => format!("{scheme}://{}", rest.get(at + 1..).unwrap_or_default()),
-        None => url.to_owned(),
+        Some(at) => format!("{scheme}://{}{query}", rest.get(at + 1..).unwrap_or_default()),
+        None => format!("{url}{query}"),
     }
 }
 
@@ -90,5 +98,8 @@ mod tests {
         assert_eq!(shown("https://u:p@nas/a@b.iso"), "https://nas/a@b.iso");
         assert_eq!(shown("https://nas/a@b.iso"), "https://nas/a@b.iso");
         assert_eq!(shown("a.iso"), "a.iso");
+        let signed: Image = "https://s3/a.iso?X-Amz-Signature=hunter2".parse().unwrap();
+        assert_eq!((signed.to_string().as_str(), signed.as_str().len()), ("https://s3/a.iso?...", 40));
+        assert_eq!(shown("https://u:p@s3/a.iso?sig=hunter2"), "https://s3/a.iso?...");
     }
 }

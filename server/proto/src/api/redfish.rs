@@ -73,7 +73,7 @@ pub struct BmcMedia {
     pub name: String,
     /// CD, DVD, USBStick, Floppy.
     pub kinds: Vec<String>,
-    /// URL of the image in it, without user and password.
+    /// URL of the image in it, without user, password and query.
     pub image: String,
     /// Whether one is in it.
     pub inserted: bool,

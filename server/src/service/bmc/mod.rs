@@ -16,5 +16,6 @@ pub use plan::{Setup, addressing, plan};
 pub use poll::{Polled, poll_once};
 pub use redfish::{attach, detach, firmware, hardware, media};
 pub use report::{Report, report};
-pub use set::{set, taken_back};
+pub use set::set;
+pub(super) use set::taken_back;
 pub use show::{BmcQuery, check, info, list, log, sensors, show};

@@ -59,7 +59,6 @@ fn slot_of(slot: Option<String>) -> Result<Option<String>> {
 
 async fn tell(app: &App, node: &NodeUuid, message: String) -> Result<()> {
     let (key, now) = (stored(app, node.clone()).await?.node, app.now());
-    tracing::info!(node = %key, "{message}");
     let notice = Notice { kind: Kind::Bmc, severity: Severity::Info, subject: "virtual-media".to_owned(), message };
-    app.store.write(move |tx| node_events::raise(tx, &key, &notice, now).map(drop)).await
+    app.store.write(move |tx| node_events::record(tx, &key, &notice, now)).await
 }

@@ -72,7 +72,7 @@ pub async fn set(app: &App, node: NodeUuid, given: SetBmc) -> Result<BmcDetail> 
 }
 
 /// A node that was retired is one again: its BMC is contacted at once.
-pub fn taken_back(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()> {
+pub(in crate::service) fn taken_back(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()> {
     let Some(mut bmc) = tx.bmc(node)? else { return Ok(()) };
     (bmc.failures, bmc.next, bmc.changed) = (0, now, now);
     tx.put_bmc(&bmc)
