@@ -14,6 +14,12 @@ pub fn own_words(netfn: NetFn, cmd: u8, code: Completion) -> Option<&'static str
         (NetFn::APP, 0x40, 0x83) => "access mode not supported",
         (NetFn::APP, 0x47, 0x80) => "another password is in force",
         (NetFn::APP, 0x47, 0x81) => "wrong password size",
+        (NetFn::APP, 0x48, 0x80) => "already active in another session",
+        (NetFn::APP, 0x48 | 0x49, 0x81) => "payload type disabled in the BMC",
+        (NetFn::APP, 0x48, 0x82) => "limit of activations reached",
+        (NetFn::APP, 0x48, 0x83) => "cannot be activated with encryption",
+        (NetFn::APP, 0x48, 0x84) => "cannot be activated without encryption",
+        (NetFn::APP, 0x49, 0x80) => "not active",
         (NetFn::APP, 0x4f, 0x80) => "payload type not available on this channel",
         _ => return None,
     })

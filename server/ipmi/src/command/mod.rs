@@ -7,6 +7,7 @@ mod chassis;
 pub mod codes;
 pub mod event;
 pub mod lan;
+mod payload;
 mod sdr;
 mod sel;
 mod sensor;
@@ -20,6 +21,7 @@ pub use chassis::{
     ChassisControl, ChassisIdentify, ChassisStatus, FrontPanel, GetChassisStatus, IdentifyState, LastPowerEvent,
     RestorePolicy,
 };
+pub use payload::{ActivateSol, DeactivateSol, GetSolActivation, SolActivated, SolActivation};
 pub use sdr::{Formula, GetSdr, Limits, ReserveSdr, SdrPiece, Sensor};
 pub use sel::{ClearSel, GetSelEntry, GetSelInfo, ReserveSel, SelEntry, SelEvent, SelInfo, SelRecord};
 pub use sensor::{GetSensorReading, Health, SensorReading};

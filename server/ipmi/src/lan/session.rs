@@ -147,6 +147,16 @@ impl Session {
         Ok(wire.receive(until, accept).await)
     }
 
+    /// Drops what is parked of this type.
+    pub(super) fn forget_payloads(&mut self, kind: PayloadKind) {
+        self.parked.retain(|(parked, _)| *parked != kind);
+    }
+
+    /// UDP port of the BMC.
+    pub(super) fn port(&self) -> u16 {
+        self.wire.port()
+    }
+
     fn alive(&self) -> Result<(), LanError> {
         self.over.map_or(Ok(()), |why| Err(LanError::SessionLost(why)))
     }

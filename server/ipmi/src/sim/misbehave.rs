@@ -27,6 +27,27 @@ pub enum Passwords {
     TakenInSilence,
 }
 
+/// What a BMC does wrong with Serial over LAN; the default is nothing.
+#[derive(Debug, Clone, Default)]
+pub struct SolFaults {
+    /// SOL is turned off (81h).
+    pub disabled: bool,
+    /// SOL packets that are lost, counted each way: each one whose number is a multiple of this.
+    pub lose_every: Option<u32>,
+    /// Characters that it takes of one packet, at most; 0 is 1.
+    pub accept: Option<u8>,
+    /// So many packets are refused first.
+    pub nack: u32,
+    /// UDP port that it wants for SOL; none: its own.
+    pub port: Option<u16>,
+}
+
+impl SolFaults {
+    pub(super) fn lost(&self, number: u32) -> bool {
+        self.lose_every.is_some_and(|n| n > 0 && number.is_multiple_of(n))
+    }
+}
+
 /// What a BMC does wrong; the default is nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Misbehave {
@@ -60,6 +81,8 @@ pub struct Misbehave {
     pub passwords: Passwords,
     /// Does not answer.
     pub silence: Option<Silence>,
+    /// Faults of its serial console.
+    pub sol: SolFaults,
 }
 
 /// Settings, and how far they are.

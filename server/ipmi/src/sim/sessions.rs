@@ -1,9 +1,12 @@
 //! The other side of RMCP+: log-ins and sessions of a simulated BMC. Uses the packet codec and the keys of the client; that
 //! both are right is what `ipmitool` and `ipmi_sim` tell in the tests.
 
+use std::net::SocketAddr;
+
 use super::commands::{self, Answer};
 use super::hardware::Hardware;
 use super::misbehave::{Passwords, Silence, Unruly};
+use super::serial::Serial;
 use crate::lan::message::{self, Message};
 use crate::lan::packet::{self, Datagram, PayloadKind, Plus};
 use crate::lan::rakp::{Challenge, OpenRequest, OpenResponse, Opened, Proof, Rakp1, Rakp2, RakpStatus};
@@ -15,7 +18,18 @@ pub(super) struct Sessions {
     open: Vec<One>,
 }
 
+/// What the commands of a session are about.
+pub(super) struct Parts<'a> {
+    pub hardware: &'a mut Hardware,
+    pub unruly: &'a mut Unruly,
+    pub serial: &'a mut Serial,
+    /// UDP port of the BMC.
+    pub port: u16,
+}
+
 struct One {
+    /// Where its last packet came from.
+    from: SocketAddr,
     console: u32,
     bmc: u32,
     suite: Suite,
@@ -47,10 +61,22 @@ impl Sessions {
         self.open.len()
     }
 
+    /// Whether this session is open.
+    pub fn has(&self, bmc: u32) -> bool {
+        self.open.iter().any(|one| one.bmc == bmc && one.keys.is_some())
+    }
+
+    /// A SOL payload to this session, and where to; none if it is over.
+    pub fn sol(&mut self, bmc: u32, payload: &[u8]) -> Option<(SocketAddr, Vec<u8>)> {
+        let one = self.open.iter_mut().find(|one| one.bmc == bmc)?;
+        Some((one.from, one.seal(PayloadKind::SOL, payload)?))
+    }
+
     /// The answer to a datagram, if it has one.
-    pub fn handle(&mut self, bytes: &[u8], hardware: &mut Hardware, unruly: &mut Unruly) -> Option<Vec<u8>> {
+    pub fn handle(&mut self, bytes: &[u8], from: SocketAddr, parts: &mut Parts<'_>) -> Option<Vec<u8>> {
         let datagram = Datagram::parse(bytes).ok()?;
-        let silence = unruly.settings.silence;
+        let hardware = &mut *parts.hardware;
+        let silence = parts.unruly.settings.silence;
         if silence == Some(Silence::Always) {
             return None;
         }
@@ -66,17 +92,17 @@ impl Sessions {
                 if silence == Some(Silence::LogIn) && plus.kind != PayloadKind::OPEN_REQUEST {
                     return None;
                 }
-                self.log_in(&plus, hardware)
+                self.log_in(&plus, from, hardware)
             }
             Datagram::Plus(_) if silence == Some(Silence::Session) => None,
-            Datagram::Plus(plus) => self.command(&plus, hardware, unruly),
+            Datagram::Plus(plus) => self.inside(&plus, from, parts),
         }
     }
 
-    fn log_in(&mut self, plus: &Plus<'_>, hardware: &Hardware) -> Option<Vec<u8>> {
+    fn log_in(&mut self, plus: &Plus<'_>, from: SocketAddr, hardware: &Hardware) -> Option<Vec<u8>> {
         match plus.kind {
             PayloadKind::OPEN_REQUEST => {
-                let answer = self.open(&OpenRequest::parse(plus.payload).ok()?);
+                let answer = self.open(&OpenRequest::parse(plus.payload).ok()?, from);
                 Some(packet::unsigned(PayloadKind::OPEN_RESPONSE, &answer.emit()))
             }
             PayloadKind::RAKP_1 => {
@@ -98,7 +124,7 @@ impl Sessions {
         }
     }
 
-    fn open(&mut self, ask: &OpenRequest) -> OpenResponse {
+    fn open(&mut self, ask: &OpenRequest, from: SocketAddr) -> OpenResponse {
         let refuse = |status| OpenResponse { tag: ask.tag, console: ask.console, outcome: Err(status) };
         let known = [Suite::Three, Suite::Seventeen].into_iter();
         let suite = known.filter(|s| self.suites.contains(&s.id())).find(|s| s.algorithms() == ask.algorithms);
@@ -112,6 +138,7 @@ impl Sessions {
         }
         let bmc = rand::random::<u32>().max(1);
         self.open.push(One {
+            from,
             console: ask.console,
             bmc,
             suite,
@@ -126,24 +153,31 @@ impl Sessions {
         OpenResponse { tag: ask.tag, console: ask.console, outcome: Ok(opened) }
     }
 
-    fn command(&mut self, plus: &Plus<'_>, hardware: &mut Hardware, unruly: &mut Unruly) -> Option<Vec<u8>> {
+    fn inside(&mut self, plus: &Plus<'_>, from: SocketAddr, parts: &mut Parts<'_>) -> Option<Vec<u8>> {
         let at = self.open.iter().position(|one| one.bmc == plus.session && one.keys.is_some())?;
         let one = self.open.get_mut(at)?;
         let payload = one.keys.as_ref()?.open(plus).ok()?;
-        if plus.kind != PayloadKind::IPMI || !one.inbound.take(plus.sequence) {
+        if !one.inbound.take(plus.sequence) {
+            return None;
+        }
+        one.from = from;
+        if plus.kind == PayloadKind::SOL && parts.serial.owner() == Some(one.bmc) {
+            let answer = parts.serial.receive(&payload, &mut parts.unruly.settings.sol)?;
+            return (!parts.serial.loses(&parts.unruly.settings.sol)).then(|| one.seal(PayloadKind::SOL, &answer))?;
+        }
+        if plus.kind != PayloadKind::IPMI {
             return None;
         }
         let mut asked = Message::parse(&payload).ok()?;
         let close = (asked.netfn, asked.cmd) == (0x06, 0x3c);
-        let (code, data) = one.answer(&asked, hardware, unruly, &self.suites);
-        if unruly.settings.old_number {
+        let (code, data) = one.answer(&asked, parts, &self.suites);
+        if parts.unruly.settings.old_number {
             asked.sequence = asked.sequence.wrapping_sub(1) & 0x3f;
         }
-        one.outbound += 1;
         let message = message::answer(&asked, code, &data);
-        let sealed = one.keys.as_ref()?.seal(PayloadKind::IPMI, one.console, one.outbound, &message);
+        let sealed = one.seal(PayloadKind::IPMI, &message)?;
         one.commands += 1;
-        if close || unruly.settings.forget_after.is_some_and(|most| one.commands >= most) {
+        if close || parts.unruly.settings.forget_after.is_some_and(|most| one.commands >= most) {
             self.open.remove(at);
         }
         Some(sealed)
@@ -151,6 +185,11 @@ impl Sessions {
 }
 
 impl One {
+    fn seal(&mut self, kind: PayloadKind, payload: &[u8]) -> Option<Vec<u8>> {
+        self.outbound += 1;
+        Some(self.keys.as_ref()?.seal(kind, self.console, self.outbound, payload))
+    }
+
     fn challenge(&mut self, first: Rakp1, hardware: &Hardware) -> Rakp2 {
         let (tag, console) = (first.tag, self.console);
         let random = rand::random();
@@ -175,7 +214,8 @@ impl One {
         answer
     }
 
-    fn answer(&mut self, asked: &Message<'_>, hardware: &mut Hardware, unruly: &mut Unruly, suites: &[u8]) -> Answer {
+    fn answer(&mut self, asked: &Message<'_>, parts: &mut Parts<'_>, suites: &[u8]) -> Answer {
+        let Parts { hardware, unruly, serial, port } = parts;
         let name = (asked.netfn, asked.sequence, asked.cmd);
         // The same request again: not done again.
         if let Some((_, answer)) = self.last.as_ref().filter(|(last, _)| *last == name) {
@@ -188,6 +228,9 @@ impl One {
         let mut answer = match (asked.netfn, asked.cmd, asked.data) {
             (0x06, 0x3b, [level]) => (0, vec![if level & 0x0f == 0 { 4 } else { level & 0x0f }]),
             (0x06, 0x3c, _) => (0, Vec::new()),
+            (0x06, 0x48, [1, 1, ..]) => serial.activate(self.bmc, *port, &unruly.settings.sol),
+            (0x06, 0x49, [1, 1, ..]) => (if serial.deactivate(self.bmc) { 0 } else { 0x80 }, Vec::new()),
+            (0x06, 0x4a, [1]) => (0, vec![1, u8::from(serial.owner().is_some()), 0]),
             (0x06, 0x47, [_, operation, ..]) if operation & 3 == 2 => match unruly.settings.passwords {
                 Passwords::Taken => commands::inside(hardware, asked, suites),
                 Passwords::Ignored => (0, Vec::new()),
