@@ -11,6 +11,7 @@ pub mod durable;
 pub mod error;
 pub mod grpc;
 pub mod http;
+pub mod ipxe_files;
 pub mod pci_names;
 pub mod serve;
 pub mod service;

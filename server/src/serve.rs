@@ -11,6 +11,7 @@ use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
 use crate::http::routes::Listener;
 use crate::http::{self, State};
+use crate::ipxe_files::IpxeFiles;
 use crate::pci_names::PciNames;
 use crate::service::bmc::Hands;
 use crate::service::jobs::Perform;
@@ -163,7 +164,10 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let address = |socket: &tokio::net::TcpListener| socket.local_addr().map_err(Error::internal);
     let (http_at, https_at, grpc_at) = (address(&http_socket)?, address(&https_socket)?, address(&grpc_socket)?);
 
-    let tftp = tftp::open(&config, http_at.port()).await?;
+    let folder = config.ipxe_dir.clone();
+    let ipxe = tokio::task::spawn_blocking(move || IpxeFiles::open(&folder)).await;
+    let ipxe = Arc::new(ipxe.map_err(Error::internal)?);
+    let tftp = tftp::open(&config, &ipxe, http_at.port()).await?;
 
     let mut settings = config.settings.clone();
     settings.grpc_port = grpc_at.port();
@@ -183,6 +187,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         app: app.clone(),
         blobs: blobs.clone(),
         site: site.clone(),
+        ipxe: ipxe.clone(),
         http_port: http_at.port(),
         upload_limit: config.upload_limit,
         readiness: http::Readiness::default(),
@@ -220,6 +225,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     for part in tftp {
         parts.spawn(part.serve(stop.clone()));
     }
+    parts.spawn(tasks::refresh(ipxe, stop.clone()));
     parts.spawn(tasks::addresses(app.clone(), stop.clone()));
     parts.spawn(tasks::enrolments(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));

@@ -1,6 +1,7 @@
 //! The lab's tests: whole servers, virtual machines on real firmware, and a real network. One module a test, named as
 //! the test is: `make lab TEST=boot_bios`. They must assert on stored state and on consoles, never on timing alone.
 
+mod bmc_console;
 mod bmc_enrol_csv;
 mod bmc_first_boot;
 mod bmc_hostile;

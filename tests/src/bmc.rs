@@ -37,6 +37,8 @@ pub struct BmcSpec {
     pub account: Option<Account>,
     /// System GUID, 32 hex digits as it sends them; none: a random one.
     pub guid: Option<String>,
+    /// Where its serial line is plugged in, for Serial over LAN.
+    pub serial: Option<PathBuf>,
 }
 
 /// A BMC; dropped: its plug is pulled, the node stays as it is.
@@ -188,12 +190,13 @@ fn write_files(dir: &Path, spec: &BmcSpec, sim_port: u16, kcs_port: u16, hands_p
     });
     // Without one it has no RMCP+.
     let guid = spec.guid.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+    let sol = spec.serial.as_ref().map_or_else(String::new, |line| format!("  sol \"{}\" 115200\n", line.display()));
     let auths = "none md2 md5 straight";
     let config = format!(
         "name \"bmc\"\nset_working_mc 0x20\n  startlan 1\n    addr 127.0.0.1 {sim_port}\n    priv_limit admin\n    \
          allowed_auths_callback {auths}\n    allowed_auths_user {auths}\n    allowed_auths_operator {auths}\n    \
          allowed_auths_admin {auths}\n    guid {guid}\n    lan_config_program \"{dir_text}/lan\"\n  endlan\n  \
-         chassis_control \"{dir_text}/chassis\"\n  serial 15 127.0.0.1 {kcs_port} codec VM\n{account}"
+         chassis_control \"{dir_text}/chassis\"\n  serial 15 127.0.0.1 {kcs_port} codec VM\n{sol}{account}"
     );
     std::fs::write(dir.join("lan.conf"), config)?;
     let emulation = "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n\

@@ -37,6 +37,8 @@ for card in /sys/class/net/*; do
     ip -4 addr show dev "$name" | grep -q inet || udhcpc -q -n -t 10 -i "$name" -s /bin/udhcpc.script
 done
 echo "tiny: up as $(hostname)" >/dev/console
+# A shell on the second serial line, where the kernel has a console there: for the lab of Serial over LAN.
+grep -q ttyS1 /proc/consoles && while :; do setsid sh -c 'exec sh -i </dev/ttyS1 >/dev/ttyS1 2>&1'; sleep 1; done &
 while :; do sleep 60; done
 "#;
 const UDHCPC: &str = r#"#!/bin/sh

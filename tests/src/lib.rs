@@ -15,6 +15,7 @@ pub mod node;
 pub mod programs;
 pub mod proxy;
 pub mod qmp;
+pub mod serial;
 pub mod server;
 pub mod smbios;
 pub mod sniffer;

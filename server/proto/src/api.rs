@@ -22,6 +22,9 @@
 //! | GET /api/v1/nodes/{uuid}/bmc/hardware | -> [`BmcHardware`], read now (Redfish) |
 //! | GET /api/v1/nodes/{uuid}/bmc/firmware | -> [`BmcFirmwareList`], read now (Redfish) |
 //! | GET, PUT, DELETE /api/v1/nodes/{uuid}/bmc/media | -> Page<[`BmcMedia`]>, whole; [`AttachMedia`] -> the same; `?slot=` empties one, else all -> the same (Redfish) |
+//! | GET, POST, DELETE /api/v1/nodes/{uuid}/bmc/console?version=&wait= | -> [`ConsoleScreen`], newer than `version` or after `wait` seconds; [`OpenConsole`] -> [`ConsoleState`]; closes it for all -> [`ConsoleState`] |
+//! | GET /api/v1/nodes/{uuid}/bmc/console/output?from=&wait= | -> [`ConsoleOutput`], at once when there is some, else after `wait` seconds |
+//! | POST /api/v1/nodes/{uuid}/bmc/console/input | [`ConsoleInput`] -> [`ConsoleState`] (again: not typed again) |
 //! | POST /api/v1/nodes/{uuid}/bmc/password/reveal | -> [`RevealedCredentials`] (written down as an event of the node) |
 //! | GET, POST, PUT /api/v1/pools | -> Page<[`Pool`]>; [`NewPool`] -> [`Pool`]; [`CsvImport`] -> [`CsvImported`] (makes or changes those of the file) |
 //! | GET, PUT, DELETE /api/v1/pools/{name}?force= | -> [`Pool`]; [`NewPool`] -> [`Pool`]; -> nothing (204); with addresses in use only with its name as `force` |
@@ -69,6 +72,7 @@
 
 mod bmc;
 mod cabling;
+mod console;
 mod enrol;
 mod event;
 mod firmware;
@@ -82,6 +86,7 @@ mod vault;
 
 pub use bmc::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
+pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use firmware::{

@@ -40,6 +40,11 @@ impl Talk {
         Session::open(&target).await.map(Self).map_err(question)
     }
 
+    /// The session itself, for the console that goes on in it.
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.0
+    }
+
     async fn ask<C: Command>(&mut self, command: &C) -> Result<C::Answer, BmcError> {
         self.0.call(command).await.map_err(question)
     }

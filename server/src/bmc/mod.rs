@@ -1,11 +1,13 @@
 //! BMCs over the LAN: one interface, two protocols. Nothing here knows nodes' records or the database, and no password is
 //! ever in a message or an error.
 
+mod console;
 mod ipmi;
 mod media;
 mod redfish;
 mod sessions;
 
+pub use console::{Line, LineError};
 pub use media::Image;
 pub use sessions::{Lent, Sessions};
 

@@ -4,6 +4,7 @@
 use super::{Access, BmcError, Talk};
 use crate::domain::NodeUuid;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
@@ -26,9 +27,24 @@ pub struct Sessions {
     places: Arc<Mutex<HashMap<NodeUuid, Arc<Turn<Place>>>>>,
 }
 
+struct Open {
+    access: Access,
+    talk: Talk,
+    used: Instant,
+    /// No other session of this process has it.
+    number: u64,
+}
+
+impl Open {
+    fn new(access: &Access, talk: Talk) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        Self { access: access.clone(), talk, used: Instant::now(), number: NUMBER.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
 #[derive(Default)]
 struct Place {
-    open: Option<(Access, Talk, Instant)>,
+    open: Option<Open>,
     /// Logins that were refused lately, with the BMC's words.
     refused: Vec<(Access, String, Instant)>,
 }
@@ -55,18 +71,28 @@ impl Lent {
     /// The session.
     pub fn talk(&mut self) -> Result<&mut Talk, BmcError> {
         match &mut self.place.open {
-            Some((_, talk, used)) => {
-                *used = Instant::now();
-                Ok(talk)
+            Some(open) => {
+                open.used = Instant::now();
+                Ok(&mut open.talk)
             }
             None => Err(BmcError::Silent("the session was ended".to_owned())),
         }
     }
 
+    /// Names the session: another number means that what was begun in the earlier one is over.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.place.open.as_ref().map(|open| open.number)
+    }
+
+    /// Who logged in, and where.
+    pub(super) fn access(&self) -> Option<&Access> {
+        self.place.open.as_ref().map(|open| &open.access)
+    }
+
     /// It is of no use any more: the next caller logs in anew.
     pub async fn discard(mut self) {
-        if let Some((_, talk, _)) = self.place.open.take() {
-            talk.close().await;
+        if let Some(open) = self.place.open.take() {
+            open.talk.close().await;
         }
     }
 }
@@ -79,17 +105,15 @@ impl Sessions {
 
     /// A session of this access, the open one when it still lives. Waits for its turn.
     pub async fn lend(&self, access: &Access) -> Result<Lent, BmcError> {
-        let turn = tokio::time::timeout(TURN, self.place(&access.node).lock_owned()).await;
-        let mut place = turn.map_err(|_| {
-            BmcError::Busy(format!("the BMC is busy with other requests for more than {} s: try again", TURN.as_secs()))
-        })?;
-        if let Some((with, mut talk, used)) = place.open.take() {
-            let serves = access.served_by(&with, talk.protocol(), talk.certificate().as_deref());
-            if serves && (used.elapsed() < FRESH || talk.is_alive().await) {
-                place.open = Some((with, talk, Instant::now()));
+        let mut place = self.turn(&access.node).await?;
+        if let Some(mut open) = place.open.take() {
+            let serves = access.served_by(&open.access, open.talk.protocol(), open.talk.certificate().as_deref());
+            if serves && (open.used.elapsed() < FRESH || open.talk.is_alive().await) {
+                open.used = Instant::now();
+                place.open = Some(open);
                 return Ok(Lent { place });
             }
-            talk.close().await;
+            open.talk.close().await;
         }
         if let Some(refused) = place.refusal(access) {
             return Err(refused);
@@ -102,8 +126,20 @@ impl Sessions {
             }
             other => other?,
         };
-        place.open = Some((access.clone(), talk, Instant::now()));
+        place.open = Some(Open::new(access, talk));
         Ok(Lent { place })
+    }
+
+    /// The session that is open, whoever opened it, for what goes on in it. None: there is none. Waits for its turn.
+    pub async fn again(&self, node: &NodeUuid) -> Result<Option<Lent>, BmcError> {
+        let place = self.turn(node).await?;
+        Ok(place.open.is_some().then_some(Lent { place }))
+    }
+
+    async fn turn(&self, node: &NodeUuid) -> Result<OwnedMutexGuard<Place>, BmcError> {
+        tokio::time::timeout(TURN, self.place(node).lock_owned()).await.map_err(|_| {
+            BmcError::Busy(format!("the BMC is busy with other requests for more than {} s: try again", TURN.as_secs()))
+        })
     }
 
     /// What was refused may be tried at once: the BMC, or what is known of it, was changed just now.
@@ -121,10 +157,10 @@ impl Sessions {
         };
         for (node, place) in all {
             let Ok(mut held) = place.clone().try_lock_owned() else { continue };
-            if held.open.as_ref().is_some_and(|(.., used)| used.elapsed() > IDLE)
-                && let Some((_, talk, _)) = held.open.take()
+            if held.open.as_ref().is_some_and(|open| open.used.elapsed() > IDLE)
+                && let Some(open) = held.open.take()
             {
-                talk.close().await;
+                open.talk.close().await;
             }
             held.refused.retain(|(.., at)| at.elapsed() < REFUSED);
             let empty = held.open.is_none() && held.refused.is_empty();
@@ -145,9 +181,9 @@ impl Sessions {
         };
         for (_, place) in all {
             if let Ok(mut held) = place.try_lock_owned()
-                && let Some((_, talk, _)) = held.open.take()
+                && let Some(open) = held.open.take()
             {
-                talk.close().await;
+                open.talk.close().await;
             }
         }
     }

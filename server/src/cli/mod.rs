@@ -7,6 +7,7 @@ mod bmc_redfish;
 pub mod boot;
 pub mod cabling;
 pub mod client;
+pub mod console;
 pub mod enrol;
 pub mod error;
 pub mod event;
@@ -95,6 +96,8 @@ pub enum Command {
     /// BMCs: state, sensors, event log, passwords
     #[command(subcommand)]
     Bmc(Box<bmc::Bmc>),
+    /// The serial console of a node, through its BMC
+    Console(console::Console),
     /// BMCs out of a file, until each has its node: import, list, watch
     #[command(subcommand)]
     Enrol(enrol::EnrolCommand),
@@ -166,6 +169,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Node(command) => node::run(global, command),
         Command::Power(command) => power::run(global, command),
         Command::Bmc(command) => bmc::run(global, *command),
+        Command::Console(command) => console::run(global, &command),
         Command::Enrol(command) => enrol::run(global, command),
         Command::Profile(command) => profile::run(global, command),
         Command::Image(command) => image::run(global, command),

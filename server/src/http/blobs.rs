@@ -128,7 +128,7 @@ fn read(file: File, from: u64, length: u64) -> impl futures_util::Stream<Item = 
 }
 
 /// The answer to HEAD: the length of a body that does not come.
-struct OnlySize(u64);
+pub(super) struct OnlySize(pub u64);
 
 impl MessageBody for OnlySize {
     type Error = Infallible;

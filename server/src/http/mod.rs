@@ -7,6 +7,7 @@ mod blobs;
 mod bmc;
 mod bounds;
 mod cabling;
+mod console;
 pub mod enrol;
 pub mod failure;
 mod firmware;
@@ -15,6 +16,7 @@ mod health;
 pub mod identity;
 mod inventory;
 mod ipam;
+mod ipxe_files;
 mod jobs;
 mod observe;
 mod range;
@@ -29,6 +31,7 @@ pub use health::{Readiness, publish_gauges};
 use crate::blob::Blobs;
 use crate::domain::Sha256;
 use crate::error::{Error, Result};
+use crate::ipxe_files::IpxeFiles;
 use crate::service::App;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -49,6 +52,8 @@ pub struct State {
     pub blobs: Blobs,
     /// Blob of the first stage's site part.
     pub site: Sha256,
+    /// iPXE's programs, for HTTP boot.
+    pub ipxe: Arc<IpxeFiles>,
     /// Port of the plain listener, for previews asked over HTTPS.
     pub http_port: u16,
     /// Largest blob, bytes.

@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, enrol, firmware, health, inventory, ipam, jobs, scripts, vault};
+use super::{agent, api, blobs, bmc, cabling, console, enrol, firmware, health, inventory, ipam, ipxe_files, jobs, scripts, vault};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -98,6 +98,8 @@ fn plain() -> Vec<Route> {
     vec![
         route(GET,  "/boot.ipxe",      Public, || web::to(scripts::boot)),
         route(GET,  "/ipxe/{uuid}",    Public, || web::to(scripts::script)),
+        route(GET,  "/boot/{file}",    Public, || web::to(ipxe_files::get)),
+        route(HEAD, "/boot/{file}",    Public, || web::to(ipxe_files::get)),
         route(GET,  "/blobs/{sha256}", Public, || web::to(blobs::get)),
         route(HEAD, "/blobs/{sha256}", Public, || web::to(blobs::get)),
         route(GET,  "/healthz",        Public, || web::to(health::live)),
@@ -173,6 +175,11 @@ fn https() -> Vec<Route> {
         Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/media", Admin, || web::to(bmc::media)) },
         Route { streams: true, ..route(PUT, "/api/v1/nodes/{uuid}/bmc/media", Admin, || web::to(bmc::attach)) },
         Route { streams: true, ..route(DELETE, "/api/v1/nodes/{uuid}/bmc/media", Admin, || web::to(bmc::detach)) },
+        Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/console", Admin, || web::to(console::screen)) },
+        Route { streams: true, ..route(POST, "/api/v1/nodes/{uuid}/bmc/console", Admin, || web::to(console::open)) },
+        route(DELETE, "/api/v1/nodes/{uuid}/bmc/console", Admin, || web::to(console::close)),
+        Route { streams: true, ..route(GET, "/api/v1/nodes/{uuid}/bmc/console/output", Admin, || web::to(console::output)) },
+        route(POST,   "/api/v1/nodes/{uuid}/bmc/console/input", Admin, || web::to(console::input)),
         route(GET,    "/api/v1/enrolments",              Admin,  || web::to(enrol::list)),
         Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/enrolments", Admin, || web::to(enrol::import)) },
         route(GET,    "/api/v1/enrolments/counts",       Admin,  || web::to(enrol::counts)),
@@ -296,6 +303,8 @@ mod tests {
             [
                 "GET /boot.ipxe",
                 "GET /ipxe/{uuid}",
+                "GET /boot/{file}",
+                "HEAD /boot/{file}",
                 "GET /blobs/{sha256}",
                 "HEAD /blobs/{sha256}",
                 "GET /healthz",
@@ -321,8 +330,9 @@ mod tests {
         assert!(counted.contains(&"/ipxe/{uuid}/register"));
         let streams: Vec<_> = table.routes.iter().filter(|r| r.streams).map(|r| (r.method.as_str(), r.path)).collect();
         // These ask a BMC, and have its deadlines.
-        let asking = streams.iter().filter(|(_, path)| path.contains("/nodes/{uuid}/bmc")).count();
-        assert_eq!((asking, streams.len()), (12, 13), "{streams:?}");
+        let of_a_bmc = |path: &str| path.contains("/nodes/{uuid}/bmc") || path == "/nodes/{uuid}/console";
+        let asking = streams.iter().filter(|(_, path)| of_a_bmc(path)).count();
+        assert_eq!((asking, streams.len()), (16, 17), "{streams:?}");
         assert!(streams.contains(&("PUT", "/api/v1/blobs/{sha256}")));
         assert!(Table::new(Listener::Plain).places.is_empty());
     }

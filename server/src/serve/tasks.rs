@@ -2,8 +2,9 @@
 
 use crate::blob::Blobs;
 use crate::domain::Sha256;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::publish_gauges;
+use crate::ipxe_files::IpxeFiles;
 use crate::service::jobs::{Perform, Runner};
 use crate::service::{App, blobs as records, bmc, enrol, facts, ipam, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
@@ -59,11 +60,23 @@ pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
             }
         };
         if tidied.elapsed() > TIDY {
+            app.consoles.tidy();
             app.bmcs.tidy().await;
             tidied = tokio::time::Instant::now();
         }
     }
+    app.consoles.close().await;
     app.bmcs.close().await;
+    Ok(())
+}
+
+/// iPXE's files are read again when they changed.
+pub async fn refresh(files: Arc<IpxeFiles>, stop: CancellationToken) -> Result<()> {
+    const LOOK: Duration = Duration::from_secs(60);
+    while pause(LOOK, &stop).await {
+        let files = files.clone();
+        tokio::task::spawn_blocking(move || files.refresh()).await.map_err(Error::internal)?;
+    }
     Ok(())
 }
 

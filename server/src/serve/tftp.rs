@@ -4,29 +4,46 @@
 use super::listen::interface_addresses;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
-use crate::tftp::{self, IpxeFiles, Outcome, Report, Settings};
+use crate::ipxe_files::{self, AUTOEXEC, IpxeFiles};
+use crate::tftp::{self, Files, Outcome, Report, Settings};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
 /// TFTP's own (RFC 1350).
 const PORT: u16 = 69;
-/// How often the folder of iPXE's files is looked at.
-const LOOK: Duration = Duration::from_secs(60);
-
 /// One address that is served.
 pub struct Part {
     socket: UdpSocket,
     address: SocketAddr,
-    files: Arc<IpxeFiles>,
+    served: Served,
     settings: Settings,
 }
 
+/// What is served on one address.
+struct Served {
+    files: Arc<IpxeFiles>,
+    autoexec: Arc<[u8]>,
+}
+
+impl Files for Served {
+    fn file(&self, _: IpAddr, name: &str) -> Option<Arc<[u8]>> {
+        // Beside whatever folder the firmware thinks that it is in.
+        let name = name.strip_prefix("ipxe/").unwrap_or(name);
+        if name == AUTOEXEC {
+            return Some(self.autoexec.clone());
+        }
+        self.files.get(name).map(|(_, bytes)| bytes)
+    }
+}
+
 /// Opens all that the settings name. Errors: a place that is none, an address that is taken, missing files.
-pub async fn open(config: &Config, http_port: u16) -> Result<Vec<Part>> {
+pub async fn open(config: &Config, files: &Arc<IpxeFiles>, http_port: u16) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
+    if !config.tftp_listen.is_empty() {
+        files.complete("tftp-listen")?;
+    }
     for place in &config.tftp_listen {
         for address in addresses(place)? {
             let socket = UdpSocket::bind(address).await.map_err(|error| {
@@ -40,11 +57,9 @@ pub async fn open(config: &Config, http_port: u16) -> Result<Vec<Part>> {
                 Some(url) => format!("{url}/boot.ipxe"),
                 None => format!("http://{}/boot.ipxe", SocketAddr::new(address.ip(), http_port)),
             };
-            let folder = config.ipxe_dir.clone();
-            let files = tokio::task::spawn_blocking(move || IpxeFiles::open(&folder, &script)).await;
-            let files = Arc::new(files.map_err(Error::internal)??);
+            let served = Served { files: files.clone(), autoexec: ipxe_files::autoexec(&script) };
             let settings = Settings { single_port: config.tftp_single_port, ..Settings::default() };
-            parts.push(Part { socket, address, files, settings });
+            parts.push(Part { socket, address, served, settings });
         }
     }
     Ok(parts)
@@ -73,20 +88,9 @@ impl Part {
 
     /// Serves until it is stopped.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
-        let Self { socket, address, files, settings } = self;
-        tracing::info!("TFTP on {address}: {}", files.names().join(", "));
-        let looking = {
-            let (files, stop) = (files.clone(), stop.clone());
-            tokio::spawn(async move {
-                while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
-                    let files = files.clone();
-                    let _ = tokio::task::spawn_blocking(move || files.refresh()).await;
-                }
-            })
-        };
-        let served = tftp::serve(socket, files, settings, tell, stop).await;
-        looking.abort();
-        served.map_err(Error::internal)
+        let Self { socket, address, served, settings } = self;
+        tracing::info!("TFTP on {address}: {}", served.files.names().join(", "));
+        tftp::serve(socket, Arc::new(served), settings, tell, stop).await.map_err(Error::internal)
     }
 }
 
@@ -99,8 +103,8 @@ fn tell(report: Report) {
         Some(Outcome::Silent) => ("silent", "the client fell silent".to_owned()),
     };
     // Names are those of our list, or one word for all others: a client must not make metrics.
-    let known = tftp::files::NAMES.iter().find(|name| file.ends_with(**name)).copied();
-    let label = if outcome.is_some() { known.unwrap_or(tftp::files::AUTOEXEC) } else { "other" };
+    let known = ipxe_files::NAMES.iter().find(|name| file.ends_with(**name)).copied();
+    let label = if outcome.is_some() { known.unwrap_or(AUTOEXEC) } else { "other" };
     metrics::counter!("higuma_tftp_transfers_total", "file" => label, "result" => result).increment(1);
     metrics::counter!("higuma_tftp_bytes_total").increment(bytes);
     metrics::counter!("higuma_tftp_resent_total").increment(resent);

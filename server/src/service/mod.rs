@@ -56,6 +56,8 @@ pub struct App {
     pub wake: Arc<tokio::sync::Notify>,
     /// Sessions of BMCs.
     pub bmcs: crate::bmc::Sessions,
+    /// Consoles that are open.
+    pub consoles: bmc::console::Consoles,
     /// The master keys.
     pub vault: Vault,
     /// Looks who has an address before it is given for the first time; none: nobody looks.
@@ -146,6 +148,7 @@ impl App {
             settings: Arc::new(settings),
             wake: Arc::default(),
             bmcs: crate::bmc::Sessions::default(),
+            consoles: bmc::console::Consoles::default(),
             vault: Vault::in_memory(Vec::new()),
             prober: None,
         }

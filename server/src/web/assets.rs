@@ -12,7 +12,7 @@ struct Asset {
     body: &'static str,
 }
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         name: "higuma.css",
         content_type: "text/css; charset=utf-8",
@@ -23,10 +23,15 @@ const ASSETS: [Asset; 3] = [
         content_type: "text/javascript; charset=utf-8",
         body: include_str!("../../static/live.js"),
     },
+    Asset {
+        name: "console.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_str!("../../static/console.js"),
+    },
     Asset { name: "bear.svg", content_type: "image/svg+xml", body: include_str!("../../static/bear.svg") },
 ];
 
-static URLS: LazyLock<[String; 3]> = LazyLock::new(|| {
+static URLS: LazyLock<[String; 4]> = LazyLock::new(|| {
     ASSETS.map(|asset| {
         let hash = Sha256::of(asset.body);
         format!("/static/{}-{}", hash.as_str().get(..16).unwrap_or_default(), asset.name)
@@ -35,8 +40,14 @@ static URLS: LazyLock<[String; 3]> = LazyLock::new(|| {
 
 /// URLs of the style sheet, the script and the bear.
 pub(super) fn urls() -> [&'static str; 3] {
-    let [css, js, bear] = &*URLS;
+    let [css, js, _, bear] = &*URLS;
     [css, js, bear]
+}
+
+/// URL of the script of the console's page.
+pub(super) fn console_script() -> &'static str {
+    let [_, _, console, _] = &*URLS;
+    console
 }
 
 /// `GET /static/{file}`, where the file is `HASH-NAME`.
@@ -58,7 +69,7 @@ mod tests {
 
     #[actix_web::test]
     async fn only_the_present_content_is_served_and_for_long() {
-        for url in urls() {
+        for url in urls().into_iter().chain([console_script()]) {
             let file = url.strip_prefix("/static/").unwrap_or_default();
             let (_, name) = file.split_once('-').unwrap_or_default();
             let response = get(web::Path::from(file.to_owned())).await;

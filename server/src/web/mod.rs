@@ -10,6 +10,7 @@ mod bmc_now;
 mod bmcs;
 mod cabling;
 mod change;
+mod console;
 mod devices;
 mod enrolments;
 mod events;
@@ -68,6 +69,8 @@ pub fn routes() -> Vec<Route> {
         // BMCs are slow; both have deadlines of their own.
         Route { streams: true, ..route(GET,  "/nodes/{uuid}/bmc", Admin, || web::to(bmc_now::page)) },
         Route { streams: true, ..route(POST, "/nodes/{uuid}/bmc", Admin, || web::to(bmc::check)) },
+        route(GET,  "/nodes/{uuid}/console", Admin, || web::to(console::page)),
+        Route { streams: true, ..route(POST, "/nodes/{uuid}/console", Admin, || web::to(console::submit)) },
         route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),
         route(GET,  "/addresses",     Admin,  || web::to(addresses::page)),
         route(GET,  "/cabling",       Admin,  || web::to(cabling::page)),

@@ -5,6 +5,7 @@ mod bmc;
 mod boots;
 mod cabling;
 mod common;
+mod console;
 mod enrol;
 mod firmware;
 mod history;

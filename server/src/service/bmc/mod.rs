@@ -1,6 +1,7 @@
 //! BMCs: what they are set to, proof that we can log in, power and health. Each file is a use case. A password is opened
 //! only to log in or to be handed to the node's own agent.
 
+pub mod console;
 mod contact;
 mod perform;
 mod plan;

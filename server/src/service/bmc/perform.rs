@@ -1,7 +1,7 @@
 //! The hands of jobs: one action on one node through its BMC, and what is seen of it afterwards.
 
 use super::{contact, rotate};
-use crate::bmc::{BmcError, Lent};
+use crate::bmc::BmcError;
 use crate::domain::NodeUuid;
 use crate::domain::bmc::{BmcAction, Power};
 use crate::error::Error;
@@ -84,7 +84,8 @@ async fn act(app: &App, node: &NodeUuid, action: BmcAction, deadline: Instant) -
         // Whether and when an operating system shuts down is its own affair.
         _ => None,
     };
-    let seen = watch(&mut lent, wanted, deadline).await;
+    drop(lent);
+    let seen = watch(app, node, wanted, deadline).await;
     if let Some(power) = seen {
         record(app, node, power).await?;
     }
@@ -97,14 +98,18 @@ async fn act(app: &App, node: &NodeUuid, action: BmcAction, deadline: Instant) -
     }))
 }
 
-/// The power, when it is as wanted or the patience ends.
-async fn watch(lent: &mut Lent, wanted: Option<Power>, deadline: Instant) -> Option<Power> {
+/// The power, when it is as wanted or the patience ends. The session is given back between two looks: the console of a node
+/// that is switched on has something to show just then.
+async fn watch(app: &App, node: &NodeUuid, wanted: Option<Power>, deadline: Instant) -> Option<Power> {
     let mut seen = None;
     for _ in 0..LOOKS {
+        // One that was ended is not opened again for this.
+        let Ok(Some(mut lent)) = app.bmcs.again(node).await else { return seen };
         seen = match lent.talk() {
             Ok(talk) => talk.power().await.ok().or(seen),
             Err(_) => return seen,
         };
+        drop(lent);
         if wanted.is_none() || seen == wanted || Instant::now() + 2 * LOOK > deadline {
             break;
         }

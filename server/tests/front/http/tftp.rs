@@ -34,6 +34,23 @@ fn ipxe_is_served_to_firmware_and_counted() {
     }
 }
 
+#[test]
+fn firmware_that_boots_by_http_gets_the_same_files() {
+    let dir = folder(&["undionly.kpxe", "snponly.efi", "private.efi"]);
+    let server = Server::start(&[("ipxe-dir", dir.path().to_str().unwrap())]);
+    let client = &server.client;
+    let head = client.send("HEAD", &format!("{}/boot/snponly.efi", client.plain), &[], None).expect(200);
+    assert_eq!((head.header("content-length"), head.header("content-type")), ("5000", "application/efi"));
+    assert!(head.text().is_empty());
+    assert_eq!(client.get("/boot/snponly.efi", &[]).expect(200).body, [7; 5000]);
+    let script = client.get("/boot/autoexec.ipxe", &[]).expect(200).text();
+    assert!(script.starts_with("#!ipxe\n") && script.contains("/boot.ipxe"), "{script}");
+    for name in ["private.efi", "..%2fsnponly.efi", "ipxe.efi"] {
+        let refused = client.get(&format!("/boot/{name}"), &[]).expect(404).text();
+        assert!(refused.contains("snponly.efi") && refused.contains("ipxe-dir"), "{refused}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_ipxe_does_not_start_and_names_the_package() {
     let (data, empty) = (tempfile::tempdir().unwrap(), folder(&[]));

@@ -45,6 +45,14 @@ pub fn look(browser: &Browser) {
     let now = browser.get(&format!("{node}/bmc"));
     assert!(now.status == 200 && now.body.contains("id=\"no-answer\""), "{}", now.body);
     assert!(now.body.contains("there is no credential for this BMC"), "{}", now.body);
+    let console = browser.get(&format!("{node}/console"));
+    assert!(console.status == 200 && console.body.contains("value=\"open\""), "{}", console.body);
+    assert!(console.body.contains("-console.js") && !console.body.contains("id=\"screen\""), "{}", console.body);
+    assert_eq!(browser.post(&format!("{node}/console"), "cross-site", &[("action", "open")]).status, 403);
+    let refused = browser.post(&format!("{node}/console"), "same-origin", &[("action", "open")]);
+    assert!(refused.status == 503 && refused.body.contains("there is no credential for this BMC"), "{}", refused.body);
+    let typed = browser.post(&format!("{node}/console"), "same-origin", &[("action", "type"), ("request", "r")]);
+    assert!(typed.status == 409 && typed.body.contains("nothing was typed"), "{} {}", typed.status, typed.body);
     let other = browser.get("/nodes/00000000-0000-4000-8000-000000000000/bmc");
     assert!(other.status == 404, "{}", other.body);
 }

@@ -1,10 +1,9 @@
-//! What is served: iPXE's programs out of one folder (Debian's package `ipxe`), read into memory, and a script for builds that
-//! look for one. The folder's files are looked at again now and then, so an upgrade needs no restart.
+//! iPXE's programs out of one folder (Debian's package `ipxe`), read into memory, for TFTP and HTTP boot; and a script for builds
+//! that look for one. The folder's files are looked at again now and then, so an upgrade needs no restart. A name is looked
+//! up in a list: nothing else of the folder is ever served.
 
-use super::serve::Files;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -41,31 +40,39 @@ struct Loaded {
 #[derive(Debug)]
 pub struct IpxeFiles {
     folder: PathBuf,
-    autoexec: Arc<[u8]>,
     loaded: RwLock<BTreeMap<&'static str, Loaded>>,
 }
 
 impl IpxeFiles {
-    /// Reads the folder. `script`: where an iPXE that has no script of its own goes on, `http://HOST:PORT/boot.ipxe`.
+    /// Reads the folder. Blocking.
+    pub fn open(folder: &Path) -> Self {
+        let files = Self { folder: folder.to_owned(), loaded: RwLock::default() };
+        files.refresh();
+        files
+    }
+
+    /// Whether there is what machines of today need; `setting`: who wants it.
     ///
     /// # Errors
     /// Which file is missing, and which package has it.
-    pub fn open(folder: &Path, script: &str) -> Result<Self> {
-        let autoexec = format!("#!ipxe\ndhcp || shell\nchain --replace --autofree {script} || shell\n");
-        let files =
-            Self { folder: folder.to_owned(), autoexec: autoexec.into_bytes().into(), loaded: RwLock::default() };
-        files.refresh();
-        let there = files.names();
+    pub fn complete(&self, setting: &str) -> Result<()> {
+        let there = self.names();
         let missing: Vec<&str> = NAMES.iter().take(NEEDED).copied().filter(|name| !there.contains(name)).collect();
-        if !missing.is_empty() {
-            return Err(Error::Conflict(format!(
-                "tftp-listen is set, and {} has no {}: install the Debian package ipxe, or set ipxe-dir to the folder that \
-                 has iPXE's files",
-                folder.display(),
-                missing.join(" and no ")
-            )));
+        if missing.is_empty() {
+            return Ok(());
         }
-        Ok(files)
+        Err(Error::Conflict(format!(
+            "{setting} is set, and {} has no {}: install the Debian package ipxe, or set ipxe-dir to the folder that has \
+             iPXE's files",
+            self.folder.display(),
+            missing.join(" and no ")
+        )))
+    }
+
+    /// The file of this name, and its name as our list has it.
+    pub fn get(&self, name: &str) -> Option<(&'static str, Arc<[u8]>)> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.get_key_value(name).map(|(name, loaded)| (*name, loaded.bytes.clone()))
     }
 
     /// Which of [`NAMES`] there are.
@@ -98,24 +105,15 @@ impl IpxeFiles {
     }
 }
 
-impl Files for IpxeFiles {
-    fn file(&self, _: IpAddr, name: &str) -> Option<Arc<[u8]>> {
-        // Beside whatever folder the firmware thinks that it is in.
-        let name = name.strip_prefix("ipxe/").unwrap_or(name);
-        if name == AUTOEXEC {
-            return Some(self.autoexec.clone());
-        }
-        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        loaded.get(name).map(|loaded| loaded.bytes.clone())
-    }
+/// The script of [`AUTOEXEC`]: goes on at `script`, `http://HOST:PORT/boot.ipxe`.
+pub fn autoexec(script: &str) -> Arc<[u8]> {
+    format!("#!ipxe\ndhcp || shell\nchain --replace --autofree {script} || shell\n").into_bytes().into()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn folder(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -126,22 +124,20 @@ mod tests {
     #[test]
     fn a_folder_without_ipxe_names_the_package() {
         let dir = folder(&["undionly.kpxe"]);
-        let error = IpxeFiles::open(dir.path(), "http://a/boot.ipxe").unwrap_err().to_string();
+        let error = IpxeFiles::open(dir.path()).complete("tftp-listen").unwrap_err().to_string();
         assert!(error.contains("no snponly.efi") && error.contains("Debian package ipxe"), "{error}");
     }
 
     #[test]
     fn known_names_only_and_what_changed_is_read_again() {
         let dir = folder(&["undionly.kpxe", "snponly.efi", "secret.efi", ".hidden"]);
-        let files = IpxeFiles::open(dir.path(), "http://10.0.0.1:8080/boot.ipxe").unwrap();
-        let get = |name: &str| files.file(CLIENT, name).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        let files = IpxeFiles::open(dir.path());
+        files.complete("tftp-listen").unwrap();
+        let get = |name: &str| files.get(name).map(|(_, bytes)| String::from_utf8(bytes.to_vec()).unwrap());
         assert_eq!(get("snponly.efi").as_deref(), Some("snponly.efi"));
-        assert_eq!(get("ipxe/undionly.kpxe").as_deref(), Some("undionly.kpxe"));
-        for name in ["secret.efi", ".hidden", "ipxe.efi", "", "../snponly.efi", "snponly.efi/", "ipxe/../snponly.efi"] {
+        for name in ["secret.efi", ".hidden", "ipxe.efi", "", "../snponly.efi", "snponly.efi/", "autoexec.ipxe"] {
             assert_eq!(get(name), None, "{name}");
         }
-        let script = get("autoexec.ipxe").unwrap();
-        assert!(script.starts_with("#!ipxe\n") && script.contains("http://10.0.0.1:8080/boot.ipxe"), "{script}");
         std::fs::write(dir.path().join("snponly.efi"), "a newer one").unwrap();
         std::fs::write(dir.path().join("ipxe.efi"), "new").unwrap();
         std::fs::remove_file(dir.path().join("undionly.kpxe")).unwrap();
