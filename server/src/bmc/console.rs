@@ -34,7 +34,8 @@ impl From<ConsoleError> for LineError {
             ConsoleError::Taken => Self::Taken,
             ConsoleError::Ended => Self::Ended,
             ConsoleError::Refused(words) => Self::Refused(words),
-            ConsoleError::Lan(_) | ConsoleError::Silent => Self::Lost(error.to_string()),
+            ConsoleError::Lan(error) => Self::Lost(error.to_string()),
+            ConsoleError::Silent => Self::Lost(error.to_string()),
         }
     }
 }

@@ -45,6 +45,10 @@ impl Talk {
         &mut self.0
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
     async fn ask<C: Command>(&mut self, command: &C) -> Result<C::Answer, BmcError> {
         self.0.call(command).await.map_err(question)
     }

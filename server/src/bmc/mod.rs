@@ -191,6 +191,14 @@ impl Talk {
         }
     }
 
+    /// Whether the session is known to be over; nothing is asked.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Ipmi(talk) => talk.is_over(),
+            Self::Redfish(_) => false,
+        }
+    }
+
     /// Whether the session still lives; cheap.
     async fn is_alive(&mut self) -> bool {
         match self {

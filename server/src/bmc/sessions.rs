@@ -108,7 +108,7 @@ impl Sessions {
         let mut place = self.turn(&access.node).await?;
         if let Some(mut open) = place.open.take() {
             let serves = access.served_by(&open.access, open.talk.protocol(), open.talk.certificate().as_deref());
-            if serves && (open.used.elapsed() < FRESH || open.talk.is_alive().await) {
+            if serves && !open.talk.is_over() && (open.used.elapsed() < FRESH || open.talk.is_alive().await) {
                 open.used = Instant::now();
                 place.open = Some(open);
                 return Ok(Lent { place });
@@ -133,7 +133,8 @@ impl Sessions {
     /// The session that is open, whoever opened it, for what goes on in it. None: there is none. Waits for its turn.
     pub async fn again(&self, node: &NodeUuid) -> Result<Option<Lent>, BmcError> {
         let place = self.turn(node).await?;
-        Ok(place.open.is_some().then_some(Lent { place }))
+        let lives = place.open.as_ref().is_some_and(|open| !open.talk.is_over());
+        Ok(lives.then_some(Lent { place }))
     }
 
     async fn turn(&self, node: &NodeUuid) -> Result<OwnedMutexGuard<Place>, BmcError> {

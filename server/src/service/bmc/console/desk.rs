@@ -101,9 +101,10 @@ impl Desk {
         self.state().phase
     }
 
-    /// Whether nobody looked or typed for so long.
+    /// Whether nobody looked or typed for so long. While it is being opened somebody waits for it.
     pub fn unused_for(&self, time: Duration) -> bool {
-        self.state().used.elapsed() > time
+        let state = self.state();
+        state.phase != Phase::Opening && state.used.elapsed() > time
     }
 
     /// Whether it is closed for so long.
@@ -113,6 +114,9 @@ impl Desk {
 
     pub fn opened(&self) {
         let mut state = self.state();
+        if state.phase == Phase::Opening {
+            state.used = Instant::now();
+        }
         (state.phase, state.reason) = (Phase::Open, String::new());
         drop(state);
         self.changed();

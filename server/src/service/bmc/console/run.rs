@@ -62,6 +62,7 @@ impl Runner {
     /// Why it is over; and whether because it is open elsewhere.
     async fn until_over(&mut self) -> (String, bool) {
         let mut pause = FIRST_PAUSE;
+        let mut opened_twice = false;
         loop {
             if self.desk.stop.is_cancelled() {
                 return ("it was closed".to_owned(), false);
@@ -79,6 +80,8 @@ impl Runner {
             };
             match outcome {
                 Ok(()) => pause = FIRST_PAUSE,
+                // The session that was kept may be over without anybody knowing: a second try has another.
+                Err(LineError::Lost(_)) if self.desk.phase() == Phase::Opening && !opened_twice => opened_twice = true,
                 Err(LineError::Lost(reason)) if self.desk.phase() == Phase::Opening => return (reason, false),
                 Err(LineError::Lost(reason)) => {
                     self.lost(reason);
