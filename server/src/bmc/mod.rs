@@ -135,6 +135,15 @@ pub struct LogLine {
     pub severity: String,
 }
 
+/// What was read of an event log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Newest first.
+    pub lines: Vec<LogLine>,
+    /// What could not be read, in words.
+    pub problems: Vec<String>,
+}
+
 /// Readings, or log lines, at most.
 pub const MOST: usize = 1_000;
 /// To log in.
@@ -231,10 +240,11 @@ impl Talk {
     }
 
     /// The newest lines of the event log, newest first, at most [`MOST`].
-    pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
+    pub async fn log(&mut self, most: usize) -> Result<Log, BmcError> {
         let most = most.min(MOST);
         match self {
-            Self::Ipmi(talk) => talk.log(most).await,
+            // All of it, or an error.
+            Self::Ipmi(talk) => talk.log(most).await.map(|lines| Log { lines, problems: Vec::new() }),
             Self::Redfish(talk) => talk.log(most).await,
         }
     }

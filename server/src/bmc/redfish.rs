@@ -1,7 +1,7 @@
 //! The interface by Redfish: words of ours to those of the client, and its errors to ours.
 
 use super::media::{Image, shown};
-use super::{Access, BmcError, Info, LogLine, Reading};
+use super::{Access, BmcError, Info, Log, LogLine, Reading};
 use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
 use higuma_proto::api::{BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 use higuma_redfish as wire;
@@ -219,7 +219,7 @@ impl Talk {
         self.0.set_password(user, &wire::Secret::new(password)).await.map_err(error)
     }
 
-    pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
+    pub async fn log(&mut self, most: usize) -> Result<Log, BmcError> {
         let log = self.0.log_entries(most).await.map_err(question)?;
         let line = |entry: wire::LogEntry| LogLine {
             id: entry.id.unwrap_or_default(),
@@ -227,7 +227,7 @@ impl Talk {
             message: entry.message,
             severity: entry.severity.unwrap_or_default().to_lowercase(),
         };
-        Ok(log.entries.into_iter().map(line).collect())
+        Ok(Log { lines: log.entries.into_iter().map(line).collect(), problems: log.problems })
     }
 }
 

@@ -14,7 +14,7 @@ mod show;
 pub use perform::Hands;
 pub use plan::{Setup, addressing, plan};
 pub use poll::{Polled, poll_once};
-pub use redfish::{attach, detach, firmware, hardware, media};
+pub use redfish::{attach, detach, firmware, hardware, media, media_after};
 pub use report::{Report, report};
 pub use set::set;
 pub(super) use set::taken_back;
