@@ -322,7 +322,7 @@ mod tests {
         let streams: Vec<_> = table.routes.iter().filter(|r| r.streams).map(|r| (r.method.as_str(), r.path)).collect();
         // These ask a BMC, and have its deadlines.
         let asking = streams.iter().filter(|(_, path)| path.contains("/nodes/{uuid}/bmc")).count();
-        assert_eq!((asking, streams.len()), (12, 13), "{streams:?}");
+        assert_eq!((asking, streams.len()), (14, 15), "{streams:?}");
         assert!(streams.contains(&("PUT", "/api/v1/blobs/{sha256}")));
         assert!(Table::new(Listener::Plain).places.is_empty());
     }

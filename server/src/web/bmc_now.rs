@@ -1,7 +1,7 @@
 //! `/nodes/{uuid}/bmc`: a node's sensors and its BMC's event log, read from the BMC when the page is opened. A BMC that
 //! does not answer gives a page that says so. It is never refreshed by itself: BMCs are slow, and some break when asked often.
 
-use super::bmc::link;
+use super::bmc::{link, may_be_redfish};
 use super::{PageError, Shell, html, human};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
@@ -83,6 +83,8 @@ struct BmcNowPage {
     trouble: Option<String>,
     state: String,
     reason: String,
+    /// It has more to tell.
+    redfish: bool,
     summary: Vec<(&'static str, String)>,
     groups: Vec<Group>,
     has_log: bool,
@@ -115,7 +117,7 @@ struct Line {
 }
 
 /// For the style sheet, a word of `w-`; and worst first.
-fn health(state: &str) -> (&'static str, usize) {
+pub(super) fn health(state: &str) -> (&'static str, usize) {
     match state {
         "critical" | "fatal" => ("failed", 0),
         "warning" => ("retry", 1),
@@ -212,7 +214,7 @@ fn summary(groups: &[Group]) -> Vec<(&'static str, String)> {
 
 impl BmcNowPage {
     fn new(shell: Shell, bmc: BmcDetail, read: Read) -> Self {
-        let bmc = bmc.summary;
+        let (redfish, bmc) = (may_be_redfish(&bmc.summary), bmc.summary);
         let took = human::duration(read.ended.saturating_sub(read.began));
         let (readings, trouble) = match read.sensors {
             Ok(readings) => (readings, None),
@@ -240,6 +242,7 @@ impl BmcNowPage {
             trouble,
             reason: bmc.reason,
             state: bmc.state,
+            redfish,
             summary: summary(&groups),
             groups,
             has_log,

@@ -2,6 +2,7 @@
 //! only to log in or to be handed to the node's own agent.
 
 mod contact;
+mod overview;
 mod perform;
 mod plan;
 mod poll;
@@ -11,6 +12,7 @@ mod rotate;
 mod set;
 mod show;
 
+pub use overview::{Overview, Told, overview};
 pub use perform::Hands;
 pub use plan::{Setup, addressing, plan};
 pub use poll::{Polled, poll_once};
