@@ -81,6 +81,17 @@ pub enum BmcError {
 }
 
 impl BmcError {
+    /// With other words.
+    fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Silent(words) => Self::Silent(reword(&words)),
+            Self::LoginRefused(words) => Self::LoginRefused(reword(&words)),
+            Self::Unclear(words) => Self::Unclear(reword(&words)),
+            Self::Refused(words) => Self::Refused(reword(&words)),
+            Self::Busy(words) => Self::Busy(reword(&words)),
+        }
+    }
+
     /// Whether the same may work a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Silent(_) | Self::Busy(_))

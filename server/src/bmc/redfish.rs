@@ -1,6 +1,6 @@
 //! The interface by Redfish: words of ours to those of the client, and its errors to ours.
 
-use super::media::{Image, shown};
+use super::media::{Image, shown, without_queries};
 use super::{Access, BmcError, Info, Log, LogLine, Reading};
 use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
 use higuma_proto::api::{BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
@@ -208,11 +208,12 @@ impl Talk {
 
     pub async fn attach(&mut self, image: &Image, slot: Option<&str>) -> Result<String, BmcError> {
         let medium = slot.map_or(wire::Medium::Cd, |slot| wire::Medium::Slot(slot.to_owned()));
-        self.0.insert(image.as_str(), &medium).await.map_err(error)
+        let done = self.0.insert(image.as_str(), &medium).await;
+        done.map_err(|failed| error(failed).reworded(|words| image.scrub(words)))
     }
 
     pub async fn detach(&mut self, slot: Option<&str>) -> Result<usize, BmcError> {
-        self.0.eject(slot).await.map_err(error)
+        self.0.eject(slot).await.map_err(|failed| error(failed).reworded(without_queries))
     }
 
     pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {

@@ -95,10 +95,15 @@ async fn an_unclear_end_is_told_and_leaves_a_trace() {
     assert!(told.len() == 2 && told[0].contains("is not known") && told[1].starts_with("ann asks"), "{told:?}");
 
     // Again: this time it refuses; that is clear.
-    fake.always(INSERT, status(409, "The image cannot be fetched"));
+    fake.always(INSERT, status(409, &format!("The image {URL} cannot be fetched")));
     let error = bmc::attach(app, uuid(), image(), "ann").await.unwrap_err().to_string();
     assert!(error.contains("cannot be fetched") && !error.contains("asking again"), "{error}");
-    assert!(traces(&lab).await[0].starts_with("the BMC did not attach"), "{:?}", traces(&lab).await);
+    let told = traces(&lab).await;
+    assert!(told[0].starts_with("the BMC did not attach"), "{told:?}");
+    assert!(
+        !error.contains("hunter2") && !told[0].contains("hunter2"),
+        "what it repeats is not shown: {error} {told:?}"
+    );
 }
 
 /// As when the person's connection breaks, or the server ends, in the middle.
