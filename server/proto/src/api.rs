@@ -18,7 +18,7 @@
 //! | POST /api/v1/nodes/{uuid}/bmc/check | log in now -> [`BmcDetail`] |
 //! | GET /api/v1/nodes/{uuid}/bmc/info | -> [`BmcInfo`], asked now |
 //! | GET /api/v1/nodes/{uuid}/bmc/sensors | -> Page<[`BmcReading`]>, whole, read now |
-//! | GET /api/v1/nodes/{uuid}/bmc/log?limit= | -> Page<[`BmcLogLine`]>, newest first, read now |
+//! | GET /api/v1/nodes/{uuid}/bmc/log?limit= | -> [`BmcLog`], newest first, read now, with what could not be read |
 //! | GET /api/v1/nodes/{uuid}/bmc/hardware | -> [`BmcHardware`], read now (Redfish) |
 //! | GET /api/v1/nodes/{uuid}/bmc/firmware | -> [`BmcFirmwareList`], read now (Redfish) |
 //! | GET, PUT, DELETE /api/v1/nodes/{uuid}/bmc/media | -> Page<[`BmcMedia`]>, whole; [`AttachMedia`] -> the same; `?slot=` empties one, else all -> the same (Redfish) |
@@ -84,7 +84,7 @@ mod redfish;
 mod rules;
 mod vault;
 
-pub use bmc::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, SetBmc};
+pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};

@@ -83,6 +83,17 @@ pub enum BmcError {
 }
 
 impl BmcError {
+    /// With other words.
+    fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Silent(words) => Self::Silent(reword(&words)),
+            Self::LoginRefused(words) => Self::LoginRefused(reword(&words)),
+            Self::Unclear(words) => Self::Unclear(reword(&words)),
+            Self::Refused(words) => Self::Refused(reword(&words)),
+            Self::Busy(words) => Self::Busy(reword(&words)),
+        }
+    }
+
     /// Whether the same may work a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Silent(_) | Self::Busy(_))
@@ -135,6 +146,15 @@ pub struct LogLine {
     pub message: String,
     /// "ok", "warning", "critical" or empty.
     pub severity: String,
+}
+
+/// What was read of an event log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Newest first.
+    pub lines: Vec<LogLine>,
+    /// What could not be read, in words.
+    pub problems: Vec<String>,
 }
 
 /// Readings, or log lines, at most.
@@ -241,10 +261,11 @@ impl Talk {
     }
 
     /// The newest lines of the event log, newest first, at most [`MOST`].
-    pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
+    pub async fn log(&mut self, most: usize) -> Result<Log, BmcError> {
         let most = most.min(MOST);
         match self {
-            Self::Ipmi(talk) => talk.log(most).await,
+            // All of it, or an error.
+            Self::Ipmi(talk) => talk.log(most).await.map(|lines| Log { lines, problems: Vec::new() }),
             Self::Redfish(talk) => talk.log(most).await,
         }
     }

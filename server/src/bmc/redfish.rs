@@ -1,7 +1,7 @@
 //! The interface by Redfish: words of ours to those of the client, and its errors to ours.
 
-use super::media::{Image, shown};
-use super::{Access, BmcError, Info, LogLine, Reading};
+use super::media::{Image, shown, without_queries};
+use super::{Access, BmcError, Info, Log, LogLine, Reading};
 use crate::domain::bmc::{BmcAction, BootDevice, NextBoot, Power};
 use higuma_proto::api::{BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 use higuma_redfish as wire;
@@ -208,18 +208,19 @@ impl Talk {
 
     pub async fn attach(&mut self, image: &Image, slot: Option<&str>) -> Result<String, BmcError> {
         let medium = slot.map_or(wire::Medium::Cd, |slot| wire::Medium::Slot(slot.to_owned()));
-        self.0.insert(image.as_str(), &medium).await.map_err(error)
+        let done = self.0.insert(image.as_str(), &medium).await;
+        done.map_err(|failed| error(failed).reworded(|words| image.scrub(words)))
     }
 
     pub async fn detach(&mut self, slot: Option<&str>) -> Result<usize, BmcError> {
-        self.0.eject(slot).await.map_err(error)
+        self.0.eject(slot).await.map_err(|failed| error(failed).reworded(without_queries))
     }
 
     pub async fn set_password(&mut self, user: &str, password: &str) -> Result<(), BmcError> {
         self.0.set_password(user, &wire::Secret::new(password)).await.map_err(error)
     }
 
-    pub async fn log(&mut self, most: usize) -> Result<Vec<LogLine>, BmcError> {
+    pub async fn log(&mut self, most: usize) -> Result<Log, BmcError> {
         let log = self.0.log_entries(most).await.map_err(question)?;
         let line = |entry: wire::LogEntry| LogLine {
             id: entry.id.unwrap_or_default(),
@@ -227,7 +228,7 @@ impl Talk {
             message: entry.message,
             severity: entry.severity.unwrap_or_default().to_lowercase(),
         };
-        Ok(log.entries.into_iter().map(line).collect())
+        Ok(Log { lines: log.entries.into_iter().map(line).collect(), problems: log.problems })
     }
 }
 

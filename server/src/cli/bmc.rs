@@ -8,7 +8,7 @@ use super::node::resolve;
 use super::output::{self, answer};
 use super::power::Which;
 use super::{Global, bmc_redfish};
-use higuma_proto::api::{AttachMedia, BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, Page, SetBmc};
+use higuma_proto::api::{AttachMedia, BmcDetail, BmcInfo, BmcReading, BmcSummary, Page, SetBmc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
@@ -194,10 +194,7 @@ pub(super) fn run(global: &Global, command: Bmc) -> Result<()> {
                 output::table(["SENSOR", "VALUE", "UNIT", "STATE"], &page.items.iter().map(row).collect::<Vec<_>>())
             })
         }
-        Bmc::Log { node } => answer(global.format, client.get(&path(&node, "/log")?)?, |page: Page<BmcLogLine>| {
-            let row = |l: &BmcLogLine| [l.id.clone(), l.at.clone(), l.severity.clone(), l.message.clone()];
-            output::table(["ID", "TIME", "SEVERITY", "MESSAGE"], &page.items.iter().map(row).collect::<Vec<_>>())
-        }),
+        Bmc::Log { node } => answer(global.format, client.get(&path(&node, "/log")?)?, bmc_redfish::log),
         Bmc::Hardware { node } => answer(global.format, client.get(&path(&node, "/hardware")?)?, bmc_redfish::hardware),
         Bmc::Firmware { node } => answer(global.format, client.get(&path(&node, "/firmware")?)?, bmc_redfish::firmware),
         Bmc::Media { node } => answer(global.format, client.get(&path(&node, "/media")?)?, bmc_redfish::media),

@@ -1,7 +1,8 @@
-//! What of `higuma bmc` only Redfish can: hardware, firmware versions, virtual media, as tables.
+//! What of `higuma bmc` is told with what could not be read: hardware, firmware versions, event log; and virtual media. As tables.
+//! Text of a BMC is never printed as it came: it could steer the terminal.
 
 use super::output;
-use higuma_proto::api::{BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart, Page};
+use higuma_proto::api::{BmcFirmware, BmcFirmwareList, BmcHardware, BmcLog, BmcLogLine, BmcMedia, BmcPart, Page};
 
 pub(super) fn hardware(found: BmcHardware) -> String {
     let mut text = output::fields(&[
@@ -35,6 +36,12 @@ pub(super) fn firmware(found: BmcFirmwareList) -> String {
     output::table(["ID", "NAME", "VERSION", "UPDATEABLE"], &rows) + &problems(&found.problems)
 }
 
+pub(super) fn log(log: BmcLog) -> String {
+    let row = |l: &BmcLogLine| [l.id.clone(), l.at.clone(), l.severity.clone(), l.message.clone()];
+    let rows: Vec<_> = log.items.iter().map(row).collect();
+    output::table(["ID", "TIME", "SEVERITY", "MESSAGE"], &rows) + &problems(&log.problems)
+}
+
 pub(super) fn media(page: Page<BmcMedia>) -> String {
     let what = |m: &BmcMedia| match (m.inserted, m.image.is_empty()) {
         (true, false) => m.image.clone(),
@@ -54,5 +61,19 @@ fn problems(problems: &[String]) -> String {
     match problems {
         [] => String::new(),
         some => format!("\nnot read:\n  {}\n", some.iter().map(|p| output::clean(p)).collect::<Vec<_>>().join("\n  ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_of_the_log_is_told() {
+        let line = BmcLogLine { id: "7".into(), at: "t".into(), message: "fan\u{1b}[2J".into(), severity: "ok".into() };
+        let whole = log(BmcLog { items: vec![line.clone()], problems: vec![] });
+        assert!(whole.contains("fan?[2J") && !whole.contains("not read"), "{whole}");
+        let part = log(BmcLog { items: vec![line], problems: vec!["only the first 1 of 9\u{1b}".into()] });
+        assert!(part.ends_with("\nnot read:\n  only the first 1 of 9?\n"), "{part}");
     }
 }

@@ -22,8 +22,9 @@ pub const DEFAULT_SERVER: &str = "https://localhost:8443";
 const CONNECT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for so long is given up.
 const IDLE: Duration = Duration::from_secs(60);
-/// The answer to one call; the server may be hashing or committing a large upload before it.
-const ANSWER: Duration = Duration::from_secs(120);
+/// The answer to one call; the server may be hashing or committing a large upload before it, or asking a BMC: that takes
+/// 150 s at most, and then the server knows better than we how it ended.
+const ANSWER: Duration = Duration::from_secs(180);
 /// No answer of the API is larger.
 const ANSWER_LIMIT: u64 = 64 << 20;
 const FILE_LIMIT: u64 = 1 << 20;

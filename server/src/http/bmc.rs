@@ -79,11 +79,15 @@ pub async fn media(s: S, uuid: Path<String>) -> Answer {
 }
 
 pub async fn attach(s: S, uuid: Path<String>, given: Json<AttachMedia>, person: ReqData<Person>) -> Answer {
-    ok(cases::attach(&s.app, uuid.parse::<NodeUuid>()?, given.into_inner(), &person.name).await?)
+    let node: NodeUuid = uuid.parse()?;
+    cases::attach(&s.app, node.clone(), given.into_inner(), &person.name).await?;
+    ok(cases::media_after(&s.app, node, "attached").await?)
 }
 
 pub async fn detach(s: S, uuid: Path<String>, query: Query<MediaQuery>, person: ReqData<Person>) -> Answer {
-    ok(cases::detach(&s.app, uuid.parse::<NodeUuid>()?, query.into_inner().slot, &person.name).await?)
+    let node: NodeUuid = uuid.parse()?;
+    cases::detach(&s.app, node.clone(), query.into_inner().slot, &person.name).await?;
+    ok(cases::media_after(&s.app, node, "detached").await?)
 }
 
 pub async fn log(s: S, uuid: Path<String>, query: Query<LogQuery>) -> Answer {

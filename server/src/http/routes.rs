@@ -332,7 +332,7 @@ mod tests {
         // These ask a BMC, and have its deadlines.
         let of_a_bmc = |path: &str| path.contains("/nodes/{uuid}/bmc") || path == "/nodes/{uuid}/console";
         let asking = streams.iter().filter(|(_, path)| of_a_bmc(path)).count();
-        assert_eq!((asking, streams.len()), (16, 17), "{streams:?}");
+        assert_eq!((asking, streams.len()), (18, 19), "{streams:?}");
         assert!(streams.contains(&("PUT", "/api/v1/blobs/{sha256}")));
         assert!(Table::new(Listener::Plain).places.is_empty());
     }

@@ -81,6 +81,14 @@ pub(super) fn protocol(bmc: &BmcSummary) -> String {
     }
 }
 
+/// Whether it has hardware, firmware versions and virtual media to tell: it is reached by Redfish, or nobody knows yet.
+pub(super) fn may_be_redfish(bmc: &BmcSummary) -> bool {
+    match (bmc.protocol.as_str(), bmc.driver.as_deref()) {
+        ("auto", driver) => driver != Some("ipmi"),
+        (wanted, _) => wanted == "redfish",
+    }
+}
+
 /// The panel.
 pub(super) struct BmcView {
     pub state: String,
@@ -95,6 +103,8 @@ pub(super) struct BmcView {
     pub changed: String,
     /// There is something to log in to.
     pub reachable: bool,
+    /// It may be asked what only Redfish tells.
+    pub redfish: bool,
     /// Names the request of this page: sent twice, it is one job.
     pub request: String,
     /// What is done at once, and what is asked about first.
@@ -164,6 +174,7 @@ impl BmcView {
             power: PowerView::new(&bmc.power, bmc.power_us, now),
             link: link(&address),
             reachable: !address.is_empty(),
+            redfish: may_be_redfish(bmc),
             address,
             facts: facts.collect(),
             changes: detail.changes.iter().map(ChangeRow::new).collect(),
@@ -255,6 +266,17 @@ pub(super) mod tests {
             .map(meaning);
         let set: std::collections::BTreeSet<_> = words.into_iter().collect();
         assert!(set.len() == 8 && !set.contains("") && meaning("x").is_empty());
+    }
+
+    #[test]
+    fn redfish_is_what_was_set_or_found_or_not_known_yet() {
+        let is = |protocol: &str, driver: Option<&str>| {
+            let summary =
+                BmcSummary { protocol: protocol.into(), driver: driver.map(Into::into), ..bmc("managed").summary };
+            may_be_redfish(&summary)
+        };
+        assert!(is("auto", None) && is("auto", Some("redfish")) && is("redfish", Some("ipmi")));
+        assert!(!is("auto", Some("ipmi")) && !is("ipmi", Some("redfish")) && !is("ipmi", None));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/nodes/{uuid}/bmc`: a node's sensors and its BMC's event log, read from the BMC when the page is opened. A BMC that
 //! does not answer gives a page that says so. It is never refreshed by itself: BMCs are slow, and some break when asked often.
 
-use super::bmc::link;
+use super::bmc::{link, may_be_redfish};
 use super::{PageError, Shell, html, human};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::service::{App, bmc as cases};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use higuma_proto::api::{BmcDetail, BmcLogLine, BmcReading};
+use higuma_proto::api::{BmcDetail, BmcLog, BmcLogLine, BmcReading};
 use serde::Deserialize;
 use std::future::Future;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) async fn page(
     let log = match &sensors {
         // It would be asked in vain once more.
         Err(_) => None,
-        Ok(_) => Some(told(cases::log(app, uuid, Some(lines))).await?.map(|page| page.items)),
+        Ok(_) => Some(told(cases::log(app, uuid, Some(lines))).await?),
     };
     let shell = Shell::new(format!("BMC of {}", bmc.summary.hostname), &req, None);
     Ok(html(StatusCode::OK, &BmcNowPage::new(shell, bmc, Read { sensors, log, lines, began, ended: app.now() })))
@@ -65,7 +65,7 @@ async fn told<T>(question: impl Future<Output = Result<T>>) -> Result<Told<T>> {
 struct Read {
     sensors: Told<Vec<BmcReading>>,
     /// None: it was not asked.
-    log: Option<Told<Vec<BmcLogLine>>>,
+    log: Option<Told<BmcLog>>,
     lines: usize,
     began: Micros,
     ended: Micros,
@@ -83,10 +83,14 @@ struct BmcNowPage {
     trouble: Option<String>,
     state: String,
     reason: String,
+    /// It has more to tell.
+    redfish: bool,
     summary: Vec<(&'static str, String)>,
     groups: Vec<Group>,
     has_log: bool,
     log_trouble: Option<String>,
+    /// What of it could not be read.
+    log_problems: Vec<String>,
     log: Vec<Line>,
     newest: Option<usize>,
     more: Option<String>,
@@ -113,7 +117,7 @@ struct Line {
 }
 
 /// For the style sheet, a word of `w-`; and worst first.
-fn health(state: &str) -> (&'static str, usize) {
+pub(super) fn health(state: &str) -> (&'static str, usize) {
     match state {
         "critical" | "fatal" => ("failed", 0),
         "warning" => ("retry", 1),
@@ -210,7 +214,7 @@ fn summary(groups: &[Group]) -> Vec<(&'static str, String)> {
 
 impl BmcNowPage {
     fn new(shell: Shell, bmc: BmcDetail, read: Read) -> Self {
-        let bmc = bmc.summary;
+        let (redfish, bmc) = (may_be_redfish(&bmc.summary), bmc.summary);
         let took = human::duration(read.ended.saturating_sub(read.began));
         let (readings, trouble) = match read.sensors {
             Ok(readings) => (readings, None),
@@ -220,10 +224,10 @@ impl BmcNowPage {
         let has_log = read.log.is_some();
         let (log, log_trouble) = match read.log {
             Some(Ok(log)) => (log, None),
-            Some(Err(why)) => (Vec::new(), Some(why)),
-            None => (Vec::new(), None),
+            Some(Err(why)) => (BmcLog::default(), Some(why)),
+            None => (BmcLog::default(), None),
         };
-        let full = log.len() >= read.lines;
+        let full = log.items.len() >= read.lines;
         let more = (full && read.lines < LINES_MAX).then(|| format!("/nodes/{}/bmc?lines={LINES_MAX}#log", bmc.node));
         let address = bmc.address.unwrap_or_default();
         Self {
@@ -238,12 +242,14 @@ impl BmcNowPage {
             trouble,
             reason: bmc.reason,
             state: bmc.state,
+            redfish,
             summary: summary(&groups),
             groups,
             has_log,
             log_trouble,
-            newest: full.then_some(log.len()),
-            log: log.into_iter().map(Line::new).collect(),
+            newest: full.then_some(log.items.len()),
+            log: log.items.into_iter().map(Line::new).collect(),
+            log_problems: log.problems,
             more,
             hostname: if bmc.hostname.is_empty() { bmc.node.clone() } else { bmc.hostname },
             uuid: bmc.node,

@@ -8,7 +8,7 @@ fn reading(name: &str, value: Option<f64>, unit: &str, state: &str) -> BmcReadin
     BmcReading { name: name.into(), value, unit: unit.into(), state: state.into() }
 }
 
-fn read(sensors: Told<Vec<BmcReading>>, log: Option<Told<Vec<BmcLogLine>>>) -> String {
+fn read(sensors: Told<Vec<BmcReading>>, log: Option<Told<BmcLog>>) -> String {
     let read = Read { sensors, log, lines: 2, began: NOW - 1_500_000, ended: NOW };
     BmcNowPage::new(Shell::bare("BMC"), bmc("managed"), read).render().unwrap()
 }
@@ -46,11 +46,22 @@ fn what_is_bad_comes_first() {
 fn names_from_bmcs_are_text() {
     let hostile = "<script>alert(1)</script>\" onmouseover='x'";
     let line = BmcLogLine { id: "1".into(), at: hostile.into(), message: hostile.into(), severity: hostile.into() };
-    let body = read(Ok(vec![reading(hostile, Some(1.0), hostile, hostile)]), Some(Ok(vec![line.clone(), line])));
+    let log = BmcLog { items: vec![line.clone(), line], problems: vec![] };
+    let body = read(Ok(vec![reading(hostile, Some(1.0), hostile, hostile)]), Some(Ok(log)));
     assert!(!body.contains("<script>alert") && !body.contains("\" onmouseover"), "{body}");
     assert!(body.contains("&#60;script&#62;alert(1)") && body.contains("class=\"word w-info\""), "{body}");
     assert!(body.contains("the newest 2") && body.contains("?lines=500#log"), "{body}");
     assert!(body.contains("in 1.5 s") && body.contains("hv-&#60;12&#62;"), "{body}");
+}
+
+#[test]
+fn what_could_not_be_read_of_the_log_is_told() {
+    let problems = vec!["only the first 2000 of 9000 <b>entries could be read".to_owned()];
+    let body = read(Ok(vec![]), Some(Ok(BmcLog { items: vec![], problems })));
+    assert!(body.contains("id=\"log-problems\"") && body.contains("2000 of 9000 &#60;b&#62;entries"), "{body}");
+    assert!(!body.contains("It is empty"), "nobody knows that: {body}");
+    let body = read(Ok(vec![]), Some(Ok(BmcLog::default())));
+    assert!(body.contains("It is empty") && !body.contains("log-problems"), "{body}");
 }
 
 #[test]

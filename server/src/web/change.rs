@@ -79,6 +79,8 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "job-cancelled" => "Cancelled. Nothing more is begun; what is under way ends.",
         "bmc-answers" => "The BMC answers and lets Higuma in.",
         "bmc-fails" => "The BMC could not be logged in to: its panel says why.",
+        "media-attached" => "Attached. The drives below are as the BMC tells them now.",
+        "media-detached" => "Detached. The drives below are as the BMC tells them now.",
         "enrolled" => "Taken. Each BMC is contacted now.",
         "enrol-retry" => "It is tried again now.",
         "enrol-cancelled" => "Given up. Nothing more is done with it.",

@@ -7,6 +7,8 @@ mod addresses;
 mod assets;
 mod bmc;
 mod bmc_now;
+mod bmc_parts;
+mod bmc_redfish;
 mod bmcs;
 mod cabling;
 mod change;
@@ -66,9 +68,11 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
         route(GET,  "/bmcs",          Admin,  || web::to(bmcs::page)),
-        // BMCs are slow; both have deadlines of their own.
+        // BMCs are slow; these have deadlines of their own.
         Route { streams: true, ..route(GET,  "/nodes/{uuid}/bmc", Admin, || web::to(bmc_now::page)) },
         Route { streams: true, ..route(POST, "/nodes/{uuid}/bmc", Admin, || web::to(bmc::check)) },
+        Route { streams: true, ..route(GET,  "/nodes/{uuid}/bmc/redfish", Admin, || web::to(bmc_redfish::page)) },
+        Route { streams: true, ..route(POST, "/nodes/{uuid}/bmc/redfish", Admin, || web::to(bmc_redfish::submit)) },
         route(GET,  "/nodes/{uuid}/console", Admin, || web::to(console::page)),
         Route { streams: true, ..route(POST, "/nodes/{uuid}/console", Admin, || web::to(console::submit)) },
         route(POST, "/nodes/{uuid}/cabling", Admin, || web::to(node_cabling::accept)),

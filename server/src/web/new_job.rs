@@ -42,6 +42,8 @@ const OFFERS: &[Offer] = &[
     offer("boot-device pxe once uefi", "Next boot: network (UEFI)", "Boots from the network in UEFI mode at its next boot, once; power stays as it is.", false),
     offer("boot-device disk once", "Next boot: disk", "Boots from its disk at its next boot, once; power stays as it is.", false),
     offer("boot-device bios once", "Next boot: set-up", "Enters its firmware's set-up at its next boot; power stays as it is.", false),
+    offer("boot-device cd once", "Next boot: CD", "Boots from its CD, virtual or not, at its next boot, once; power stays as it is.", false),
+    offer("boot-device cd once uefi", "Next boot: CD (UEFI)", "Boots from its CD, virtual or not, in UEFI mode at its next boot, once; power stays as it is.", false),
     offer("identify 255", "LED on", "The identify LED is on until it is told otherwise.", false),
     offer("identify 0", "LED off", "The identify LED goes off.", false),
     offer("soft-off", "Shut down", "Asks the operating system to shut down. Whether and when it does is its own affair.", true),
@@ -63,11 +65,23 @@ pub(super) struct Button {
 /// For a node's page: what is done at once, what is asked about first.
 pub(super) fn buttons(uefi: bool) -> (Vec<Button>, Vec<Button>) {
     let skipped = if uefi { "boot-device pxe once" } else { "boot-device pxe once uefi" };
+    // Those stand where one sees what they are about.
+    let elsewhere = |o: &Offer| o.action == "clear-log" || o.action.starts_with(CD);
     let of = |ask: bool| {
-        let offers = OFFERS.iter().filter(|o| o.ask == ask && o.action != skipped && o.action != "clear-log");
+        let offers = OFFERS.iter().filter(|o| o.ask == ask && o.action != skipped && !elsewhere(o));
         offers.map(|o| Button { action: o.action, label: o.label }).collect()
     };
     (of(false), of(true))
+}
+
+const CD: &str = "boot-device cd";
+
+/// For a page of virtual media: boot from the CD, in the node's mode; both when the mode is not told.
+pub(super) fn cd_buttons(boot_mode: &str) -> Vec<Button> {
+    let fits = |o: &&Offer| {
+        o.action.starts_with(CD) && (boot_mode.is_empty() || o.action.ends_with("uefi") == (boot_mode == "uefi"))
+    };
+    OFFERS.iter().filter(fits).map(|o| Button { action: o.action, label: o.label }).collect()
 }
 
 /// A name for the request of a page that is shown now.
@@ -305,6 +319,10 @@ mod tests {
             now.iter().any(|b| b.action == "boot-device pxe once") && now.iter().all(|b| !b.action.ends_with("uefi"))
         );
         assert!(asked.iter().any(|b| b.action == "power-off"));
+        let cd = |mode| cd_buttons(mode).into_iter().map(|b| b.action).collect::<Vec<_>>();
+        assert_eq!(cd("uefi"), ["boot-device cd once uefi"]);
+        assert_eq!((cd("bios").join(","), cd("").len()), ("boot-device cd once".to_owned(), 2));
+        assert!(now.iter().all(|b| !b.action.contains("cd")));
     }
 
     #[test]

@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli;
+/// The simulated Redfish service of its client's tests.
+#[allow(dead_code)]
+#[path = "../../redfish/tests/redfish/fake.rs"]
+mod fake_redfish;
 mod http;
 mod web;

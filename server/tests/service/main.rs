@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bmc;
+mod bmc_redfish;
 mod boots;
 mod cabling;
 mod common;
 mod console;
 mod enrol;
+/// The simulated Redfish service of its client's tests.
+#[allow(dead_code)]
+#[path = "../../redfish/tests/redfish/fake.rs"]
+mod fake_redfish;
 mod firmware;
 mod history;
 mod identity;

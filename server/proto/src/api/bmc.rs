@@ -111,6 +111,16 @@ pub struct BmcReading {
     pub state: String,
 }
 
+/// The newest lines of the event log, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BmcLog {
+    /// The lines.
+    pub items: Vec<BmcLogLine>,
+    /// What could not be read; then lines may be missing, new ones too.
+    #[serde(default)]
+    pub problems: Vec<String>,
+}
+
 /// A line of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BmcLogLine {

@@ -2,6 +2,7 @@
 //! connection, so that each shows the certificate.
 
 use higuma_redfish::{Client, Limits, RedfishError, Secret, Target};
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,9 @@ use tokio_rustls::TlsAcceptor;
 pub const USER: &str = "higuma";
 pub const PASSWORD: &str = "hunter2-correct-horse";
 pub const SYSTEM: &str = "/redfish/v1/Systems/1";
+/// Virtual drives, and the one.
+pub const DRIVES: &str = "/redfish/v1/Systems/1/VirtualMedia";
+pub const DRIVE: &str = "/redfish/v1/Systems/1/VirtualMedia/Cd1";
 pub const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
 
 /// A request that came.
@@ -105,6 +109,36 @@ pub fn resources() -> BTreeMap<String, Value> {
 impl Fake {
     pub async fn start() -> Self {
         Self::serve(None).await
+    }
+
+    /// Over TLS, with a certificate as BMCs have them: self-signed, for another name than the one that is asked for.
+    pub async fn secure() -> Self {
+        let made = rcgen::generate_simple_self_signed(["bmc.invalid".into()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self::serve(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// The system has one virtual drive, `Cd1`, empty; what is inserted is seen as a request, and shown when a test puts it there.
+    pub fn add_drive(&self) {
+        let id = |path: &str| json!({"@odata.id": path});
+        self.merge(SYSTEM, json!({"VirtualMedia": id(DRIVES)}));
+        self.put(DRIVES, json!({"Members": [id(DRIVE)]}));
+        let action = |name: &str| json!({"target": format!("{DRIVE}/Actions/{name}")});
+        let actions =
+            json!({"#VirtualMedia.InsertMedia": action("Insert"), "#VirtualMedia.EjectMedia": action("Eject")});
+        let drive = json!({"@odata.id": DRIVE, "Id": "Cd1", "Name": "Virtual CD", "MediaTypes": ["CD", "DVD"], "Image": null,
+            "Inserted": false, "WriteProtected": true, "Actions": actions});
+        self.put(DRIVE, drive);
     }
 
     pub async fn serve(acceptor: Option<TlsAcceptor>) -> Self {

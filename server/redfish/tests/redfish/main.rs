@@ -2,6 +2,8 @@
 //! not write. No test here needs a network beyond loopback, or root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// Tests of the server use it too, and some of it is only theirs.
+#[allow(dead_code)]
 mod fake;
 mod features;
 mod hostile;

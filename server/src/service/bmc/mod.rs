@@ -3,6 +3,7 @@
 
 pub mod console;
 mod contact;
+mod overview;
 mod perform;
 mod plan;
 mod poll;
@@ -12,10 +13,11 @@ mod rotate;
 mod set;
 mod show;
 
+pub use overview::{Overview, Told, overview};
 pub use perform::Hands;
 pub use plan::{Setup, addressing, plan};
 pub use poll::{Polled, poll_once};
-pub use redfish::{attach, detach, firmware, hardware, media};
+pub use redfish::{attach, detach, firmware, hardware, media, media_after};
 pub use report::{Report, report};
 pub use set::set;
 pub(super) use set::taken_back;

@@ -7,7 +7,7 @@ use crate::domain::bmc::{Bmc, BmcState};
 use crate::error::{Error, Result};
 use crate::service::App;
 use crate::service::nodes::{self, page_limit};
-use higuma_proto::api::{BmcDetail, BmcInfo, BmcLogLine, BmcReading, BmcSummary, Page};
+use higuma_proto::api::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, Page};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct BmcQuery {
 }
 
 /// A question to a BMC, whole.
-const QUESTION: Duration = Duration::from_secs(120);
+pub(super) const QUESTION: Duration = Duration::from_secs(120);
 
 fn summary(bmc: &Bmc, hostname: &str) -> BmcSummary {
     BmcSummary {
@@ -110,8 +110,25 @@ pub(super) type Asked<'t, T> = Pin<Box<dyn Future<Output = std::result::Result<T
 /// Ask the BMC itself, in its one session.
 pub(super) async fn ask<T>(app: &App, node: NodeUuid, question: impl FnOnce(&mut Talk) -> Asked<'_, T>) -> Result<T> {
     let node = stored(app, node).await?.node;
+    let answer = within(app, &node, (QUESTION, BmcError::Silent), question).await?;
+    answer.map_err(|error| unavailable(&node, error))
+}
+
+/// A BMC that did not do what was asked, with its words.
+pub(super) fn unavailable(node: &NodeUuid, why: impl std::fmt::Display) -> Error {
+    Error::Unavailable(format!("the BMC of node {node}: {why}"))
+}
+
+/// As [`ask`], of the record with the key `node`, with the time that it may take, login included, and what it is when the
+/// time is over: `Silent` for a question, `Unclear` for what changes something.
+pub(super) async fn within<T>(
+    app: &App,
+    node: &NodeUuid,
+    (limit, late): (Duration, fn(String) -> BmcError),
+    question: impl FnOnce(&mut Talk) -> Asked<'_, T>,
+) -> Result<std::result::Result<T, BmcError>> {
     let asking = async {
-        let mut lent = match contact::open(app, &node).await? {
+        let mut lent = match contact::open(app, node).await? {
             Ok(lent) => lent,
             Err(error) => return Ok(Err(error)),
         };
@@ -119,15 +136,13 @@ pub(super) async fn ask<T>(app: &App, node: NodeUuid, question: impl FnOnce(&mut
             Ok(talk) => question(talk).await,
             Err(error) => Err(error),
         };
-        if matches!(answer, Err(BmcError::Silent(_))) {
+        if matches!(answer, Err(BmcError::Silent(_) | BmcError::Unclear(_))) {
             lent.discard().await;
         }
         Ok::<_, Error>(answer)
     };
-    let answer = tokio::time::timeout(QUESTION, asking).await.unwrap_or_else(|_| {
-        Ok(Err(BmcError::Silent(format!("the BMC did not answer within {} s", QUESTION.as_secs()))))
-    })?;
-    answer.map_err(|error| Error::Unavailable(format!("the BMC of node {node}: {error}")))
+    let over = |_| Ok(Err(late(format!("the BMC did not answer within {} s", limit.as_secs()))));
+    tokio::time::timeout(limit, asking).await.unwrap_or_else(over)
 }
 
 /// What it says of itself, now.
@@ -155,9 +170,9 @@ pub async fn sensors(app: &App, node: NodeUuid) -> Result<Page<BmcReading>> {
 }
 
 /// The newest lines of its event log, now.
-pub async fn log(app: &App, node: NodeUuid, limit: Option<usize>) -> Result<Page<BmcLogLine>> {
+pub async fn log(app: &App, node: NodeUuid, limit: Option<usize>) -> Result<BmcLog> {
     let limit = page_limit(limit);
-    let lines = ask(app, node, move |talk| Box::pin(talk.log(limit))).await?;
+    let log = ask(app, node, move |talk| Box::pin(talk.log(limit))).await?;
     let item = |l: crate::bmc::LogLine| BmcLogLine { id: l.id, at: l.at, message: l.message, severity: l.severity };
-    Ok(Page { items: lines.into_iter().map(item).collect(), next: None })
+    Ok(BmcLog { items: log.lines.into_iter().map(item).collect(), problems: log.problems })
 }

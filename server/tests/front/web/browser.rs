@@ -52,6 +52,15 @@ impl Browser {
     }
 }
 
+impl Browser {
+    /// What a program does with the administrator's token.
+    pub fn api_put(&self, data: &Path, path: &str, body: &serde_json::Value) -> Seen {
+        let token = std::fs::read_to_string(data.join("admin.token")).unwrap();
+        let request = self.agent.put(format!("{}{path}", self.base));
+        Seen::of(request.header("authorization", format!("Bearer {}", token.trim())).send_json(body).unwrap())
+    }
+}
+
 impl Seen {
     fn of(mut response: Response<ureq::Body>) -> Self {
         let text = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned());

@@ -1,6 +1,7 @@
 //! The pages over a server that runs: the guard before every one of them, the login, the forms and what they change.
 
 mod bmc;
+mod bmc_redfish;
 mod browser;
 mod jobs;
 
