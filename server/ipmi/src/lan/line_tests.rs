@@ -227,8 +227,7 @@ fn over_the_network(fates: &[Fate], mut faults: SolFaults, payload: u16, typed: 
     serial.write(wrote);
     let mut rest = typed;
     let mut now = begun;
-    while now - begun < Duration::from_secs(600) && (at_us.len() < wrote.len() || !rest.is_empty() || !line.is_idle())
-    {
+    while now - begun < Duration::from_secs(600) && (at_us.len() < wrote.len() || !rest.is_empty() || !line.is_idle()) {
         rest = &rest[line.write(rest)..];
         while let Some(packet) = line.poll(now) {
             out.carry(&packet, now, fate());

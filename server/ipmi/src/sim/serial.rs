@@ -133,8 +133,7 @@ impl Serial {
         self.input.extend(packet.characters.iter().take(taken));
         self.breaks += u32::from(said == 0 && packet.status & operation::BREAK != 0);
         let accepted = u8::try_from(taken).unwrap_or(u8::MAX);
-        let answer =
-            Packet { number: 0, acknowledged: packet.number, accepted, status: said, characters: &[] }.emit();
+        let answer = Packet { number: 0, acknowledged: packet.number, accepted, status: said, characters: &[] }.emit();
         active.last = Some((packet.number, answer.clone()));
         Some(answer)
     }

@@ -1,9 +1,12 @@
 //! The LAN client and the simulated BMC: against each other, and each against software that we did not write. `ipmitool`
-//! and `ipmi_sim` have to be installed (scripts/setup does it): without them these tests fail.
+//! and `ipmi_sim` have to be installed (scripts/setup does it), and `script` (every Debian has it): without them these
+//! tests fail.
 #![allow(clippy::panic)]
 
+mod console;
 mod foreign_bmc;
 mod foreign_client;
+mod foreign_console;
 mod hostile;
 mod ours;
 
