@@ -53,15 +53,8 @@ impl Console {
             Err(ConsoleError::Taken) if take => take_over(session).await?,
             other => other?,
         };
-        if !is_same(activated.port, session.port()) {
-            // It would wait for us there for ever.
-            let _ = deactivate(session).await;
-            return Err(ConsoleError::Refused(format!(
-                "it wants SOL on UDP port {}, and its session is on port {}; set the SOL port in the BMC to that of IPMI",
-                activated.port,
-                session.port()
-            )));
-        }
+        // The port that it names is not looked at: behind a forwarded port or a NAT it is another than ours, and no BMC is known
+        // that takes SOL on another than its session's.
         // What came for an earlier console; what is lost of this one is not acknowledged, and comes again.
         session.forget_payloads(PayloadKind::SOL);
         Ok(Self { line: Line::new(activated.to_bmc), output: Vec::new() })
@@ -165,18 +158,12 @@ fn refused(code: Completion) -> ConsoleError {
     ConsoleError::Refused(format!("{words}{todo}"))
 }
 
-/// 0 says nothing. Some BMCs send the two bytes the wrong way round.
-fn is_same(said: u16, port: u16) -> bool {
-    said == 0 || said == port || said.swap_bytes() == port
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn another_port_is_told_from_the_same_and_refusals_say_what_to_do() {
-        assert!(is_same(623, 623) && is_same(0, 623) && is_same(0x6f02, 623) && !is_same(624, 623));
+    fn refusals_say_what_to_do() {
         let text = refused(Completion(0x81)).to_string();
         assert_eq!(
             text,

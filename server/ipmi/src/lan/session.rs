@@ -152,11 +152,6 @@ impl Session {
         self.parked.retain(|(parked, _)| *parked != kind);
     }
 
-    /// UDP port of the BMC.
-    pub(super) fn port(&self) -> u16 {
-        self.wire.port()
-    }
-
     fn alive(&self) -> Result<(), LanError> {
         self.over.map_or(Ok(()), |why| Err(LanError::SessionLost(why)))
     }

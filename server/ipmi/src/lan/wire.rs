@@ -18,7 +18,6 @@ const LONGEST: usize = 2_048;
 pub(super) struct Wire {
     socket: UdpSocket,
     timing: Timing,
-    port: u16,
     next: Instant,
     noticed: Option<Unusable>,
     number: u8,
@@ -34,19 +33,14 @@ impl Wire {
         let failed = |error| LanError::NoAnswer { step: Step::Socket, tries: 0, noticed: Some(network(&error)) };
         let socket = UdpSocket::bind(any).await.map_err(failed)?;
         socket.connect(target.address).await.map_err(failed)?;
-        let (timing, port, number) = (target.timing, target.address.port(), rand::random());
-        Ok(Self { socket, timing, port, next: Instant::now(), noticed: None, number })
+        let (timing, number) = (target.timing, rand::random());
+        Ok(Self { socket, timing, next: Instant::now(), noticed: None, number })
     }
 
     /// The next number of a request outside a session: the answer to an earlier one is not taken for a later one's.
     pub fn next_number(&mut self) -> u8 {
         self.number = self.number.wrapping_add(1) & 0x3f;
         self.number
-    }
-
-    /// UDP port of the BMC.
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     pub fn timing(&self) -> Timing {
