@@ -72,7 +72,7 @@ async fn both_ways_with_breaks_and_commands_between() {
 #[tokio::test]
 async fn faults_of_a_bmc_lose_and_double_nothing() {
     let cases = [
-        SolFaults { lose_every: Some(2), ..SolFaults::default() },
+        SolFaults { lose_every: Some(4), ..SolFaults::default() },
         SolFaults { lose_every: Some(3), ..SolFaults::default() },
         SolFaults { accept: Some(7), ..SolFaults::default() },
         SolFaults { nack: 2, ..SolFaults::default() },
