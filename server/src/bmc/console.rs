@@ -4,11 +4,12 @@
 
 use super::{Access, Lent, Talk, ipmi};
 use crate::domain::bmc::Protocol;
-use higuma_ipmi::lan::{Console, ConsoleError, Session};
+use higuma_ipmi::command::GetSolActivation;
+use higuma_ipmi::lan::{Console, ConsoleError, LanError, Session};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Many BMCs end a session after a minute without a request.
+/// Many BMCs end a session after a minute without a request, and some end a console without a word.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Why there is no line, or none any more.
@@ -45,6 +46,8 @@ pub struct Line {
     console: Console,
     on: On,
     asked: Instant,
+    /// The BMC has told that it is active: only then it is believed when it tells that it is not any more.
+    told_active: bool,
 }
 
 /// In which session.
@@ -68,7 +71,7 @@ impl Line {
                 (Console::open(own.session(), take).await?, On::Own(own))
             }
         };
-        Ok(Self { console, on, asked: Instant::now() })
+        Ok(Self { console, on, asked: Instant::now(), told_active: false })
     }
 
     /// Whether it needs the shared session to go on.
@@ -91,7 +94,13 @@ impl Line {
     pub async fn pump(&mut self, lent: Option<&mut Lent>, until: Instant) -> Result<Vec<u8>, LineError> {
         let session = session(&mut self.on, lent)?;
         if self.asked.elapsed() > KEEP_ALIVE {
-            session.keep_alive().await.map_err(|error| LineError::Lost(error.to_string()))?;
+            match session.call(&GetSolActivation).await {
+                Ok(told) if self.told_active && !told.active => return Err(LineError::Ended),
+                Ok(told) => self.told_active = told.active,
+                // It knows no such question, and is there.
+                Err(LanError::Completion { .. } | LanError::Malformed(_)) => {}
+                Err(error) => return Err(LineError::Lost(error.to_string())),
+            }
             self.asked = Instant::now();
         }
         Ok(self.console.pump(session, until).await?)
