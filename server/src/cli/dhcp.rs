@@ -137,7 +137,8 @@ impl Explain {
             Some(url) => return Err(Failure::usage(format!("--http: expected http://HOST:PORT, got {url:?}"))),
             None => format!("http://{here}:8080"),
         };
-        let names = if self.ipxe.is_empty() { FILES.iter().map(|n| (*n).to_owned()).collect() } else { self.ipxe.clone() };
+        let names =
+            if self.ipxe.is_empty() { FILES.iter().map(|n| (*n).to_owned()).collect() } else { self.ipxe.clone() };
         Ok(Setup {
             mode,
             here: self.address,
@@ -204,9 +205,13 @@ mod tests {
         assert_eq!((setup.mode, setup.boot.http.as_str()), (Mode::Proxy, "http://10.1.2.3:8080"));
         assert_eq!(setup.subnets[0].net.to_string(), "10.1.0.0/20");
         assert!(setup.subnets[0].gives("10.1.15.9".parse().unwrap()));
-        let line = "f --mode server --subnet 10.0.0.0/24=10.0.0.9 --subnet 10.1.0.0/16 --http http://b:80/ --full-build";
+        let line =
+            "f --mode server --subnet 10.0.0.0/24=10.0.0.9 --subnet 10.1.0.0/16 --http http://b:80/ --full-build";
         let setup = arguments(line).setup().unwrap();
-        assert_eq!((setup.mode, setup.boot.http.as_str(), setup.boot.build), (Mode::Server, "http://b:80", Build::Full));
+        assert_eq!(
+            (setup.mode, setup.boot.http.as_str(), setup.boot.build),
+            (Mode::Server, "http://b:80", Build::Full)
+        );
         let last = "10.0.0.9".parse().unwrap();
         assert_eq!((setup.subnets[0].spans.as_slice(), setup.subnets[1].spans.len()), (&[(last, last)][..], 0));
     }

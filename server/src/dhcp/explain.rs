@@ -6,7 +6,8 @@ use super::packet::{self, Written};
 use super::words;
 use crate::domain::dhcp::reply::{CLIENT_PORT, PXE_PORT, SERVER_PORT};
 use crate::domain::dhcp::{
-    self, Answer, BootSettings, Candidate, Decision, Lease, Mode, Need, Op, Port, Request, Reservation, Silence, Situation, Subnet,
+    self, Answer, BootSettings, Candidate, Decision, Lease, Mode, Need, Op, Port, Request, Reservation, Silence,
+    Situation, Subnet,
 };
 use crate::domain::ids::Micros;
 use ipnet::Ipv4Net;
@@ -282,8 +283,10 @@ pub fn text(explained: &[Explained]) -> String {
 impl Explained {
     fn text(&self) -> String {
         let at = self.seconds.as_ref().map(|seconds| format!("  {seconds} s")).unwrap_or_default();
-        let mut lines =
-            vec![format!("#{}{at}  {} -> {}, {} bytes", self.number, self.from, self.to, self.bytes), self.summary.clone()];
+        let mut lines = vec![
+            format!("#{}{at}  {} -> {}, {} bytes", self.number, self.from, self.to, self.bytes),
+            self.summary.clone(),
+        ];
         lines.extend(self.odd.iter().map(|odd| format!("not used: {odd}")));
         match &self.answer {
             None => lines.push(format!("no answer ({}): {}", self.result, self.reason)),
@@ -305,7 +308,8 @@ impl Sent {
         if !self.file.is_empty() {
             lines.push(format!("  file {}", self.file));
         }
-        lines.extend(self.options.iter().map(|option| format!("  {:3} {}: {}", option.code, option.name, option.value)));
+        lines
+            .extend(self.options.iter().map(|option| format!("  {:3} {}: {}", option.code, option.name, option.value)));
         if !self.left_out.is_empty() {
             lines.push(format!("  no room for options {:?}", self.left_out));
         }

@@ -3,7 +3,8 @@
 
 use higuma::dhcp::{packet, words};
 use higuma::domain::dhcp::{
-    self, BootSettings, Build, Candidate, Decision, Lease, Mode, Op, Port, Reservation, Situation, Subnet, SubnetOptions,
+    self, BootSettings, Build, Candidate, Decision, Lease, Mode, Op, Port, Reservation, Situation, Subnet,
+    SubnetOptions,
 };
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::LazyLock;
@@ -53,22 +54,25 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             (Port::Dhcp, Candidate::NotAsked, true),
             (Port::Pxe, Candidate::NotAsked, false),
         ] {
-            let decision = dhcp::decide(&request, &Situation {
-                mode,
-                port,
-                source: SocketAddrV4::new(request.ciaddr, 68),
-                unicast: request.secs % 2 == 0,
-                here: HERE,
-                own: &[HERE],
-                interface: &[world.subnets[0].net],
-                authoritative: true,
-                subnets: &world.subnets,
-                reservation: (request.secs % 3 == 0).then_some(&world.reservation),
-                lease: known.then_some(&lease),
-                candidate,
-                boot: &world.boot,
-                now: 1,
-            });
+            let decision = dhcp::decide(
+                &request,
+                &Situation {
+                    mode,
+                    port,
+                    source: SocketAddrV4::new(request.ciaddr, 68),
+                    unicast: request.secs % 2 == 0,
+                    here: HERE,
+                    own: &[HERE],
+                    interface: &[world.subnets[0].net],
+                    authoritative: true,
+                    subnets: &world.subnets,
+                    reservation: (request.secs % 3 == 0).then_some(&world.reservation),
+                    lease: known.then_some(&lease),
+                    candidate,
+                    boot: &world.boot,
+                    now: 1,
+                },
+            );
             match decision {
                 Decision::Answer(answer) => {
                     assert!(port == Port::Dhcp && mode == Mode::Server || answer.lease.is_none(), "gave an address");
@@ -78,7 +82,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
                     let read = packet::parse(&written.bytes);
                     assert!(
                         read.is_ok_and(|read| {
-                            let relay = read.relay.map(|relay| relay.raw) == request.relay.as_ref().map(|r| r.raw.clone());
+                            let relay =
+                                read.relay.map(|relay| relay.raw) == request.relay.as_ref().map(|r| r.raw.clone());
                             read.op == Op::Reply
                                 && read.xid == request.xid
                                 && read.kind == Some(answer.reply.kind)
