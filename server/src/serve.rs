@@ -2,6 +2,7 @@
 //! but its own ports.
 
 mod data;
+mod dhcp;
 mod listen;
 mod tasks;
 mod tftp;
@@ -40,6 +41,8 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// TFTP, where it is switched on.
     pub tftp: Vec<SocketAddr>,
+    /// DHCP, where it is switched on: the interface, and what we are on it.
+    pub dhcp: Vec<String>,
     /// Fixed TLS name.
     pub server_name: String,
     /// Where the admin token is; none: another server of this database made it.
@@ -133,6 +136,9 @@ fn print_for_people(config: &Config, running: &Running) {
     for address in &running.tftp {
         println!("  TFTP           {address} (BIOS: undionly.kpxe, UEFI: snponly.efi)");
     }
+    for interface in &running.dhcp {
+        println!("  DHCP           {interface}");
+    }
     println!("  agents use     {} (gRPC, TLS name {})", shown(running.grpc), running.server_name);
 }
 
@@ -183,6 +189,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let not_before = i64::try_from(authority.not_before).unwrap_or_default();
     let site = higuma_initramfs::site::build(&authority.ca_pem, &authority.server_name, not_before);
     let (site, _) = blobs.put_bytes(site.map_err(Error::internal)?).await?;
+    let dhcp = dhcp::open(&config, &app, &ipxe, http_at.port())?;
     let state = State {
         app: app.clone(),
         blobs: blobs.clone(),
@@ -223,6 +230,10 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
     let tftp_at: Vec<SocketAddr> = tftp.iter().map(tftp::Part::address).collect();
     for part in tftp {
+        parts.spawn(part.serve(app.clone(), stop.clone()));
+    }
+    let dhcp_on: Vec<String> = dhcp.iter().map(|part| format!("{} ({})", part.name, part.mode)).collect();
+    for part in dhcp {
         parts.spawn(part.serve(stop.clone()));
     }
     parts.spawn(tasks::refresh(ipxe, stop.clone()));
@@ -237,6 +248,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         https: https_at,
         grpc: grpc_at,
         tftp: tftp_at,
+        dhcp: dhcp_on,
         server_name: authority.server_name.clone(),
         token_file,
         parts,

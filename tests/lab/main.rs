@@ -24,6 +24,7 @@ mod main_way;
 mod neighbours;
 mod never_up;
 mod parking;
+mod pxe;
 mod server_killed;
 mod steps;
 mod two_nodes;

@@ -24,6 +24,16 @@ pub enum Firmware {
     Bios,
     /// OVMF, and iPXE's EFI program on a FAT drive as the first boot option.
     Uefi,
+    /// OVMF alone: its own PXE client.
+    UefiPxe,
+    /// OVMF alone: its own HTTP boot.
+    UefiHttp,
+}
+
+impl Firmware {
+    fn is_uefi(self) -> bool {
+        self != Self::Bios
+    }
 }
 
 /// What a NIC is plugged into.
@@ -126,8 +136,10 @@ impl Node {
     pub fn create(dir: &Path, spec: NodeSpec) -> LabResult<Node> {
         let dir = dir.join(&spec.name);
         std::fs::create_dir(&dir).context(format!("making {}", dir.display()))?;
-        if spec.firmware == Firmware::Uefi {
+        if spec.firmware.is_uefi() {
             std::fs::copy(OVMF_VARS, dir.join("vars.fd")).context(format!("copying {OVMF_VARS} (package ovmf)"))?;
+        }
+        if spec.firmware == Firmware::Uefi {
             std::fs::create_dir_all(dir.join("esp/EFI/BOOT"))?;
             std::fs::copy(IPXE_EFI, dir.join("esp/EFI/BOOT/BOOTX64.EFI"))
                 .context(format!("copying {IPXE_EFI} (package ipxe)"))?;
@@ -280,9 +292,19 @@ impl Node {
         for value in &spec.smbios {
             command.args(["-smbios", value]);
         }
-        if spec.firmware == Firmware::Uefi {
+        if spec.firmware.is_uefi() {
             command.args(["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}")]);
             command.args(["-drive", &format!("if=pflash,unit=1,format=raw,file={}", path("vars.fd"))]);
+        }
+        let off = match spec.firmware {
+            Firmware::UefiPxe => &["IPv6PXESupport"][..],
+            Firmware::UefiHttp => &["IPv4PXESupport", "IPv6PXESupport"][..],
+            Firmware::Bios | Firmware::Uefi => &[],
+        };
+        for client in off {
+            command.args(["-fw_cfg", &format!("name=opt/org.tianocore/{client},string=n")]);
+        }
+        if spec.firmware == Firmware::Uefi {
             command.args(["-drive", &format!("if=none,id=esp,format=raw,readonly=on,file=fat:{}", path("esp"))]);
             command.args(["-device", "virtio-blk-pci,drive=esp,bootindex=0,serial=IPXE"]);
         }
@@ -317,6 +339,7 @@ fn nic_arguments(firmware: Firmware, index: usize, nic: &Nic) -> (Option<String>
     }
     match (firmware, index) {
         (Firmware::Bios, 0) => device.push_str(",bootindex=0"),
+        (Firmware::UefiPxe | Firmware::UefiHttp, 0) => device.push_str(",bootindex=0,romfile="),
         // Without its ROM, SeaBIOS offers no boot from this NIC and OVMF does not run the firmware's own PXE client.
         _ => device.push_str(",romfile="),
     }

@@ -31,6 +31,8 @@ pub struct Switch {
     pub namespace: Namespace,
     /// Address of this machine as nodes see it.
     pub host: String,
+    /// Interface of this machine towards the switch.
+    pub uplink: String,
     network: String,
     dir: PathBuf,
 }
@@ -63,7 +65,7 @@ impl Switch {
         run(bound("ip").args(["link", "set", &uplink, "up"]))?;
         namespace.ip(&["link", "set", "up0", "master", "br0", "up"])?;
         namespace.ip(&["addr", "add", &format!("{network}.2/24"), "dev", "br0"])?;
-        let switch = Switch { namespace, host, network, dir: lab.dir().to_owned() };
+        let switch = Switch { namespace, host, uplink, network, dir: lab.dir().to_owned() };
         switch.speak(name, ports)?;
         Ok(switch)
     }
@@ -96,12 +98,21 @@ impl Switch {
 
     /// DHCP for the nodes, with `bootfile` as the boot file.
     pub fn serve(&self, bootfile: &str) -> LabResult {
+        self.dnsmasq(&[&format!("--dhcp-boot={bootfile}")])
+    }
+
+    /// DHCP for the nodes that gives addresses and nothing to boot.
+    pub fn addresses(&self) -> LabResult {
+        self.dnsmasq(&[])
+    }
+
+    fn dnsmasq(&self, more: &[&str]) -> LabResult {
         let log = File::create(self.dir.join("dnsmasq.log"))?;
         let mut dnsmasq = self.namespace.command("dnsmasq");
         dnsmasq.args(["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=br0", "--bind-interfaces"]);
         dnsmasq.args(["--user=root", "--group=root", "--no-ping", "--log-dhcp"]);
         dnsmasq.arg(format!("--dhcp-range={0}.10,{0}.99,255.255.255.0,10m", self.network));
-        dnsmasq.arg(format!("--dhcp-boot={bootfile}"));
+        dnsmasq.args(more);
         dnsmasq.arg(format!("--dhcp-leasefile={}", self.dir.join("leases").display()));
         self.namespace.spawn(dnsmasq.stdout(log.try_clone()?).stderr(log)).context("starting dnsmasq (dnsmasq-base)")
     }

@@ -54,6 +54,7 @@
 //! | GET, PUT /api/v1/rules | -> [`RuleList`]; [`PutRules`] -> [`RuleList`] (the whole list, in order) |
 //! | POST /api/v1/rules/test | [`RuleTest`] -> [`RuleTestAnswer`] (changes nothing) |
 //! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
+//! | GET /api/v1/boot-exchanges?node=&mac=&net=&after=&wait= | -> [`Exchanges`]: what machines asked of DHCP, TFTP, HTTP boot and scripts of this server lately |
 //! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
 //! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
 //! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
@@ -75,6 +76,7 @@ mod cabling;
 mod console;
 mod enrol;
 mod event;
+mod exchange;
 mod firmware;
 mod identity;
 mod ipam;
@@ -89,6 +91,7 @@ pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
+pub use exchange::{Exchange, Exchanges};
 pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
     NewFirmwareRule, NodeFirmware,

@@ -28,6 +28,11 @@ pub enum Boot {
         #[arg(long, short)]
         follow: bool,
     },
+    /// What machines ask of DHCP, TFTP, HTTP boot and scripts, live: why one does not boot
+    #[command(
+        after_help = "Examples:\n  higuma boot watch\n  higuma boot watch 52:54:00:12:34:56\n  higuma boot watch 10.0.0.0/24 --for 60 -o json"
+    )]
+    Watch(super::boot_watch::Watch),
 }
 
 /// How often `--follow` asks.
@@ -45,6 +50,7 @@ pub(super) fn run(global: &Global, command: Boot) -> Result<()> {
             let value = client.get(&format!("/api/v1/boots/{}", encode(&boot)))?;
             answer(global.format, value, |detail| show(&detail, output::now_us()))
         }
+        Boot::Watch(watch) => super::boot_watch::run(global, &client, &watch),
         Boot::Show { boot, follow: true } => follow(global, &client, &boot),
     }
 }

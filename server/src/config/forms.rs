@@ -2,6 +2,7 @@
 //! durations: nobody should have to guess.
 
 use crate::domain::Micros;
+use crate::domain::dhcp::Mode;
 use std::net::{IpAddr, SocketAddr};
 
 /// `90s`, `15m`, `24h`, `250ms`, `7d`; more than zero.
@@ -93,6 +94,27 @@ fn place(text: &str) -> Option<Place> {
         && name != "."
         && name != "..";
     is_name.then(|| Place::Interface(name.to_owned(), port))
+}
+
+/// `off` (none), or `eth1=proxy,eth2=proxy`; an interface once.
+pub fn dhcp(text: &str) -> Option<Vec<(String, Mode)>> {
+    if text == "off" {
+        return Some(Vec::new());
+    }
+    let mut all: Vec<(String, Mode)> = Vec::new();
+    for one in text.split(',') {
+        let (name, mode) = one.trim().split_once('=')?;
+        let Some(Place::Interface(name, None)) = place(name) else { return None };
+        let mode = match mode {
+            "proxy" => Mode::Proxy,
+            _ => return None,
+        };
+        if all.iter().any(|(known, _)| *known == name) {
+            return None;
+        }
+        all.push((name, mode));
+    }
+    Some(all)
 }
 
 /// `on` (true) or `off`.

@@ -8,6 +8,7 @@ pub use forms::{Place, duration_or_zero};
 pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
+use crate::domain::dhcp::Mode;
 use crate::domain::parking::Parking;
 use crate::domain::script::check_authority;
 use crate::pci_names::PciNames;
@@ -88,6 +89,8 @@ pub struct Config {
     pub tftp_listen: Vec<Place>,
     /// TFTP on one port.
     pub tftp_single_port: bool,
+    /// Interfaces with DHCP, and what we are on each; empty: none.
+    pub dhcp: Vec<(String, Mode)>,
     /// iPXE's files.
     pub ipxe_dir: PathBuf,
     /// Look who has an address before it is given for the first time.
@@ -319,6 +322,8 @@ impl Layers {
             job_stagger: self.value("job-stagger", forms::duration_or_zero)?,
             job_nodes: self.value("job-nodes", forms::count)?,
             job_keep: time("job-keep")?,
+            ipxe_chain: self.value("ipxe-chain", |text| text.parse().ok())?,
+            ipxe_full: self.value("ipxe-full", |text| text.parse().ok())?,
             bmc_user: self.value("bmc-user", forms::bmc_user)?,
             grpc_port: grpc_listen.port(),
             pci_names: PciNames::default(),
@@ -345,6 +350,7 @@ impl Layers {
             grpc_listen,
             tftp_listen: self.value("tftp-listen", forms::places)?,
             tftp_single_port: self.value("tftp-single-port", forms::on_or_off)?,
+            dhcp: self.value("dhcp", forms::dhcp)?,
             ipxe_dir: PathBuf::from(self.text("ipxe-dir").filter(|path| !path.is_empty()).unwrap_or("/usr/lib/ipxe")),
             address_probe: self.value("address-probe", forms::on_or_off)?,
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),

@@ -5,8 +5,10 @@
 mod check;
 mod near;
 mod pushdown;
+mod which;
 
 pub use pushdown::{Column, Equal};
+pub use which::Which;
 
 use super::facts::{Facts, Object};
 use cel::common::ast::{Expr, IdedExpr, SourceInfo};

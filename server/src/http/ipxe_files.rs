@@ -7,9 +7,11 @@ use super::{State, host};
 use crate::domain::script::check_authority;
 use crate::error::Error;
 use crate::ipxe_files::{AUTOEXEC, autoexec};
+use crate::service::exchanges;
 use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use higuma_proto::api::Exchange;
 
 /// The file. UEFI knows a program by this type, or by its name's end, and asks for its length first (HEAD).
 pub async fn get(state: Data<State>, file: Path<String>, request: HttpRequest) -> Answer {
@@ -31,6 +33,18 @@ pub async fn get(state: Data<State>, file: Path<String>, request: HttpRequest) -
     metrics::counter!("higuma_http_boot_total", "file" => label, "method" => method).increment(1);
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
     tracing::info!(client = peer, file = label, bytes = bytes.len(), "HTTP boot {peer}: {method} {label:?}, {} bytes", bytes.len());
+    let (mac, uuid, node) = request.peer_addr().and_then(|peer| state.app.exchanges.who_has(peer.ip())).unwrap_or_default();
+    state.app.exchanges.write(Exchange {
+        result: method.to_owned(),
+        detail: format!("{} bytes", bytes.len()),
+        mac,
+        uuid,
+        node,
+        client: peer.clone(),
+        address: peer,
+        bytes: if method == "GET" { bytes.len() as u64 } else { 0 },
+        ..exchanges::exchange(state.app.now(), "http-boot", label)
+    });
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, kind)).insert_header((header::CACHE_CONTROL, "no-cache"));
     if method == "HEAD" {

@@ -9,6 +9,7 @@ mod bounds;
 mod cabling;
 mod console;
 pub mod enrol;
+mod exchanges;
 pub mod failure;
 mod firmware;
 mod guard;

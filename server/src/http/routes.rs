@@ -2,7 +2,7 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, console, enrol, firmware, health, inventory, ipam, ipxe_files, jobs, scripts, vault};
+use super::{agent, api, blobs, bmc, cabling, console, enrol, exchanges, firmware, health, inventory, ipam, ipxe_files, jobs, scripts, vault};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -191,6 +191,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/jobs/{id}/items",         Admin,  || web::to(jobs::items)),
         route(POST,   "/api/v1/jobs/{id}/cancel",        Admin,  || web::to(jobs::cancel)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
+        Route { streams: true, ..route(GET, "/api/v1/boot-exchanges", Admin, || web::to(exchanges::list)) },
         route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
         route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),
         route(GET,    "/api/v1/images/{name}/{version}", Admin,  || web::to(api::image)),
@@ -332,7 +333,7 @@ mod tests {
         // These ask a BMC, and have its deadlines.
         let of_a_bmc = |path: &str| path.contains("/nodes/{uuid}/bmc") || path == "/nodes/{uuid}/console";
         let asking = streams.iter().filter(|(_, path)| of_a_bmc(path)).count();
-        assert_eq!((asking, streams.len()), (18, 19), "{streams:?}");
+        assert_eq!((asking, streams.len()), (18, 20), "{streams:?}");
         assert!(streams.contains(&("PUT", "/api/v1/blobs/{sha256}")));
         assert!(Table::new(Listener::Plain).places.is_empty());
     }

@@ -5,14 +5,15 @@ use super::{State, host};
 use crate::domain::identity::Told;
 use crate::domain::image::Arch;
 use crate::domain::script::{Machine, Script, arch_from_ipxe, check_authority};
-use crate::domain::{NodeUuid, Sha256};
+use crate::domain::{Mac, NodeUuid, Sha256};
 use crate::error::{Error, Result};
+use crate::service::exchanges;
 use crate::service::scripts::{self, ScriptAnswer};
 use crate::tls::host_of;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use higuma_proto::api::ScriptPreview;
+use higuma_proto::api::{Exchange, ScriptPreview};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -127,7 +128,8 @@ pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, r
         text => Some(text.parse()?),
     };
     // A MAC that is none (an interface that is not Ethernet) is no reason to leave a machine without a script.
-    let mac = said.mac.parse().ok();
+    let mac: Option<Mac> = said.mac.parse().ok();
+    let machine_mac = mac.as_ref().map(ToString::to_string).unwrap_or_default();
     let Said { manufacturer, product, serial, .. } = said.0.clone();
     let told = Told { uuid: uuid.clone(), manufacturer, product, serial };
     let machine = Machine { told, mac, arch: arch_from_ipxe(&said.arch) };
@@ -149,6 +151,17 @@ pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, r
         answer.script.name(),
         answer.why
     );
+    let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    state.app.exchanges.write(Exchange {
+        result: answer.script.name().to_owned(),
+        detail: answer.why.clone(),
+        mac: machine_mac,
+        uuid: uuid.as_ref().map(ToString::to_string).unwrap_or_default(),
+        node: answer.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        client: peer.clone(),
+        address: peer,
+        ..exchanges::exchange(state.app.now(), "script", "iPXE script")
+    });
     metrics::counter!("higuma_scripts_total", "decision" => answer.script.name()).increment(1);
     Ok(text(render(&answer, &state.site)?))
 }

@@ -5,7 +5,9 @@ use super::listen::interface_addresses;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::ipxe_files::{self, AUTOEXEC, IpxeFiles};
+use crate::service::{App, exchanges};
 use crate::tftp::{self, Files, Outcome, Report, Settings};
+use higuma_proto::api::Exchange;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::UdpSocket;
@@ -87,14 +89,14 @@ impl Part {
     }
 
     /// Serves until it is stopped.
-    pub async fn serve(self, stop: CancellationToken) -> Result<()> {
+    pub async fn serve(self, app: App, stop: CancellationToken) -> Result<()> {
         let Self { socket, address, served, settings } = self;
         tracing::info!("TFTP on {address}: {}", served.files.names().join(", "));
-        tftp::serve(socket, Arc::new(served), settings, tell, stop).await.map_err(Error::internal)
+        tftp::serve(socket, Arc::new(served), settings, move |report| tell(&app, report), stop).await.map_err(Error::internal)
     }
 }
 
-fn tell(report: Report) {
+fn tell(app: &App, report: Report) {
     let Report { client, file, outcome, bytes, resent, took } = report;
     let (result, how) = match &outcome {
         None => ("not_found", "there is no such file".to_owned()),
@@ -109,5 +111,18 @@ fn tell(report: Report) {
     metrics::counter!("higuma_tftp_bytes_total").increment(bytes);
     metrics::counter!("higuma_tftp_resent_total").increment(resent);
     let ms = took.as_millis();
+    let (mac, uuid, node) = app.exchanges.who_has(client.ip()).unwrap_or_default();
+    app.exchanges.write(Exchange {
+        result: result.to_owned(),
+        detail: how.clone(),
+        mac,
+        uuid,
+        node,
+        client: client.ip().to_string(),
+        address: client.ip().to_string(),
+        bytes,
+        took_us: i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
+        ..exchanges::exchange(app.now(), "tftp", &file)
+    });
     tracing::info!(%client, file, bytes, resent, ms, result, "TFTP {client}: {file:?}: {how}, {bytes} bytes in {ms} ms");
 }

@@ -7,8 +7,10 @@ pub mod bmc;
 pub mod boots;
 pub mod cabling;
 pub mod credentials;
+pub mod dhcp;
 pub mod enrol;
 pub mod events;
+pub mod exchanges;
 pub mod expected;
 pub mod facts;
 pub mod firmware;
@@ -38,6 +40,7 @@ use crate::domain::Micros;
 use crate::domain::cabling::MovedPolicy;
 use crate::domain::node::AdmissionPolicy;
 use crate::domain::parking::{ParkAction, Parking};
+use crate::domain::select::Which;
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
 use crate::pci_names::PciNames;
@@ -58,6 +61,8 @@ pub struct App {
     pub bmcs: crate::bmc::Sessions,
     /// Consoles that are open.
     pub consoles: bmc::console::Consoles,
+    /// What machines asked of boot services lately.
+    pub exchanges: exchanges::Journal,
     /// The master keys.
     pub vault: Vault,
     /// Looks who has an address before it is given for the first time; none: nobody looks.
@@ -103,6 +108,10 @@ pub struct Settings {
     pub job_nodes: usize,
     /// Jobs that ended are kept for so long.
     pub job_keep: Micros,
+    /// Nodes whose own iPXE loads ours first.
+    pub ipxe_chain: Which,
+    /// Nodes that begin with iPXE's full build, with drivers of its own.
+    pub ipxe_full: Which,
     /// Account that we set up on BMCs.
     pub bmc_user: String,
     /// Our gRPC port.
@@ -133,6 +142,8 @@ impl Default for Settings {
             job_stagger: SECOND / 2,
             job_nodes: 20_000,
             job_keep: 90 * 86_400 * SECOND,
+            ipxe_chain: Which::Off,
+            ipxe_full: Which::Off,
             bmc_user: "higuma".to_owned(),
             grpc_port: 8444,
             pci_names: PciNames::default(),
@@ -149,6 +160,7 @@ impl App {
             wake: Arc::default(),
             bmcs: crate::bmc::Sessions::default(),
             consoles: bmc::console::Consoles::default(),
+            exchanges: exchanges::Journal::default(),
             vault: Vault::in_memory(Vec::new()),
             prober: None,
         }

@@ -1,0 +1,49 @@
+//! What machines ask of the boot services, and what they get.
+
+use serde::{Deserialize, Serialize};
+
+/// One question, and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Grows by one; pass it as `after` for what follows.
+    pub number: u64,
+    /// When.
+    pub at_us: i64,
+    /// dhcp, tftp, http-boot or script.
+    pub service: String,
+    /// What was asked: a DHCP message, or the name of a file.
+    pub what: String,
+    /// What came of it: offer, ack, nak, silence, complete, ended, not_found, ...
+    pub result: String,
+    /// In words: what it got, or why it got nothing.
+    pub detail: String,
+    /// Hardware address, lower case with colons; empty: not known.
+    pub mac: String,
+    /// UUID that it told; empty: none.
+    pub uuid: String,
+    /// The node, when it is a known one; else empty.
+    pub node: String,
+    /// Where it asked from.
+    pub client: String,
+    /// The address that it has or was given; empty: none that we know of.
+    pub address: String,
+    /// Interface of the server.
+    pub interface: String,
+    /// Relay that it came through; empty: none.
+    pub relay: String,
+    /// Bytes that it got.
+    pub bytes: u64,
+    /// How long it took, microseconds.
+    pub took_us: i64,
+}
+
+/// A piece of what was asked, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanges {
+    /// The exchanges.
+    pub items: Vec<Exchange>,
+    /// Pass as `after` for what follows.
+    pub next: u64,
+    /// Exchanges after `after` that are kept no more, of all machines.
+    pub missed: u64,
+}
