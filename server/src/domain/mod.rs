@@ -6,6 +6,7 @@ pub mod boot;
 pub mod cabling;
 pub mod cmdline;
 pub mod credential;
+pub mod dhcp;
 pub mod enrol;
 pub mod facts;
 pub mod firmware;
