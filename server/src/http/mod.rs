@@ -8,6 +8,7 @@ mod bmc;
 mod bounds;
 mod cabling;
 mod console;
+mod dhcp;
 pub mod enrol;
 pub mod failure;
 mod firmware;

@@ -15,7 +15,7 @@ fn people_make_pools_and_give_addresses() {
         let said = call("POST", "pools", Some(body)).expect(400).text();
         assert!(said.contains(words), "{said}");
     };
-    bad(json!({"name": "p", "kind": "disk", "cidr": "10.0.0.0/24"}), "bmc or node");
+    bad(json!({"name": "p", "kind": "disk", "cidr": "10.0.0.0/24"}), "bmc, node or dhcp");
     bad(json!({"name": "p", "kind": "bmc", "cidr": "10.0.0.1/24"}), "expected a network, e.g. 10.0.0.0/24");
     bad(json!({"name": "p", "kind": "bmc", "cidr": "10.0.0.0/24", "gateway": "10.0.1.1"}), "gateway");
     bad(json!({"name": "p", "kind": "bmc", "cidr": "10.0.0.0/24", "colour": 1}), "unknown field");

@@ -1,0 +1,3 @@
+//! DHCP's use cases: who has which address, and taking one back.
+
+pub mod leases;
