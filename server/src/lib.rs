@@ -6,6 +6,7 @@ pub mod blob;
 pub mod bmc;
 pub mod cli;
 pub mod config;
+pub mod dhcp;
 pub mod domain;
 pub mod durable;
 pub mod error;

@@ -8,6 +8,7 @@ pub mod boot;
 pub mod cabling;
 pub mod client;
 pub mod console;
+pub mod dhcp;
 pub mod dhcp_leases;
 pub mod enrol;
 pub mod error;
@@ -117,9 +118,9 @@ pub enum Command {
     /// Boots and their timelines
     #[command(subcommand)]
     Boot(boot::Boot),
-    /// DHCP: who has which address
+    /// DHCP: what the server answers and why, who has which address
     #[command(subcommand)]
-    Dhcp(dhcp_leases::LeaseCommand),
+    Dhcp(dhcp::Dhcp),
     /// Versions of firmware: rules, updates, how nodes stand
     #[command(subcommand)]
     Firmware(Box<firmware::Firmware>),
@@ -180,7 +181,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Switch(command) => cabling::switch(global, command),
         Command::Cabling(command) => cabling::run(global, command),
         Command::Boot(command) => boot::run(global, command),
-        Command::Dhcp(command) => dhcp_leases::run(global, command),
+        Command::Dhcp(command) => dhcp::run(global, command),
         Command::Firmware(command) => firmware::run(global, *command),
         Command::Pool(command) => ipam::pool(global, *command),
         Command::Address(command) => ipam::address(global, command),

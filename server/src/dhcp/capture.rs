@@ -38,13 +38,17 @@ pub struct Capture {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// The newer format.
-    #[error("a pcapng file: expected pcap or hexadecimal text; `editcap -F pcap IN OUT` or `tcpdump -r IN -w OUT` converts it")]
+    #[error(
+        "a pcapng file: expected pcap or hexadecimal text; `editcap -F pcap IN OUT` or `tcpdump -r IN -w OUT` converts it"
+    )]
     Pcapng,
     /// The header of the file.
     #[error("a pcap file that ends in its header: expected 24 bytes, got {0}")]
     Header(usize),
     /// The kind of packets.
-    #[error("a pcap file of link type {0}: expected Ethernet (1), Linux cooked (113, 276) or raw IP (12, 14, 101, 228)")]
+    #[error(
+        "a pcap file of link type {0}: expected Ethernet (1), Linux cooked (113, 276) or raw IP (12, 14, 101, 228)"
+    )]
     Link(u32),
     /// Text.
     #[error("line {line}: expected hexadecimal bytes, got {got:?}")]

@@ -131,11 +131,7 @@ pub fn parse(bytes: &[u8]) -> Result<Request, Unusable> {
 }
 
 /// An option that decides: of another length, the packet is not used.
-fn exactly<const N: usize>(
-    value: Option<&[u8]>,
-    code: u8,
-    name: &'static str,
-) -> Result<Option<[u8; N]>, Unusable> {
+fn exactly<const N: usize>(value: Option<&[u8]>, code: u8, name: &'static str) -> Result<Option<[u8; N]>, Unusable> {
     let Some(value) = value else { return Ok(None) };
     let wrong = Unusable::Length { code, name, expected: N, got: value.len() };
     value.try_into().map(Some).map_err(|_| wrong)

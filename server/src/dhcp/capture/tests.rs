@@ -34,7 +34,9 @@ fn every_kind_of_pcap() {
     let vlan = [&frame()[..12], &[0x81, 0, 0, 5, 0x88, 0xa8, 0, 6], &frame()[12..]].concat();
     let cooked = [&[0; 14][..], &[8, 0], &frame()[14..]].concat();
     let cooked2 = [&[8, 0][..], &[0; 18], &frame()[14..]].concat();
-    for (link, frame) in [(1, frame().to_vec()), (1, vlan), (113, cooked), (276, cooked2), (101, frame()[14..].to_vec())] {
+    for (link, frame) in
+        [(1, frame().to_vec()), (1, vlan), (113, cooked), (276, cooked2), (101, frame()[14..].to_vec())]
+    {
         for (magic, word, at) in [
             (0xa1b2_c3d4, u32::to_le_bytes as fn(u32) -> [u8; 4], 7_001_500),
             (0xa1b2_c3d4, u32::to_be_bytes, 7_001_500),

@@ -55,7 +55,9 @@ fn every_cut_of_every_packet() {
         for length in 0..bytes.len() {
             match parse(&bytes[..length]) {
                 Err(Unusable::Short(n)) => assert!(n == length && length < HEADER, "{name} {length}"),
-                Err(Unusable::TooLong { .. } | Unusable::NoLength { .. }) => assert!(length > HEADER + 4, "{name} {length}"),
+                Err(Unusable::TooLong { .. } | Unusable::NoLength { .. }) => {
+                    assert!(length > HEADER + 4, "{name} {length}")
+                }
                 Err(error) => panic!("{name} {length}: {error}"),
                 // Between two options, or before the cookie: then it is BOOTP.
                 Ok(request) => assert_eq!(request.kind.is_none(), length < HEADER + 7, "{name} {length}"),
@@ -181,7 +183,11 @@ fn a_reply_is_as_long_as_the_client_takes_it() {
         (0..20).for_each(|n| long.set(200 + n, vec![n; 90]));
         long.set(240, vec![1]);
         let written = emit(&long);
-        assert!(written.bytes.len() <= longest && written.bytes.len() > longest - 93, "{max:?}: {}", written.bytes.len());
+        assert!(
+            written.bytes.len() <= longest && written.bytes.len() > longest - 93,
+            "{max:?}: {}",
+            written.bytes.len()
+        );
         let options = Options::scan(&written.bytes[240..], &[], &[]).unwrap();
         assert_eq!(options.get(82), Some(&[7; 100][..]), "{max:?}");
         assert_eq!(options.get(53), Some(&[2][..]));

@@ -154,7 +154,10 @@ fn is_uefi(request: &Request) -> bool {
 /// 65280 bytes, and the 300 bytes that relays expect, are the codec's.)
 const QUIRKS: &[Quirk] = &[
     // PXE 2.1, 2.2.3: a client takes an offer of files only from one who calls itself PXEClient.
-    Quirk { applies: |r, f| r.is_pxe() && !matches!(f, BootFile::Http(_)), act: |p, _, _| p.set(code::CLASS, "PXEClient") },
+    Quirk {
+        applies: |r, f| r.is_pxe() && !matches!(f, BootFile::Http(_)),
+        act: |p, _, _| p.set(code::CLASS, "PXEClient"),
+    },
     // UEFI specification, 24.7.4, and EDK2: without this class in the offer, its URL is not looked at.
     Quirk { applies: |_, f| matches!(f, BootFile::Http(_)), act: |p, _, _| p.set(code::CLASS, "HTTPClient") },
     // PXE 2.1, table 2-1: discovery control, bit 3: take the file that is in this offer. Without it, ROMs (Intel's, and those

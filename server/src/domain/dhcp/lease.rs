@@ -2,9 +2,9 @@
 //! of two processes one alone gives an address.
 
 use super::request::{Hardware, RelayInfo, Request};
+use crate::domain::NodeUuid;
 use crate::domain::ids::{Invalid, Micros};
 use crate::domain::node::words;
-use crate::domain::NodeUuid;
 use ipnet::Ipv4Net;
 use std::fmt;
 use std::net::Ipv4Addr;

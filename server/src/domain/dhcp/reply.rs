@@ -81,10 +81,7 @@ impl Reply {
             giaddr: request.giaddr,
             hardware: request.hardware.clone(),
             file: String::new(),
-            options: vec![
-                (code::MESSAGE_TYPE, vec![kind.number()]),
-                (code::SERVER_ID, server_id.octets().to_vec()),
-            ],
+            options: vec![(code::MESSAGE_TYPE, vec![kind.number()]), (code::SERVER_ID, server_id.octets().to_vec())],
             relay: request.relay.as_ref().map(|relay| relay.raw.clone()),
             max_size: request.max_size,
         }

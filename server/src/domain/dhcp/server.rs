@@ -248,7 +248,9 @@ impl<'a> Asked<'a> {
             boot_file::no_proxy(&mut reply, request);
         }
         let reservation = situation.reservation;
-        if let Some(hostname) = reservation.and_then(|node| node.hostname.as_ref()).filter(|_| request.wants(code::HOSTNAME)) {
+        if let Some(hostname) =
+            reservation.and_then(|node| node.hostname.as_ref()).filter(|_| request.wants(code::HOSTNAME))
+        {
             reply.set(code::HOSTNAME, hostname.as_str());
         }
         if request.wants(code::BROADCAST) && subnet.net.prefix_len() < 31 {

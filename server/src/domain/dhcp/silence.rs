@@ -114,7 +114,9 @@ impl fmt::Display for Silence {
             Self::Off => f.write_str("the service is off on this interface"),
             Self::NotARequest => f.write_str("a reply: only requests are answered"),
             Self::Loop(relay) => write!(f, "its relay {relay} is this server: it goes round in a circle"),
-            Self::Hops(hops) => write!(f, "it went through {hops} relays: at most {} are taken for no loop", super::HOPS_MAX),
+            Self::Hops(hops) => {
+                write!(f, "it went through {hops} relays: at most {} are taken for no loop", super::HOPS_MAX)
+            }
             Self::Bootp => f.write_str("BOOTP without a DHCP message type (option 53): nothing here is for BOOTP"),
             Self::OfAServer(kind) => write!(f, "{kind} is for servers to send, and this came as a request"),
             Self::Unsupported(kind) => write!(f, "{kind} is not served"),
@@ -131,21 +133,33 @@ impl fmt::Display for Silence {
                 list(archs)
             ),
             Self::ProxyOnly(kind) => write!(f, "in proxy mode a {kind} is for the server that gives addresses"),
-            Self::NotOnPxePort(kind) => write!(f, "{kind} on port 4011: only PXE's REQUEST and INFORM are answered there"),
-            Self::NoSubnet(Some(address)) => write!(f, "no subnet of ours contains {address}: add one, or take us off its relay"),
+            Self::NotOnPxePort(kind) => {
+                write!(f, "{kind} on port 4011: only PXE's REQUEST and INFORM are answered there")
+            }
+            Self::NoSubnet(Some(address)) => {
+                write!(f, "no subnet of ours contains {address}: add one, or take us off its relay")
+            }
             Self::NoSubnet(None) => f.write_str("no subnet of ours is on this interface"),
             Self::NoPool(nets) => {
-                write!(f, "no pool in {}: no address is reserved for this machine, and none is for the unknown", list(nets))
+                write!(
+                    f,
+                    "no pool in {}: no address is reserved for this machine, and none is for the unknown",
+                    list(nets)
+                )
             }
             Self::Exhausted(nets) => write!(f, "pool exhausted: {} has no free address", list(nets)),
-            Self::InUse(address) => write!(f, "the address {address} is reserved for it, and another machine answers there"),
+            Self::InUse(address) => {
+                write!(f, "the address {address} is reserved for it, and another machine answers there")
+            }
             Self::UnknownAddress(address) => {
                 write!(f, "it keeps {address}, which we have not given: we are not authoritative")
             }
             Self::NoAddress => f.write_str("a REQUEST without an address: neither option 50 nor ciaddr"),
             Self::NotItsOwn(address) => write!(f, "{address} is not this client's"),
             Self::Released(address) => write!(f, "{address} was given back, which has no answer"),
-            Self::Declined(address) => write!(f, "{address} was declined: another machine has it; it is not given for a while"),
+            Self::Declined(address) => {
+                write!(f, "{address} was declined: another machine has it; it is not given for a while")
+            }
             Self::Hardware(address) => write!(f, "the hardware address {} is nobody's own", colons(address)),
         }
     }

@@ -69,7 +69,8 @@ impl SubnetOptions {
     /// These over those of the subnet.
     #[must_use]
     pub fn over(&self, subnet: &Self) -> Self {
-        let first = |mine: &Vec<Ipv4Addr>, its: &Vec<Ipv4Addr>| if mine.is_empty() { its.clone() } else { mine.clone() };
+        let first =
+            |mine: &Vec<Ipv4Addr>, its: &Vec<Ipv4Addr>| if mine.is_empty() { its.clone() } else { mine.clone() };
         let mut other = subnet.other.clone();
         other.extend(self.other.clone());
         Self {

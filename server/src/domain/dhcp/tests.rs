@@ -193,8 +193,5 @@ fn reasons_have_words_of_their_own() {
     assert_eq!(words.len(), 4);
     let text = Silence::NoFile { archs: vec![Arch(11), Arch(99)], name: "snponly-arm64.efi" }.to_string();
     assert!(text.contains("11 (UEFI ARM, 64 bits), 99 (unknown)") && text.contains("snponly-arm64.efi"), "{text}");
-    assert_eq!(
-        Silence::OtherServer(ip("10.0.0.2")).to_string(),
-        "meant for another server (server id 10.0.0.2)"
-    );
+    assert_eq!(Silence::OtherServer(ip("10.0.0.2")).to_string(), "meant for another server (server id 10.0.0.2)");
 }

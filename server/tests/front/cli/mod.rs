@@ -335,6 +335,7 @@ fn every_command_has_help_with_an_example() {
         "image delete",
         "boot list",
         "boot show",
+        "dhcp explain",
         "job list",
         "job run",
         "job show",

@@ -62,7 +62,10 @@ fn files_by_architecture() {
     for (arch, name) in [(16, "http://10.0.0.1:8080/boot/snponly.efi"), (17, "http://10.0.0.1:8080/boot/snponly.efi")] {
         assert_eq!(http(&world, arch), name);
     }
-    assert_eq!((http(&world, 15), http(&world, 19), http(&world, 20)), ("no_file".into(), "no_file".into(), "no_arch".into()));
+    assert_eq!(
+        (http(&world, 15), http(&world, 19), http(&world, 20)),
+        ("no_file".into(), "no_file".into(), "no_arch".into())
+    );
     world.boot.build = Build::Full;
     assert_eq!((tftp(&world, 0).as_str(), tftp(&world, 7).as_str()), ("ipxe.pxe", "ipxe.efi"));
     // The other build, where the wished one is not there.

@@ -79,11 +79,15 @@ fn one_machine_keeps_its_address_through_all_its_programs() {
     world.candidate = Candidate::InUse(ip("10.0.0.10"));
     assert!(matches!(world.decide(&other), Decision::Need(Need::Address { .. })), "two machines with one UUID");
     world.candidate = Candidate::Free(ip("10.0.0.11"));
-    assert_eq!(World { lease: world.lease.clone(), ..World::new(Mode::Server) }.silence(&Request {
-        ciaddr: ip("10.0.0.10"),
-        kind: Some(MessageType::Release),
-        ..other.clone()
-    }), Silence::NotItsOwn(ip("10.0.0.10")), "by the UUID alone nobody gives it back");
+    assert_eq!(
+        World { lease: world.lease.clone(), ..World::new(Mode::Server) }.silence(&Request {
+            ciaddr: ip("10.0.0.10"),
+            kind: Some(MessageType::Release),
+            ..other.clone()
+        }),
+        Silence::NotItsOwn(ip("10.0.0.10")),
+        "by the UUID alone nobody gives it back"
+    );
     let mut twin = World { lease: world.lease.clone(), candidate: world.candidate, ..World::new(Mode::Server) };
     assert_eq!(twin.answer(&other).reply.yiaddr, ip("10.0.0.11"));
     world.candidate = Candidate::Free(ip("10.0.0.10"));

@@ -109,8 +109,14 @@ fn renewing_and_rebinding() {
         assert_eq!(ack.to, Destination::Unicast("10.0.0.10:68".parse().unwrap()));
         assert_eq!(ack.lease.unwrap().expires, world.now + 600_000_000, "as long as it wishes");
     }
-    assert_eq!(world.answer(&Request { lease_seconds: Some(1), ..keep("10.0.0.10") }).lease.unwrap().expires, world.now + 120_000_000);
-    assert_eq!(world.answer(&Request { lease_seconds: Some(u32::MAX), ..keep("10.0.0.10") }).lease.unwrap().expires, world.now + 3_600_000_000);
+    assert_eq!(
+        world.answer(&Request { lease_seconds: Some(1), ..keep("10.0.0.10") }).lease.unwrap().expires,
+        world.now + 120_000_000
+    );
+    assert_eq!(
+        world.answer(&Request { lease_seconds: Some(u32::MAX), ..keep("10.0.0.10") }).lease.unwrap().expires,
+        world.now + 3_600_000_000
+    );
     assert_eq!(world.answer(&keep("10.0.0.11")).reply.kind, MessageType::Nak);
     // Another address was reserved meanwhile, and the pool has shrunk: it is not cut off while it runs.
     world.reservation = Some(Reservation { address: Some(ip("10.0.0.50")), ..Default::default() });
@@ -160,7 +166,10 @@ fn a_reserved_address_is_looked_at_first_and_is_nobody_elses() {
     assert!(matches!(world.decide(&moved), Decision::Need(Need::Address { .. })));
     // The store lost its lease: what is reserved is its own all the same.
     world.lease = None;
-    assert_eq!(world.answer(&Request { ciaddr: ip("10.0.0.50"), ..request(MessageType::Request, 1) }).why, Why::Reserved);
+    assert_eq!(
+        world.answer(&Request { ciaddr: ip("10.0.0.50"), ..request(MessageType::Request, 1) }).why,
+        Why::Reserved
+    );
 }
 
 #[test]
@@ -175,7 +184,10 @@ fn inform_release_and_decline() {
     let release = Request { ciaddr: ip("10.0.0.10"), ..request(MessageType::Release, 1) };
     let stranger = Request { hardware: request(MessageType::Release, 2).hardware, ..release.clone() };
     assert_eq!(world.silence(&stranger), Silence::NotItsOwn(ip("10.0.0.10")));
-    assert_eq!(world.silence(&Request { server_id: Some(ip("10.0.0.2")), ..release.clone() }), Silence::OtherServer(ip("10.0.0.2")));
+    assert_eq!(
+        world.silence(&Request { server_id: Some(ip("10.0.0.2")), ..release.clone() }),
+        Silence::OtherServer(ip("10.0.0.2"))
+    );
     assert_eq!(world.lease.as_ref().unwrap().state, LeaseState::Bound);
     let decline = Request { requested: Some(ip("10.0.0.10")), ..request(MessageType::Decline, 1) };
     let mut declined = World { lease: world.lease.clone(), ..server() };
