@@ -1,9 +1,9 @@
 //! `higuma dhcp explain`: what the server would answer to captured packets, and why. It asks no server and sends nothing: the
 //! decision is the same code that the server runs.
 
-use super::Global;
 use super::error::{Failure, Result};
 use super::output::{self, Format};
+use super::{Global, dhcp_leases};
 use crate::dhcp::capture::{self, Capture};
 use crate::dhcp::explain::{self, Explained, Setup};
 use crate::domain::dhcp::{BootSettings, Build, Mode, Subnet, SubnetOptions};
@@ -32,6 +32,9 @@ pub enum Dhcp {
                             higuma dhcp explain /tmp/dhcp.pcap --address 10.0.0.1/24\n  \
                             higuma dhcp explain packet.hex --mode server --subnet 10.0.0.0/24=10.0.0.100-10.0.0.199 -o json")]
     Explain(Box<Explain>),
+    /// See [`dhcp_leases`].
+    #[command(flatten)]
+    Leases(dhcp_leases::LeaseCommand),
 }
 
 /// See [`Dhcp::Explain`].
@@ -72,7 +75,10 @@ pub struct Explain {
 }
 
 pub(super) fn run(global: &Global, command: Dhcp) -> Result<()> {
-    let Dhcp::Explain(arguments) = command;
+    let arguments = match command {
+        Dhcp::Explain(arguments) => arguments,
+        Dhcp::Leases(command) => return dhcp_leases::run(global, command),
+    };
     let setup = arguments.setup()?;
     let file = arguments.file.display();
     let capture = capture::read(&read(&arguments.file)?).map_err(|e| Failure::usage(format!("{file}: {e}")))?;

@@ -11,6 +11,7 @@ use higuma_proto::api::{
     Address, AddressConflict, CsvImport, CsvImported, NewPool, Page, Pool, ReleaseAddress, Released, ReserveAddress,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
@@ -32,7 +33,7 @@ pub enum PoolCommand {
     },
     /// Make a pool
     #[command(
-        after_help = "Examples:\n  higuma pool add bmc --kind bmc --cidr 10.9.0.0/24 --gateway 10.9.0.1 --range 10.9.0.10-10.9.0.250\n  higuma pool add nodes-east --kind node --cluster east --cidr fd00:1::/64 --vlan 120"
+        after_help = "Examples:\n  higuma pool add bmc --kind bmc --cidr 10.9.0.0/24 --gateway 10.9.0.1 --range 10.9.0.10-10.9.0.250\n  higuma pool add nodes-east --kind node --cluster east --cidr fd00:1::/64 --vlan 120\n  higuma pool add guests --kind dhcp --cidr 10.0.0.0/24 --gateway 10.0.0.1 --range 10.0.0.100-10.0.0.199 --dns 10.0.0.2 --lease 12h --option 150=0a000001"
     )]
     Add(Spec),
     /// Replace a pool by what is given; addresses in use must fit
@@ -110,7 +111,7 @@ pub enum AddressCommand {
 pub struct Spec {
     /// Name: a-z, 0-9, dot, dash, underscore
     pub name: String,
-    /// bmc or node
+    /// bmc, node, or dhcp: addresses that the DHCP server gives to machines that nothing is reserved for
     #[arg(long, value_name = "KIND")]
     pub kind: String,
     /// Only for nodes of this cluster
@@ -134,12 +135,66 @@ pub struct Spec {
     /// static or dhcp: how BMCs get their addresses
     #[arg(long, value_name = "SOURCE", default_value = "static")]
     pub source: String,
+    /// DNS server that DHCP clients are told; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub dns: Vec<String>,
+    /// NTP server that DHCP clients are told; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub ntp: Vec<String>,
+    /// Domain that DHCP clients are told
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// MTU that DHCP clients are told
+    #[arg(long, value_name = "BYTES")]
+    pub mtu: Option<u16>,
+    /// How long DHCP clients have an address [default: 12h]
+    #[arg(long, value_name = "DURATION", value_parser = lease_seconds)]
+    pub lease: Option<u32>,
+    /// Any other DHCP option, its bytes in hexadecimal; may be given several times
+    #[arg(long = "option", value_name = "NUMBER=HEX", value_parser = dhcp_option)]
+    pub options: Vec<(String, String)>,
 }
 
-impl From<Spec> for NewPool {
-    fn from(s: Spec) -> Self {
-        let Spec { name, kind, cluster, cidr, gateway, vlan, ranges, exclusions, source } = s;
-        Self { name, kind, cluster, cidr, gateway, vlan, ranges, exclusions, source }
+fn lease_seconds(text: &str) -> std::result::Result<u32, String> {
+    let micros = crate::config::duration_or_zero(text).filter(|micros| micros % 1_000_000 == 0);
+    let seconds = micros.and_then(|micros| u32::try_from(micros / 1_000_000).ok());
+    seconds.ok_or_else(|| "expected a number with s, m, h or d, in whole seconds, e.g. 12h".to_owned())
+}
+
+fn dhcp_option(text: &str) -> std::result::Result<(String, String), String> {
+    let (code, bytes) = text.split_once('=').ok_or_else(|| "expected NUMBER=HEX, e.g. 150=0a000001".to_owned())?;
+    Ok((code.to_owned(), bytes.to_owned()))
+}
+
+impl TryFrom<Spec> for NewPool {
+    type Error = Failure;
+
+    fn try_from(s: Spec) -> Result<Self> {
+        let Spec { name, kind, cluster, cidr, gateway, vlan, ranges, exclusions, source, .. } = s;
+        let Spec { dns, ntp, domain, mtu, lease: lease_seconds, .. } = s;
+        let mut options = BTreeMap::new();
+        for (code, bytes) in s.options {
+            if options.insert(code.clone(), bytes).is_some() {
+                return Err(Failure::usage(format!("--option {code} is there twice: expected each number once")));
+            }
+        }
+        Ok(Self {
+            name,
+            kind,
+            cluster,
+            cidr,
+            gateway,
+            vlan,
+            ranges,
+            exclusions,
+            source,
+            dns,
+            ntp,
+            domain,
+            mtu,
+            lease_seconds,
+            options,
+        })
     }
 }
 
@@ -161,11 +216,11 @@ pub(super) fn pool(global: &Global, command: PoolCommand) -> Result<()> {
         PoolCommand::List => answer(global.format, client.list(POOLS, &[])?, |page: Page<Pool>| pools(&page.items)),
         PoolCommand::Show { name } => answer(global.format, client.get(&at(&name))?, |pool: Pool| shown(&pool)),
         PoolCommand::Add(spec) => {
-            answer(global.format, client.call(Method::POST, POOLS, Some(&NewPool::from(spec)))?, one)
+            answer(global.format, client.call(Method::POST, POOLS, Some(&NewPool::try_from(spec)?))?, one)
         }
         PoolCommand::Edit(spec) => {
             let path = at(&spec.name);
-            answer(global.format, client.call(Method::PUT, &path, Some(&NewPool::from(spec)))?, one)
+            answer(global.format, client.call(Method::PUT, &path, Some(&NewPool::try_from(spec)?))?, one)
         }
         PoolCommand::Remove { name, force } => {
             let force = force.map(|name| format!("?force={}", encode(&name))).unwrap_or_default();
@@ -179,15 +234,7 @@ pub(super) fn pool(global: &Global, command: PoolCommand) -> Result<()> {
                 return answer(global.format, value, |_: Value| String::new());
             }
             let page: Page<Pool> = typed(value)?;
-            let rows: Vec<[String; 9]> = page
-                .items
-                .into_iter()
-                .map(|Pool { spec: p, .. }| {
-                    let (ranges, exclusions) = (p.ranges.join(" "), p.exclusions.join(" "));
-                    let gateway = p.gateway.unwrap_or_default();
-                    [p.name, p.kind, p.cluster, p.cidr, gateway, p.vlan.to_string(), ranges, exclusions, p.source]
-                })
-                .collect();
+            let rows: Vec<[String; 15]> = page.items.into_iter().map(|pool| row(pool.spec)).collect();
             output::print(&import::write(import::POOL_COLUMNS, &rows))
         }
     }
@@ -232,6 +279,31 @@ pub(super) fn address(global: &Global, command: AddressCommand) -> Result<()> {
     }
 }
 
+/// A pool as a row of [`import::POOL_COLUMNS`].
+fn row(p: NewPool) -> [String; 15] {
+    [
+        p.name,
+        p.kind,
+        p.cluster,
+        p.cidr,
+        p.gateway.unwrap_or_default(),
+        p.vlan.to_string(),
+        p.ranges.join(" "),
+        p.exclusions.join(" "),
+        p.source,
+        p.dns.join(" "),
+        p.ntp.join(" "),
+        p.domain.unwrap_or_default(),
+        p.mtu.map(|mtu| mtu.to_string()).unwrap_or_default(),
+        p.lease_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
+        options(&p.options, " "),
+    ]
+}
+
+fn options(options: &BTreeMap<String, String>, apart: &str) -> String {
+    options.iter().map(|(code, bytes)| format!("{code}={bytes}")).collect::<Vec<_>>().join(apart)
+}
+
 fn import(global: &Global, client: &Client, path: &str, file: &File) -> Result<()> {
     let body = CsvImport { csv: read(&file.file)?, dry_run: file.dry_run };
     let value = client.call(Method::PUT, path, Some(&body))?;
@@ -273,7 +345,7 @@ fn pools(list: &[Pool]) -> String {
 
 fn shown(pool: &Pool) -> String {
     let p = &pool.spec;
-    output::fields(&[
+    let mut lines = vec![
         ("Name", p.name.clone()),
         ("Kind", p.kind.clone()),
         ("Cluster", p.cluster.clone()),
@@ -283,9 +355,20 @@ fn shown(pool: &Pool) -> String {
         ("Ranges", p.ranges.join(", ")),
         ("Excluded", p.exclusions.join(", ")),
         ("Source", p.source.clone()),
-        ("In use", format!("{} of {}", pool.used, pool.capacity)),
-        ("Released", pool.released.to_string()),
-    ])
+    ];
+    let told = [
+        ("DNS", p.dns.join(", ")),
+        ("NTP", p.ntp.join(", ")),
+        ("Domain", p.domain.clone().unwrap_or_default()),
+        ("MTU", p.mtu.map(|mtu| mtu.to_string()).unwrap_or_default()),
+        ("Lease", p.lease_seconds.map(|seconds| format!("{seconds} s")).unwrap_or_default()),
+        ("Options", options(&p.options, ", ")),
+    ];
+    // Most pools say nothing to DHCP.
+    lines.extend(told.into_iter().filter(|(_, value)| !value.is_empty()));
+    lines.push(("In use", format!("{} of {}", pool.used, pool.capacity)));
+    lines.push(("Released", pool.released.to_string()));
+    output::fields(&lines)
 }
 
 fn addresses(list: &[Address], now: i64) -> String {

@@ -10,6 +10,7 @@ pub mod cabling;
 pub mod client;
 pub mod console;
 pub mod dhcp;
+pub mod dhcp_leases;
 pub mod enrol;
 pub mod error;
 pub mod event;
@@ -118,7 +119,7 @@ pub enum Command {
     /// Boots and their timelines
     #[command(subcommand)]
     Boot(boot::Boot),
-    /// DHCP: what the server answers, and why
+    /// DHCP: what the server answers and why, who has which address
     #[command(subcommand)]
     Dhcp(dhcp::Dhcp),
     /// Versions of firmware: rules, updates, how nodes stand

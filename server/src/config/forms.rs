@@ -96,7 +96,7 @@ fn place(text: &str) -> Option<Place> {
     is_name.then(|| Place::Interface(name.to_owned(), port))
 }
 
-/// `off` (none), or `eth1=proxy,eth2=proxy`; an interface once.
+/// `off` (none), or `eth1=proxy,eth2=server`; an interface once.
 pub fn dhcp(text: &str) -> Option<Vec<(String, Mode)>> {
     if text == "off" {
         return Some(Vec::new());
@@ -107,6 +107,7 @@ pub fn dhcp(text: &str) -> Option<Vec<(String, Mode)>> {
         let Some(Place::Interface(name, None)) = place(name) else { return None };
         let mode = match mode {
             "proxy" => Mode::Proxy,
+            "server" => Mode::Server,
             _ => return None,
         };
         if all.iter().any(|(known, _)| *known == name) {

@@ -91,6 +91,8 @@ pub struct Config {
     pub tftp_single_port: bool,
     /// Interfaces with DHCP, and what we are on each; empty: none.
     pub dhcp: Vec<(String, Mode)>,
+    /// Addresses that we did not give are refused.
+    pub dhcp_authoritative: bool,
     /// iPXE's files.
     pub ipxe_dir: PathBuf,
     /// Look who has an address before it is given for the first time.
@@ -351,6 +353,7 @@ impl Layers {
             tftp_listen: self.value("tftp-listen", forms::places)?,
             tftp_single_port: self.value("tftp-single-port", forms::on_or_off)?,
             dhcp: self.value("dhcp", forms::dhcp)?,
+            dhcp_authoritative: self.value("dhcp-authoritative", forms::on_or_off)?,
             ipxe_dir: PathBuf::from(self.text("ipxe-dir").filter(|path| !path.is_empty()).unwrap_or("/usr/lib/ipxe")),
             address_probe: self.value("address-probe", forms::on_or_off)?,
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),

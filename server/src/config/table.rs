@@ -44,7 +44,7 @@ impl Form {
             Self::Database => "URL",
             Self::Listen => "ADDRESS:PORT",
             Self::Listens => "ADDRESS|INTERFACE[,...]|off",
-            Self::Dhcp => "INTERFACE=proxy[,...]|off",
+            Self::Dhcp => "INTERFACE=proxy|server[,...]|off",
             Self::Nodes => "off|all|EXPRESSION",
             Self::HttpUrl => "http://HOST:PORT",
             Self::Authority => "HOST:PORT",
@@ -66,7 +66,7 @@ impl Form {
             Self::Listens => {
                 "off, or addresses of this machine or network interfaces, with commas, e.g. 10.0.0.1 or eth1,10.1.0.1:69"
             }
-            Self::Dhcp => "off, or network interfaces, each with =proxy, with commas, e.g. eth1=proxy",
+            Self::Dhcp => "off, or network interfaces, each with =proxy or =server, with commas, e.g. eth1=proxy or eth1=server,eth2=proxy",
             Self::Nodes => "off, all, or an expression over a node, e.g. node.product == \"R650\"",
             Self::HttpUrl => "http://HOST:PORT, e.g. http://10.0.0.1:8080",
             Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",
@@ -139,7 +139,8 @@ pub const SETTINGS: &[Setting] = &[
     s("bmc-user", Form::BmcUser, "higuma", "Account that Higuma sets up on BMCs"),
     s("tftp-listen", Form::Listens, "off", "TFTP, read only, for firmware that starts iPXE from the network: on these addresses, port 69"),
     s("tftp-single-port", Form::Words("on|off"), "off", "TFTP answers from the port that was asked, for firewalls and NAT"),
-    s("dhcp", Form::Dhcp, "off", "DHCP: on these interfaces, beside a DHCP server that gives the addresses (proxy)"),
+    s("dhcp", Form::Dhcp, "off", "DHCP: on these interfaces, beside a DHCP server that gives the addresses (proxy), or as the DHCP server of their networks (server)"),
+    s("dhcp-authoritative", Form::Words("on|off"), "off", "A DHCP server of ours refuses (NAK) addresses that it has not given; off: machines with such addresses are let alone"),
     s("ipxe-dir", Form::Path, "/usr/lib/ipxe", "iPXE's files for TFTP and HTTP boot: undionly.kpxe, snponly.efi and so on (Debian package ipxe)"),
     s("ipxe-chain", Form::Nodes, "off", "Machines whose own iPXE (a ROM of the NIC, say) loads that of ipxe-dir first, once"),
     s("ipxe-full", Form::Nodes, "off", "Machines that begin with iPXE's full build (ipxe.efi, ipxe.pxe) instead of snponly.efi and undionly.kpxe"),

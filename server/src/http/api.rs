@@ -52,7 +52,7 @@ pub struct NodesQuery {
 }
 
 /// An empty form field is none.
-fn some<T: std::str::FromStr>(text: Option<String>) -> Result<Option<T>, Failure>
+pub(super) fn some<T: std::str::FromStr>(text: Option<String>) -> Result<Option<T>, Failure>
 where
     T::Err: Into<Error>,
 {

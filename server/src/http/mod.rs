@@ -8,6 +8,7 @@ mod bmc;
 mod bounds;
 mod cabling;
 mod console;
+mod dhcp;
 pub mod enrol;
 mod exchanges;
 pub mod failure;

@@ -2,7 +2,10 @@
 //! each request against the table before any handler runs.
 
 use super::failure::{Answer, Failure};
-use super::{agent, api, blobs, bmc, cabling, console, enrol, exchanges, firmware, health, inventory, ipam, ipxe_files, jobs, scripts, vault};
+use super::{
+    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, inventory, ipam, ipxe_files, jobs,
+    scripts, vault,
+};
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::Method;
@@ -138,6 +141,8 @@ fn https() -> Vec<Route> {
         route(POST,   "/api/v1/addresses/reserve",       Admin,  || web::to(ipam::reserve)),
         route(POST,   "/api/v1/addresses/release",       Admin,  || web::to(ipam::release)),
         route(GET,    "/api/v1/addresses/conflicts",     Admin,  || web::to(ipam::conflicts)),
+        route(GET,    "/api/v1/dhcp/leases",             Admin,  || web::to(dhcp::leases)),
+        route(DELETE, "/api/v1/dhcp/leases/{address}",   Admin,  || web::to(dhcp::release)),
         route(GET,    "/api/v1/master-key",              Admin,  || web::to(vault::master_key)),
         route(POST,   "/api/v1/master-key/rotate",       Admin,  || web::to(vault::rotate)),
         route(GET,    "/api/v1/firmware/rules",              Admin, || web::to(firmware::rules)),

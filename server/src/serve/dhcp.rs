@@ -51,6 +51,7 @@ pub fn open(config: &Config, app: &App, files: &Arc<IpxeFiles>, http_port: u16) 
         let interface = Interface {
             name: name.clone(),
             mode: *mode,
+            authoritative: config.dhcp_authoritative,
             nets: Vec::new(),
             own: Vec::new(),
             http: String::new(),

@@ -1,8 +1,10 @@
 //! The tables of both databases (migrations/): one description, since names and kinds of columns are the same.
 
 mod bmc;
+mod dhcp;
 
 pub use bmc::*;
+pub use dhcp::*;
 
 diesel::table! {
     blobs (sha256) {
@@ -416,6 +418,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     bmc_credentials,
     boot_events,
     boots,
+    dhcp_leases,
     enrolment_uuids,
     enrolments,
     expected_cabling,

@@ -167,7 +167,8 @@ impl Row<'_> {
             .map_err(|e| self.bad(format!("column {column} holds JSON that is not of its form: {e}")))
     }
 
-    fn bad(self, problem: String) -> Error {
+    /// A stored value that this release does not understand.
+    pub(super) fn bad(self, problem: String) -> Error {
         Error::internal(StoredValueError { table: self.table, key: self.key.to_string(), problem })
     }
 }

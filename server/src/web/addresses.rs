@@ -216,6 +216,12 @@ mod tests {
             ranges: vec![],
             exclusions: vec![],
             source: "static".into(),
+            dns: vec![],
+            ntp: vec![],
+            domain: None,
+            mtu: None,
+            lease_seconds: None,
+            options: Default::default(),
         };
         Pool { spec, capacity: 4, used, released }
     }

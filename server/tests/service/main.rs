@@ -7,6 +7,7 @@ mod boots;
 mod cabling;
 mod common;
 mod console;
+mod dhcp;
 mod enrol;
 /// The simulated Redfish service of its client's tests.
 #[allow(dead_code)]

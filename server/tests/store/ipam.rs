@@ -20,6 +20,7 @@ fn pool(called: &str, cidr: &str) -> Pool {
         ranges: vec!["10.0.0.2-10.0.0.200".parse().unwrap()],
         exclusions: vec!["10.0.0.9".parse().unwrap()],
         source: Source::Dhcp,
+        dhcp: Default::default(),
     }
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod images;
 mod ipam;
 mod jobs;
+mod leases;
 mod node_events;
 mod nodes;
 mod people;
@@ -82,6 +83,17 @@ async fn run_all(databases: fixture::Databases) {
         ipam::pools_and_addresses_come_back,
         ipam::sightings_are_kept_marked_and_paged,
         ipam::two_servers_never_give_one_address_twice,
+        leases::leases_come_back_and_are_found_by_every_name,
+        leases::who_has_an_address_keeps_it,
+        leases::a_late_word_takes_nothing_back,
+        leases::the_next_free_address,
+        leases::a_full_pool_gives_none_then_what_is_over_for_longest,
+        leases::a_large_pool_is_searched_to_its_last_address,
+        leases::what_a_node_has_is_never_leased,
+        leases::two_servers_never_lease_one_address_twice,
+        leases::old_leases_are_forgotten_in_pieces,
+        leases::ipam_gives_nothing_that_is_leased,
+        leases::pools_keep_what_they_say_to_dhcp,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

@@ -1,6 +1,7 @@
 //! Pools of addresses, and who has which.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 fn is_static() -> String {
     "static".to_owned()
@@ -12,7 +13,7 @@ fn is_static() -> String {
 pub struct NewPool {
     /// Same alphabet as an image name.
     pub name: String,
-    /// bmc or node.
+    /// bmc, node or dhcp.
     pub kind: String,
     /// For nodes of this cluster; empty: of any.
     #[serde(default)]
@@ -34,6 +35,24 @@ pub struct NewPool {
     /// static or dhcp (BMCs alone).
     #[serde(default = "is_static")]
     pub source: String,
+    /// DNS servers that DHCP clients are told (IPv4; this and what follows: kinds dhcp and node).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
+    /// NTP servers that they are told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ntp: Vec<String>,
+    /// Domain that they are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// MTU that they are told, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// How long they have an address, seconds; absent: 12 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_seconds: Option<u32>,
+    /// Any other DHCP options: number -> bytes in hexadecimal, e.g. `{"150": "0a000001"}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// A pool.
@@ -44,7 +63,7 @@ pub struct Pool {
     pub spec: NewPool,
     /// Addresses that it gives.
     pub capacity: u64,
-    /// In use.
+    /// In use; of kind dhcp: leased, or given to nodes by hand.
     pub used: u64,
     /// Were in use, and are given again last.
     pub released: u64,

@@ -60,6 +60,8 @@ pub enum Silence {
     Released(Ipv4Addr),
     /// It found its address with somebody else: that has no answer.
     Declined(Ipv4Addr),
+    /// More is looked for than is good.
+    Busy,
     /// The hardware address is one of many.
     Hardware(Vec<u8>),
 }
@@ -91,6 +93,7 @@ impl Silence {
             Self::NotItsOwn(_) => "not_its_own",
             Self::Released(_) => "released",
             Self::Declined(_) => "declined",
+            Self::Busy => "busy",
             Self::Hardware(_) => "hardware",
         }
     }
@@ -160,6 +163,7 @@ impl fmt::Display for Silence {
             Self::Declined(address) => {
                 write!(f, "{address} was declined: another machine has it; it is not given for a while")
             }
+            Self::Busy => f.write_str("free addresses are looked for by many others at this moment: it asks again"),
             Self::Hardware(address) => write!(f, "the hardware address {} is nobody's own", colons(address)),
         }
     }

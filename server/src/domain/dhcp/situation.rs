@@ -5,7 +5,7 @@ use super::lease::Lease;
 use super::reply::{Destination, Reply};
 use super::silence::Silence;
 use super::subnet::{Subnet, SubnetOptions};
-use crate::domain::ids::{Hostname, Micros};
+use crate::domain::ids::{Hostname, Invalid, Micros};
 use crate::domain::node::words;
 use ipnet::Ipv4Net;
 use std::fmt;
@@ -24,7 +24,6 @@ pub enum Mode {
     Server,
 }
 
-use crate::domain::ids::Invalid;
 words!(Mode, "DHCP mode", "off, proxy or server", Off = "off", Proxy = "proxy", Server = "server");
 
 /// The port that a packet came to.

@@ -1,8 +1,9 @@
 //! Pools and addresses as CSV: the whole file is checked before anything of it is used, and every error names its line.
 
 use super::Pool;
+use super::dhcp::{Dhcp, Texts};
 use crate::domain::Invalid;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -14,8 +15,23 @@ pub const BYTES_MAX: usize = 16 << 20;
 /// Errors told at most.
 const ERRORS_MAX: usize = 50;
 /// Columns of a file of pools.
-pub const POOL_COLUMNS: [&str; 9] =
-    ["name", "kind", "cluster", "cidr", "gateway", "vlan", "ranges", "exclusions", "source"];
+pub const POOL_COLUMNS: [&str; 15] = [
+    "name",
+    "kind",
+    "cluster",
+    "cidr",
+    "gateway",
+    "vlan",
+    "ranges",
+    "exclusions",
+    "source",
+    "dns",
+    "ntp",
+    "domain",
+    "mtu",
+    "lease_seconds",
+    "options",
+];
 /// Columns of a file of addresses; `kind` may be left out, and what else is there is not looked at.
 pub const ADDRESS_COLUMNS: [&str; 3] = ["address", "node", "kind"];
 
@@ -64,7 +80,42 @@ fn pool(get: &dyn Fn(&str) -> String) -> Result<Pool, String> {
         ranges: list("ranges")?,
         exclusions: list("exclusions")?,
         source: parse(&or(get("source"), "static"))?,
+        dhcp: Dhcp::try_from(dhcp(get)?).map_err(|e| e.to_string())?,
     })
+}
+
+/// Lists are apart by spaces; options are `150=0a000001`.
+fn dhcp(get: &dyn Fn(&str) -> String) -> Result<Texts, String> {
+    let list = |name: &str| get(name).split_whitespace().map(str::to_owned).collect();
+    let mut options = BTreeMap::new();
+    for text in get("options").split_whitespace() {
+        let bad = || wrong("options", "NUMBER=HEX apart by spaces, each number once", text);
+        let (code, bytes) = text.split_once('=').ok_or_else(bad)?;
+        if options.insert(code.to_owned(), bytes.to_owned()).is_some() {
+            return Err(bad());
+        }
+    }
+    Ok(Texts {
+        dns: list("dns"),
+        ntp: list("ntp"),
+        domain: Some(get("domain")).filter(|domain| !domain.is_empty()),
+        mtu: number(get, "mtu", "a number of bytes")?,
+        lease_seconds: number(get, "lease_seconds", "a number of seconds")?,
+        options,
+    })
+}
+
+/// Nothing, or a number.
+fn number<T: FromStr>(
+    get: &dyn Fn(&str) -> String,
+    name: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, String> {
+    let text = get(name);
+    match text.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| wrong(name, expected, text)),
+    }
 }
 
 fn wrong(what: &'static str, expected: &'static str, got: &str) -> String {

@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod conflict;
+pub mod dhcp;
 pub mod import;
 
 use super::ids::{Invalid, Name};
@@ -19,9 +20,11 @@ pub enum Kind {
     Bmc,
     /// Nodes themselves.
     Node,
+    /// Machines that nothing is reserved for: the DHCP server gives them, for a time.
+    Dhcp,
 }
 
-words!(Kind, "kind of pool", "bmc or node", Bmc = "bmc", Node = "node");
+words!(Kind, "kind of pool", "bmc, node or dhcp", Bmc = "bmc", Node = "node", Dhcp = "dhcp");
 
 /// How a BMC gets its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +91,8 @@ pub struct Pool {
     pub exclusions: Vec<Range>,
     /// How BMCs get their addresses.
     pub source: Source,
+    /// What DHCP clients are told: of kind dhcp and node.
+    pub dhcp: dhcp::Dhcp,
 }
 
 /// Ranges and exclusions of a pool, each at most.
@@ -130,9 +135,10 @@ impl Pool {
         if let Some(gateway) = self.gateway.filter(|gateway| !self.is_host(*gateway)) {
             return Err(format!("gateway: expected an address of a host within {cidr}, got {gateway}"));
         }
-        if self.kind == Kind::Node && self.source == Source::Dhcp {
-            return Err("source: expected static for a pool of nodes: dhcp is for BMCs".to_owned());
+        if self.kind != Kind::Bmc && self.source == Source::Dhcp {
+            return Err(format!("source: expected static for a pool of kind {}: dhcp is for BMCs", self.kind));
         }
+        dhcp::check(self)?;
         for (what, ranges) in [("ranges", &self.ranges), ("exclusions", &self.exclusions)] {
             if ranges.len() > RANGES_MAX {
                 return Err(format!("{what}: expected at most {RANGES_MAX}, got {}", ranges.len()));
@@ -147,10 +153,19 @@ impl Pool {
         Ok(())
     }
 
-    /// Whether it is another pool's network, in whole or in part: two pools of a kind must not give the same address.
-    pub fn clashes(&self, other: &Self) -> bool {
+    /// Why both cannot be, if so: two pools of a kind must not give the same address, nor may one of nodes and one of kind
+    /// dhcp, which share a network's subnet.
+    pub fn clash(&self, other: &Self) -> Option<String> {
         let meet = self.cidr.contains(&other.cidr) || other.cidr.contains(&self.cidr);
-        self.name != other.name && self.kind == other.kind && meet
+        match (self.kind, other.kind) {
+            _ if self.name == other.name || !meet => None,
+            (mine, theirs) if mine == theirs => Some(format!(
+                "its network {} overlaps {} of pool {}, which has the same kind: expected networks apart from each other",
+                self.cidr, other.cidr, other.name
+            )),
+            (Kind::Node, Kind::Dhcp) | (Kind::Dhcp, Kind::Node) => dhcp::clash(self, other),
+            _ => None,
+        }
     }
 
     /// Whether a host may have it: within the network, and not the network's own or broadcast address.

@@ -15,6 +15,7 @@ fn pool(cidr: &str) -> Pool {
         ranges: vec![],
         exclusions: vec![],
         source: Source::Static,
+        dhcp: dhcp::Dhcp::default(),
     }
 }
 
@@ -75,9 +76,10 @@ fn what_does_not_fit_is_said_exactly() {
         assert!(bad.parse::<Range>().unwrap_err().to_string().contains("FIRST-LAST"), "{bad}");
     }
     let other = |cidr: &str, kind| Pool { name: "q".parse().unwrap(), kind, ..pool(cidr) };
-    assert!(base().clashes(&other("10.0.0.128/25", Kind::Bmc)) && base().clashes(&other("10.0.0.0/8", Kind::Bmc)));
-    assert!(!base().clashes(&other("10.0.0.0/24", Kind::Node)) && !base().clashes(&other("10.0.1.0/24", Kind::Bmc)));
-    assert!(!base().clashes(&base()), "it is the same");
+    let clashes = |cidr: &str, kind| base().clash(&other(cidr, kind)).is_some();
+    assert!(clashes("10.0.0.128/25", Kind::Bmc) && clashes("10.0.0.0/8", Kind::Bmc));
+    assert!(!clashes("10.0.0.0/24", Kind::Node) && !clashes("10.0.1.0/24", Kind::Bmc));
+    assert_eq!(base().clash(&base()), None, "it is the same");
 }
 
 #[test]

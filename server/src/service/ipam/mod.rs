@@ -2,6 +2,7 @@
 //! last. Two servers on one database never give one address twice: the database refuses it, and the transaction is run again.
 
 mod file;
+mod next;
 mod pools;
 mod probe;
 mod seen;
@@ -12,16 +13,17 @@ pub use probe::{Prober, watch};
 pub use seen::{conflicts, seen, seen_arp};
 
 use super::App;
+use super::dhcp::leases::in_the_way;
 use super::node_events::raise;
 use super::nodes::{find, page_limit};
 use crate::domain::ipam::conflict::Sighting;
-use crate::domain::ipam::{Kind, Pool, Source, key, number, serving};
+use crate::domain::ipam::{Kind, Pool, Source, key, serving};
 use crate::domain::node_event::{Kind as EventKind, Notice, Severity};
 use crate::domain::{Invalid, Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{AddressFilter, AddressRow, SightingRow, Tx};
 use higuma_proto::api::{Address, Page};
-use std::collections::BTreeSet;
+use next::{Next, next};
 use std::net::IpAddr;
 
 /// An address with all that is needed to use it.
@@ -102,74 +104,6 @@ fn full_subject(kind: Kind) -> String {
 
 fn notice(severity: Severity, subject: String, message: String) -> Notice {
     Notice { kind: EventKind::Address, severity, subject, message }
-}
-
-/// Rows that are looked at in one piece.
-const WINDOW: usize = 500;
-
-/// What [`allocate`] would give now, and out of which pool; none: it has one, or there is none.
-fn peek(tx: &mut Tx<'_>, node: &NodeUuid, kind: Kind, now: Micros) -> Result<Option<(String, IpAddr)>> {
-    let node = find(tx, node)?;
-    if node.retired || tx.addresses_of(&node.uuid)?.iter().any(|row| row.kind == kind) {
-        return Ok(None);
-    }
-    let cluster = node.cluster.map(|name| name.to_string()).unwrap_or_default();
-    let all = tx.pools()?;
-    for pool in serving(&all, kind, &cluster) {
-        if let Some(next) = next(tx, pool, now)? {
-            return Ok(Some((pool.name.to_string(), next.address)));
-        }
-    }
-    Ok(None)
-}
-
-/// What a pool gives next.
-struct Next {
-    address: IpAddr,
-    /// Where to look from then on; none: as before.
-    hint: Option<IpAddr>,
-}
-
-/// The lowest address that was never given, else the one that was released first. Not one that a machine uses that nobody knows:
-/// it is looked at again another day, so the hint stays there.
-fn next(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<Option<Next>> {
-    let mut skipped = None;
-    let hint = tx.pool_hint(&pool.name)?;
-    let mut from = u128::from_str_radix(hint.get(1..).unwrap_or_default(), 16).unwrap_or(0);
-    while let Some(start) = pool.lowest_free(from, &BTreeSet::new()) {
-        let given = tx.given_from(&pool.name, &key(pool.address(start)), WINDOW)?;
-        let last = given.last().map(|address| number(*address)).filter(|_| given.len() == WINDOW);
-        let found = pool.lowest_free(start, &given.iter().map(|address| number(*address)).collect());
-        match (found, last) {
-            // Beyond what was looked at: look there.
-            (Some(found), Some(last)) if found > last => from = found,
-            (Some(found), _) => {
-                let address = pool.address(found);
-                if !probe::is_taken(tx, address, now)? {
-                    return Ok(Some(Next { address, hint: Some(skipped.unwrap_or(address)) }));
-                }
-                skipped = skipped.or(Some(address));
-                match found.checked_add(1) {
-                    Some(after) => from = after,
-                    None => break,
-                }
-            }
-            (None, _) => break,
-        }
-    }
-    let mut skip = 0;
-    loop {
-        let released = tx.released_of(&pool.name, skip, WINDOW)?;
-        for address in released.iter().filter(|address| pool.gives(**address)) {
-            if !probe::is_taken(tx, *address, now)? {
-                return Ok(Some(Next { address: *address, hint: None }));
-            }
-        }
-        if released.len() < WINDOW {
-            return Ok(None);
-        }
-        skip += WINDOW;
-    }
 }
 
 fn give(tx: &mut Tx<'_>, pool: &Pool, address: IpAddr, node: &NodeUuid, now: Micros) -> Result<()> {
@@ -267,11 +201,19 @@ fn assign(
     kind: Option<Kind>,
     now: Micros,
 ) -> Result<(Lease, bool)> {
-    let fit: Vec<&Pool> =
-        pools.iter().filter(|p| p.cidr.contains(&address) && kind.is_none_or(|kind| kind == p.kind)).collect();
+    if kind == Some(Kind::Dhcp) {
+        let words = "kind: expected bmc or node: pools of kind dhcp are for machines that nothing is reserved for";
+        return Err(Error::BadRequest(words.to_owned()));
+    }
+    let fits = |p: &&Pool| p.kind != Kind::Dhcp && p.cidr.contains(&address) && kind.is_none_or(|kind| kind == p.kind);
+    let fit: Vec<&Pool> = pools.iter().filter(fits).collect();
     let pool = match fit[..] {
         [one] => one,
-        [] => return Err(Error::BadRequest(format!("no pool has the address {address}: see `higuma pool list`"))),
+        [] => {
+            return Err(Error::BadRequest(format!(
+                "no pool has the address {address} (those of kind dhcp aside): see `higuma pool list`"
+            )));
+        }
         _ => {
             let names: Vec<&str> = fit.iter().map(|p| p.name.as_str()).collect();
             return Err(Error::BadRequest(format!(
@@ -291,6 +233,14 @@ fn assign(
             return Err(Error::Conflict(format!("node {} has the address {address}: release it first", row.node)));
         }
         None => {}
+    }
+    if let IpAddr::V4(address) = address
+        && let Some(lease) = in_the_way(tx, address, node, now)?
+    {
+        return Err(Error::Conflict(format!(
+            "{} has {address} by DHCP ({}): wait until that is over, or see `higuma dhcp release {address}`",
+            lease.hardware, lease.state
+        )));
     }
     release_all(tx, node, Some(pool.kind), now)?;
     give(tx, pool, address, node, now)?;

@@ -1,25 +1,28 @@
 //! People make, change and delete pools.
 
-use crate::domain::ipam::{Pool, Range, key, number};
+use crate::domain::ipam::dhcp::{self, Texts};
+use crate::domain::ipam::{Kind, Pool, Range, key, number};
 use crate::domain::{Invalid, Micros, Name};
 use crate::error::{Error, Result};
 use crate::service::App;
-use crate::store::{AddressFilter, Tx};
+use crate::store::{AddressFilter, SpanUse, Tx};
 use higuma_proto::api::{NewPool, Page, Pool as Shown};
+use ipnet::IpNet;
 
 /// Pools, at most.
 pub const POOLS_MAX: usize = 1000;
 
 /// All, in order of name.
 pub async fn list_pools(app: &App) -> Result<Page<Shown>> {
-    let items = app.store.read(|tx| shown(tx, None)).await?;
+    let now = app.now();
+    let items = app.store.read(move |tx| shown(tx, None, now)).await?;
     Ok(Page { items, next: None })
 }
 
 /// One. Errors: no such pool.
 pub async fn show_pool(app: &App, name: Name) -> Result<Shown> {
-    let key = name.clone();
-    let found = app.store.read(move |tx| shown(tx, Some(&key))).await?;
+    let (key, now) = (name.clone(), app.now());
+    let found = app.store.read(move |tx| shown(tx, Some(&key), now)).await?;
     found.into_iter().next().ok_or_else(|| not_found(&name))
 }
 
@@ -39,6 +42,7 @@ pub const CELLS_MAX: u128 = 256;
 
 /// Every address of the pool's network, in order; empty when there are more than [`CELLS_MAX`]. Errors: no such pool.
 pub async fn cells(app: &App, name: Name) -> Result<Vec<Cell>> {
+    let now = app.now();
     app.store
         .read(move |tx| {
             let pool = tx.pool(&name)?.ok_or_else(|| not_found(&name))?;
@@ -49,11 +53,18 @@ pub async fn cells(app: &App, name: Name) -> Result<Vec<Cell>> {
             let filter = AddressFilter { pool: Some(name), ..AddressFilter::default() };
             let rows = tx.addresses(&filter, None, 2 * CELLS_MAX as usize)?;
             let names = tx.hostnames(rows.iter().map(|row| row.node.as_str()))?;
+            let leased = match (pool.kind, pool.cidr) {
+                (Kind::Dhcp, IpNet::V4(net)) => {
+                    tx.leased_between(net.network(), net.broadcast(), CELLS_MAX as usize, now)?
+                }
+                _ => Vec::new(),
+            };
             let cell = |n: u128| {
                 let address = pool.address(n);
                 let row = rows.iter().find(|row| row.address == address);
                 let state = match row {
                     Some(row) if row.released.is_none() => "used",
+                    _ if leased.contains(&address) && pool.gives(address) => "used",
                     _ if !pool.gives(address) => "none",
                     Some(_) => "released",
                     None => "free",
@@ -103,13 +114,13 @@ pub async fn update_pool(app: &App, name: Name, new: NewPool) -> Result<Shown> {
 
 /// Delete a pool. Errors: addresses of it are in use, unless `force` is its name again.
 pub async fn delete_pool(app: &App, name: Name, force: Option<&str>) -> Result<()> {
-    let force = force == Some(name.as_str());
+    let (force, now) = (force == Some(name.as_str()), app.now());
     app.store
         .write(move |tx| {
-            let Some(pool) = shown(tx, Some(&name))?.into_iter().next() else { return Err(not_found(&name)) };
+            let Some(pool) = shown(tx, Some(&name), now)?.into_iter().next() else { return Err(not_found(&name)) };
             if pool.used > 0 && !force {
                 return Err(Error::Conflict(format!(
-                    "{} address(es) of pool {name} are in use: release them, or say its name again (`--force {name}`)",
+                    "{} address(es) of pool {name} are in use: release them, or say its name again (`--force {name}`; leases of DHCP then end when their time is over)",
                     pool.used
                 )));
             }
@@ -121,12 +132,8 @@ pub async fn delete_pool(app: &App, name: Name, force: Option<&str>) -> Result<(
 /// Insert or replace, when it fits the other pools and the addresses in use.
 pub(super) fn put(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<()> {
     let all = tx.pools()?;
-    if let Some(other) = all.iter().find(|other| pool.clashes(other)) {
-        let (name, cidr) = (&other.name, other.cidr);
-        return Err(Error::Conflict(format!(
-            "pool {}: its network {} overlaps {cidr} of pool {name}, which has the same kind: expected networks apart from each other",
-            pool.name, pool.cidr
-        )));
+    if let Some(clash) = all.iter().find_map(|other| pool.clash(other)) {
+        return Err(Error::Conflict(format!("pool {}: {clash}", pool.name)));
     }
     match all.iter().find(|old| old.name == pool.name) {
         None if all.len() >= POOLS_MAX => {
@@ -149,6 +156,9 @@ pub(super) fn put(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<()> {
         }
         None => {}
     }
+    if let (Kind::Dhcp | Kind::Node, IpNet::V4(net)) = (pool.kind, pool.cidr) {
+        tx.set_lease_subnet(net)?;
+    }
     tx.put_pool(pool, now)
 }
 
@@ -156,7 +166,7 @@ fn not_found(name: &Name) -> Error {
     Error::NotFound(format!("there is no pool {name}: see `higuma pool list`"))
 }
 
-fn shown(tx: &mut Tx<'_>, only: Option<&Name>) -> Result<Vec<Shown>> {
+fn shown(tx: &mut Tx<'_>, only: Option<&Name>, now: Micros) -> Result<Vec<Shown>> {
     let pools = match only {
         None => tx.pools()?,
         Some(name) => tx.pool(name)?.into_iter().collect(),
@@ -165,17 +175,23 @@ fn shown(tx: &mut Tx<'_>, only: Option<&Name>) -> Result<Vec<Shown>> {
     let count = |name: &Name, released: bool| {
         counts.iter().find(|(pool, was, _)| pool == name.as_str() && *was == released).map_or(0, |(_, _, n)| *n)
     };
-    let wire = |pool: &Pool| Shown {
-        spec: spec(pool),
-        capacity: u64::try_from(pool.capacity()).unwrap_or(u64::MAX),
-        used: count(&pool.name, false),
-        released: count(&pool.name, true),
+    let wire = |pool: &Pool| {
+        let (used, released) = match pool.kind {
+            Kind::Dhcp => {
+                let SpanUse { taken, over } = tx.span_use(&dhcp::spans(pool), now)?;
+                (taken, over)
+            }
+            Kind::Bmc | Kind::Node => (count(&pool.name, false), count(&pool.name, true)),
+        };
+        let capacity = u64::try_from(pool.capacity()).unwrap_or(u64::MAX);
+        Ok(Shown { spec: spec(pool), capacity, used, released })
     };
-    Ok(pools.iter().map(wire).collect())
+    pools.iter().map(wire).collect()
 }
 
 fn spec(pool: &Pool) -> NewPool {
     let texts = |list: &[Range]| list.iter().map(ToString::to_string).collect();
+    let Texts { dns, ntp, domain, mtu, lease_seconds, options } = Texts::from(&pool.dhcp);
     NewPool {
         name: pool.name.to_string(),
         kind: pool.kind.to_string(),
@@ -186,6 +202,12 @@ fn spec(pool: &Pool) -> NewPool {
         ranges: texts(&pool.ranges),
         exclusions: texts(&pool.exclusions),
         source: pool.source.to_string(),
+        dns,
+        ntp,
+        domain,
+        mtu,
+        lease_seconds,
+        options,
     }
 }
 
@@ -194,7 +216,9 @@ fn parse(new: NewPool) -> Result<Pool> {
         |list: &[String]| list.iter().map(|r| r.parse::<Range>()).collect::<std::result::Result<Vec<_>, Invalid>>();
     let gateway = |text: &String| text.parse().map_err(|_| Invalid::new("gateway", "an IP address", text));
     let cidr = new.cidr.parse().map_err(|_| Invalid::new("cidr", "a network, e.g. 10.0.0.0/24", &new.cidr))?;
+    let NewPool { dns, ntp, domain, mtu, lease_seconds, options, .. } = new;
     let pool = Pool {
+        dhcp: Texts { dns, ntp, domain, mtu, lease_seconds, options }.try_into()?,
         name: new.name.parse()?,
         kind: new.kind.parse()?,
         cidr,

@@ -30,7 +30,7 @@ pub(super) async fn before_giving(app: &App, node: &NodeUuid, kind: Kind) -> Res
     let Some(prober) = &app.prober else { return Ok(()) };
     for _ in 0..TRIES {
         let (key, now) = (node.clone(), app.now());
-        let next = app.store.read(move |tx| super::peek(tx, &key, kind, now)).await?;
+        let next = app.store.read(move |tx| super::next::peek(tx, &key, kind, now)).await?;
         let Some((pool, address)) = next else { return Ok(()) };
         let Some(mac) = prober.who_has(address).await else { return Ok(()) };
         let key = node.clone();

@@ -90,3 +90,55 @@ fn addresses_are_listed_given_and_given_back() {
     assert_eq!(text(&home.run(&["address", "release", "web"]).stdout), "1 address(es) released\n");
     assert!(home.run(&["address", "conflicts"]).status.success());
 }
+
+#[test]
+fn a_pool_tells_dhcp_clients() {
+    let home = Home::new(|r| match r.path.as_str() {
+        "/api/v1/pools" => {
+            let mut pool: Value = match r.body.as_slice() {
+                [] => json!({ "name": "d", "kind": "dhcp", "cidr": "10.0.0.0/24", "ranges": ["10.0.0.10-10.0.0.20"],
+                    "dns": ["10.0.0.2", "10.0.0.3"], "lease_seconds": 600, "options": { "150": "0a000001", "66": "ff" } }),
+                body => serde_json::from_slice(body).unwrap(),
+            };
+            let more = json!({ "capacity": 11, "used": 0, "released": 0 });
+            pool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let pools = json!({ "items": [pool] });
+            if r.method == "POST" { (201, pool.to_string()) } else { (200, pools.to_string()) }
+        }
+        _ => (404, error("not_found", "no")),
+    });
+    let add = |more: &[&str]| {
+        let base = ["pool", "add", "d", "--kind", "dhcp", "--cidr", "10.0.0.0/24", "--range", "10.0.0.10-10.0.0.20"];
+        home.run(&[&base[..], more].concat())
+    };
+    let told = ["--dns", "10.0.0.2", "--dns", "10.0.0.3", "--lease", "12h", "--mtu", "9000", "--option", "150=0a000001"];
+    let out = add(&told);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let sent: Value = serde_json::from_slice(&home.fake.requests()[0].body).unwrap();
+    assert_eq!((&sent["dns"], &sent["lease_seconds"]), (&json!(["10.0.0.2", "10.0.0.3"]), &json!(43_200)));
+    assert_eq!((&sent["mtu"], &sent["options"]), (&json!(9000), &json!({ "150": "0a000001" })));
+    for bad in [&["--lease", "12"][..], &["--lease", "1500ms"], &["--option", "150"], &["--option", "1=0", "--option", "1=1"]] {
+        assert_eq!(add(bad).status.code(), Some(2), "{bad:?}");
+    }
+    let out = home.run(&["pool", "export"]);
+    let read = import::pools(text(&out.stdout)).unwrap();
+    let dhcp = &read[0].1.dhcp;
+    assert_eq!((dhcp.lease_seconds, dhcp.options.dns.len(), dhcp.options.other.len()), (Some(600), 2, 2));
+}
+
+#[test]
+fn leases_are_listed_and_released() {
+    let lease = json!({ "address": "10.0.0.17", "subnet": "10.0.0.0/24", "state": "bound", "client": "id:01",
+        "hardware": "52:54:00:00:00:01", "hostname": "kitchen", "expires_us": 0, "seen_us": 0, "node": UUID, "node_hostname": "web" });
+    let home = Home::new(move |r| match (r.method.as_str(), r.path.as_str()) {
+        ("GET", "/api/v1/nodes?q=web") => (200, json!({ "items": [node(UUID, "web")] }).to_string()),
+        ("GET", path) if path.starts_with("/api/v1/dhcp/leases") => (200, json!({ "items": [lease] }).to_string()),
+        ("DELETE", "/api/v1/dhcp/leases/10.0.0.17") => (204, String::new()),
+        _ => (404, error("not_found", "nobody")),
+    });
+    let out = home.run(&["dhcp", "leases", "--node", "web", "--state", "bound"]);
+    assert!(text(&out.stdout).contains("10.0.0.17  bound"), "{} {}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(home.fake.lines()[1], format!("GET /api/v1/dhcp/leases?node={UUID}&state=bound"));
+    assert!(home.run(&["dhcp", "release", "10.0.0.17"]).status.success());
+    assert_eq!(home.run(&["dhcp", "release", "10.0.0.18"]).status.code(), Some(3));
+}

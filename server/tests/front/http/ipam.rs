@@ -15,7 +15,7 @@ fn people_make_pools_and_give_addresses() {
         let said = call("POST", "pools", Some(body)).expect(400).text();
         assert!(said.contains(words), "{said}");
     };
-    bad(json!({"name": "p", "kind": "disk", "cidr": "10.0.0.0/24"}), "bmc or node");
+    bad(json!({"name": "p", "kind": "disk", "cidr": "10.0.0.0/24"}), "bmc, node or dhcp");
     bad(json!({"name": "p", "kind": "bmc", "cidr": "10.0.0.1/24"}), "expected a network, e.g. 10.0.0.0/24");
     bad(json!({"name": "p", "kind": "bmc", "cidr": "10.0.0.0/24", "gateway": "10.0.1.1"}), "gateway");
     bad(json!({"name": "p", "kind": "bmc", "cidr": "10.0.0.0/24", "colour": 1}), "unknown field");
@@ -54,4 +54,27 @@ fn people_make_pools_and_give_addresses() {
     call("DELETE", "pools/p?force=p", None).expect(204);
     call("GET", "pools/p", None).expect(404);
     server.client.call("GET", "/api/v1/pools", &credential('a'), None).expect(401);
+}
+
+#[test]
+fn people_see_leases_and_make_pools_of_them() {
+    let server = Server::start(&[]);
+    let call =
+        |method: &str, path: &str, body: Option<Value>| server.client.admin(method, &format!("/api/v1/{path}"), body);
+    let pool = json!({"name": "d", "kind": "dhcp", "cidr": "10.0.0.0/24", "ranges": ["10.0.0.8/30"], "dns": ["10.0.0.2"],
+        "lease_seconds": 600, "options": {"150": "0a000001"}});
+    let made = call("POST", "pools", Some(pool)).expect(201).json();
+    assert_eq!((&made["options"]["150"], &made["lease_seconds"], &made["capacity"]), (&json!("0a000001"), &json!(600), &json!(4)));
+    let bad = json!({"name": "b", "kind": "bmc", "cidr": "10.1.0.0/24", "dns": ["10.0.0.2"]});
+    let said = call("POST", "pools", Some(bad)).expect(400).text();
+    assert!(said.contains("this is one of kind bmc"), "{said}");
+    assert_eq!(call("GET", "dhcp/leases?subnet=10.0.0.0/24&state=bound", None).expect(200).json(), json!({"items": []}));
+    for bad in ["state=free", "subnet=x", "node=x", "cursor=x", "colour=1"] {
+        call("GET", &format!("dhcp/leases?{bad}"), None).expect(400);
+    }
+    call("DELETE", "dhcp/leases/10.0.0.9", None).expect(404);
+    call("DELETE", "dhcp/leases/x", None).expect(400);
+    server.client.call("GET", "/api/v1/dhcp/leases", &credential('a'), None).expect(401);
+    let body = server.client.admin("GET", "/addresses?pool=d", None).expect(200).text();
+    assert!(body.contains("0 of 4 in use"), "{body}");
 }

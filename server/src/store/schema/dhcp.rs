@@ -1,0 +1,24 @@
+//! The tables of DHCP, a part of [`super`]'s description: nothing but names and kinds of columns.
+
+diesel::table! {
+    dhcp_leases (key) {
+        key -> Text,
+        address -> Text,
+        subnet -> Text,
+        client -> Text,
+        hardware_kind -> BigInt,
+        hardware -> Text,
+        uuid -> Nullable<Text>,
+        state -> Text,
+        expires -> BigInt,
+        seen -> BigInt,
+        hostname -> Text,
+        giaddr -> Nullable<Text>,
+        option82 -> Nullable<Text>,
+        circuit_id -> Nullable<Text>,
+        remote_id -> Nullable<Text>,
+        link_selection -> Nullable<Text>,
+        server_id -> Nullable<Text>,
+        updated -> BigInt,
+    }
+}
