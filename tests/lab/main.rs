@@ -12,6 +12,7 @@ mod boot_uefi;
 mod boots_at_all;
 mod cable_moved;
 mod corrupt_blob;
+mod dhcp;
 mod duplicate_uuid;
 mod enrol_survives_kill;
 mod firmware_update;

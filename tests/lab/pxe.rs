@@ -8,22 +8,28 @@ use higuma_tests::stock::{self, CONSOLE};
 use higuma_tests::switch::{Switch, SwitchPort};
 use higuma_tests::{Backend, Firmware, Lab, LabResult, Node, NodeSpec, Server, ServerSpec, Stock, wait};
 
-const PORT: SwitchPort = SwitchPort { tap: "tap0", id: "1", description: "rack 1 unit 1", vlan: 1 };
+pub const PORT: SwitchPort = SwitchPort { tap: "tap0", id: "1", description: "rack 1 unit 1", vlan: 1 };
 
-struct Rig {
-    lab: Lab,
-    switch: Switch,
-    server: Server,
+pub struct Rig {
+    pub lab: Lab,
+    pub switch: Switch,
+    pub server: Server,
 }
 
 /// A server that is a ProxyDHCP and serves TFTP towards a switch whose own DHCP server gives addresses only.
 fn rig(name: &str, settings: &[(&str, &str)]) -> LabResult<Rig> {
+    let rig = plugged(name, "proxy", &[PORT], settings)?;
+    rig.switch.addresses()?;
+    Ok(rig)
+}
+
+/// A server with this mode of DHCP towards a switch on which no other server is.
+pub fn plugged(name: &str, mode: &str, ports: &[SwitchPort], settings: &[(&str, &str)]) -> LabResult<Rig> {
     let lab = Lab::new(name)?;
-    let switch = Switch::start(&lab, "tor-1", &[PORT])?;
-    let dhcp = format!("{}=proxy", switch.uplink);
+    let switch = Switch::start(&lab, "tor-1", ports)?;
+    let dhcp = format!("{}={mode}", switch.uplink);
     let all = [settings, &[("dhcp", dhcp.as_str()), ("tftp-listen", switch.uplink.as_str())]].concat();
     let server = lab.server(ServerSpec::behind(&switch.host, &all)?)?;
-    switch.addresses()?;
     stock::first_stage(&server)?;
     stock::image(&server, Stock::Tiny)?;
     let profile = NewProfile {
@@ -39,10 +45,14 @@ fn rig(name: &str, settings: &[(&str, &str)]) -> LabResult<Rig> {
 
 impl Rig {
     fn node(&self, firmware: Firmware) -> LabResult<Node> {
-        let mut spec = NodeSpec::new("n1", "");
+        self.node_on("n1", firmware, PORT.tap)
+    }
+
+    pub fn node_on(&self, name: &str, firmware: Firmware, tap: &str) -> LabResult<Node> {
+        let mut spec = NodeSpec::new(name, "");
         spec.firmware = firmware;
         spec.namespace = Some(self.switch.namespace.name().to_owned());
-        spec.nics[0].backend = Backend::Tap { interface: PORT.tap.to_owned() };
+        spec.nics[0].backend = Backend::Tap { interface: tap.to_owned() };
         let node = self.lab.node(spec)?;
         let planned = NodePatch { profile: Some("hv".to_owned()), ..NodePatch::default() };
         let _: NodeDetail = self.server.api()?.call("PUT", &format!("/api/v1/nodes/{}", node.uuid()), Some(&planned))?;
@@ -50,7 +60,7 @@ impl Rig {
     }
 
     /// What the node asked for, in order.
-    fn asked(&self, node: &Node) -> LabResult<Vec<Exchange>> {
+    pub fn asked(&self, node: &Node) -> LabResult<Vec<Exchange>> {
         let path = format!("/api/v1/boot-exchanges?node={}", node.uuid());
         let all: Exchanges = self.server.api()?.call("GET", &path, None::<&()>)?;
         Ok(all.items)
@@ -59,6 +69,11 @@ impl Rig {
     /// Until the first stage has registered; what it asked for until then.
     fn to_first_stage(&self, node: &Node) -> LabResult<Vec<Exchange>> {
         node.power_on()?;
+        self.registered(node)
+    }
+
+    /// Of a node that is on.
+    pub fn registered(&self, node: &Node) -> LabResult<Vec<Exchange>> {
         let registered = self.lab.wait_node(&self.server, node, "the node to register", TO_REGISTER, |d| d.boot.is_some());
         let asked = self.asked(node)?;
         for exchange in &asked {
@@ -69,7 +84,7 @@ impl Rig {
 }
 
 /// Whether the words come in this order; each is `service result what`.
-fn in_order(asked: &[Exchange], wanted: &[&str]) -> LabResult {
+pub fn in_order(asked: &[Exchange], wanted: &[&str]) -> LabResult {
     let mut left = wanted.iter();
     let mut next = left.next();
     for exchange in asked {

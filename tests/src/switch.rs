@@ -33,7 +33,8 @@ pub struct Switch {
     pub host: String,
     /// Interface of this machine towards the switch.
     pub uplink: String,
-    network: String,
+    /// The first three numbers of its network, `10.90.7`.
+    pub network: String,
     dir: PathBuf,
 }
 

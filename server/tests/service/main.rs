@@ -8,6 +8,7 @@ mod cabling;
 mod common;
 mod console;
 mod dhcp;
+mod dhcp_answers;
 mod enrol;
 /// The simulated Redfish service of its client's tests.
 #[allow(dead_code)]

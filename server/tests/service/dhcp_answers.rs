@@ -1,0 +1,178 @@
+//! DHCP through the use cases, with recorded packets: who gets which address, what is stored before it is sent, what a restart, a
+//! second server and a crowd of strangers change.
+
+use crate::common::Lab;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use higuma::dhcp::{capture, packet};
+use higuma::domain::dhcp::{Decision, LeaseState, MessageType, Mode, Port, Silence, Why};
+use higuma::domain::node::{Admission, Node};
+use higuma::domain::{Mac, NodeUuid};
+use higuma::service::App;
+use higuma::service::dhcp::{self, Heard, Interface, Outcome};
+use higuma::service::ipam::{self, Prober};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex};
+
+/// Addresses at which a machine answers that is not ours.
+#[derive(Default)]
+struct Wire(Mutex<BTreeSet<IpAddr>>);
+
+impl Prober for Wire {
+    fn who_has(&self, address: IpAddr) -> BoxFuture<'_, Option<Mac>> {
+        let answers = self.0.lock().unwrap().contains(&address);
+        async move { answers.then(|| "02:00:00:00:00:99".parse().unwrap()) }.boxed()
+    }
+}
+
+struct Rig {
+    lab: Lab,
+    wire: Arc<Wire>,
+}
+
+/// A pool of these addresses of 10.0.0.0/24.
+async fn rig(range: &str) -> Rig {
+    let mut lab = crate::common::lab(|_| {}).await;
+    let wire = Arc::new(Wire::default());
+    lab.app.prober = Some(wire.clone());
+    let pool = json!({"name": "lan", "kind": "dhcp", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1", "ranges": [range]});
+    ipam::create_pool(&lab.app, serde_json::from_value(pool).unwrap()).await.unwrap();
+    Rig { lab, wire }
+}
+
+fn interface(mode: Mode) -> Interface {
+    Interface {
+        name: "eth1".into(),
+        mode,
+        authoritative: true,
+        nets: vec!["10.0.0.1/24".parse().unwrap()],
+        own: vec![Ipv4Addr::new(10, 0, 0, 1)],
+        http: "http://10.0.0.1:8080".into(),
+        files: vec!["undionly.kpxe".into(), "snponly.efi".into()],
+    }
+}
+
+/// A recorded packet as machine `n` would send it.
+fn heard(hex: &str, n: u8) -> Heard {
+    let capture = capture::read(hex.as_bytes()).unwrap();
+    let mut request = packet::parse(&capture.datagrams[0].payload).unwrap();
+    request.hardware.address = vec![0x52, 0x54, 0, 0, 0, n];
+    request.client_id = None;
+    request.uuid = None;
+    Heard { request, port: Port::Dhcp, source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), unicast: false }
+}
+
+fn discover(n: u8) -> Heard {
+    heard(include_str!("../../src/dhcp/fixtures/seabios-ipxe-rom-discover.hex"), n)
+}
+
+/// It takes the offer.
+fn request(n: u8, address: Ipv4Addr) -> Heard {
+    let mut heard = heard(include_str!("../../src/dhcp/fixtures/seabios-ipxe-rom-request.hex"), n);
+    heard.request.server_id = Some(Ipv4Addr::new(10, 0, 0, 1));
+    heard.request.requested = Some(address);
+    heard
+}
+
+async fn decide(app: &App, heard: &Heard) -> Outcome {
+    dhcp::decide(app, &interface(Mode::Server), heard).await.unwrap()
+}
+
+/// Kind, address and reason of the answer.
+fn answer(outcome: &Outcome) -> (MessageType, Ipv4Addr, Why) {
+    match &outcome.decision {
+        Decision::Answer(answer) => (answer.reply.kind, answer.reply.yiaddr, answer.why.clone()),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+fn at(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, last)
+}
+
+async fn stored(app: &App, address: Ipv4Addr) -> Option<LeaseState> {
+    app.store.read(move |tx| tx.lease(address)).await.unwrap().map(|lease| lease.state)
+}
+
+#[tokio::test]
+async fn what_is_offered_is_stored_and_survives_a_restart() {
+    let rig = rig("10.0.0.100-10.0.0.101").await;
+    let app = &rig.lab.app;
+    let offer = decide(app, &discover(1)).await;
+    assert_eq!(answer(&offer), (MessageType::Offer, at(100), Why::Pool));
+    assert_eq!(stored(app, at(100)).await, Some(LeaseState::Offered));
+    // It asks again, and never took the first offer: the same.
+    assert_eq!(answer(&decide(app, &discover(1)).await).1, at(100));
+    assert_eq!(answer(&decide(app, &request(1, at(100))).await).0, MessageType::Ack);
+    assert_eq!(stored(app, at(100)).await, Some(LeaseState::Bound));
+    // Another server over the same database.
+    let mut again = App::new(app.store.clone(), (*app.settings).clone());
+    again.prober = app.prober.clone();
+    assert_eq!(answer(&decide(&again, &discover(1)).await), (MessageType::Offer, at(100), Why::Known));
+    assert_eq!(answer(&decide(&again, &discover(2)).await).1, at(101));
+    // The pool is used up: strangers get nothing, and who has a lease is answered.
+    let third = decide(app, &discover(3)).await;
+    assert!(matches!(third.decision, Decision::Silence(Silence::Exhausted(_), None)), "{third:?}");
+    assert_eq!(answer(&decide(app, &request(1, at(100))).await).0, MessageType::Ack);
+    // What is another's is refused.
+    assert_eq!(answer(&decide(app, &request(2, at(100))).await).0, MessageType::Nak);
+}
+
+#[tokio::test]
+async fn an_address_at_which_somebody_answers_is_given_to_nobody() {
+    let rig = rig("10.0.0.100-10.0.0.102").await;
+    rig.wire.0.lock().unwrap().extend([IpAddr::from(at(100)), IpAddr::from(at(101))]);
+    assert_eq!(answer(&decide(&rig.lab.app, &discover(1)).await), (MessageType::Offer, at(102), Why::Pool));
+    for address in [at(100), at(101)] {
+        assert_eq!(stored(&rig.lab.app, address).await, Some(LeaseState::Declined), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_gets_what_is_reserved_for_it_under_its_name() {
+    let rig = rig("10.0.0.100-10.0.0.110").await;
+    let app = &rig.lab.app;
+    let uuid: NodeUuid = "4c4c4544-0046-3010-8052-b4c000000001".parse().unwrap();
+    let mut node = Node::new(uuid.clone(), Admission::Admitted, 1);
+    node.hostname = "web-1.lab.example".parse().unwrap();
+    app.store.write(move |tx| tx.put_node(&node)).await.unwrap();
+    let own = json!({"name": "own", "kind": "node", "cidr": "10.0.0.0/24", "ranges": ["10.0.0.10-10.0.0.20"]});
+    ipam::create_pool(app, serde_json::from_value::<higuma_proto::api::NewPool>(own).unwrap()).await.unwrap();
+    let given = ipam::allocate(app, uuid.clone(), higuma::domain::ipam::Kind::Node).await.unwrap().unwrap();
+    let mut asks = discover(9);
+    asks.request.uuid = Some(uuid.clone());
+    let offer = decide(app, &asks).await;
+    assert_eq!(offer.node, Some(uuid));
+    let (_, address, why) = answer(&offer);
+    assert_eq!((IpAddr::from(address), why), (given.address, Why::Reserved));
+    let Decision::Answer(offer) = offer.decision else { panic!() };
+    let name: Value = offer.reply.option(12).map(|name| String::from_utf8_lossy(name).into_owned()).into();
+    assert_eq!(name, json!("web-1"));
+}
+
+#[tokio::test]
+async fn a_crowd_of_strangers_gets_an_address_each() {
+    let rig = rig("10.0.0.50-10.0.0.249").await;
+    let other = {
+        let mut other = App::new(rig.lab.app.store.clone(), (*rig.lab.app.settings).clone());
+        other.prober = rig.lab.app.prober.clone();
+        other
+    };
+    let asking = (1..=20u8).map(|n| {
+        let app = if n % 2 == 0 { rig.lab.app.clone() } else { other.clone() };
+        async move { answer(&decide(&app, &discover(n)).await).1 }
+    });
+    let given: BTreeSet<Ipv4Addr> = futures_util::future::join_all(asking).await.into_iter().collect();
+    assert_eq!(given.len(), 20);
+}
+
+#[tokio::test]
+async fn beside_another_server_nothing_is_given_or_stored() {
+    let rig = rig("10.0.0.100-10.0.0.110").await;
+    let offer = dhcp::decide(&rig.lab.app, &interface(Mode::Proxy), &discover(1)).await.unwrap();
+    assert_eq!(answer(&offer), (MessageType::Offer, Ipv4Addr::UNSPECIFIED, Why::Proxy));
+    let leases = rig.lab.app.store.read(|tx| tx.leases(&Default::default(), None, 10)).await.unwrap();
+    assert!(leases.is_empty(), "{leases:?}");
+}
