@@ -70,10 +70,10 @@ pub async fn decide(app: &App, interface: &Interface, heard: &Heard) -> Result<O
     let request = &heard.request;
     let here = interface.nets.first().map_or(Ipv4Addr::UNSPECIFIED, Ipv4Net::addr);
     let mut candidate = Candidate::NotAsked;
-    let mut node = None;
+    // What is found out for this packet is no news of its machine: it is loaded anew only when another server was faster.
+    let mut known = load(app, interface, heard).await?;
     for _ in 0..STEPS {
-        let known = known(app, interface, heard).await?;
-        node = known.node;
+        let node = known.node.clone();
         let boot = BootSettings {
             boots: true,
             build: if known.boots.full { Build::Full } else { Build::Snponly },
@@ -109,8 +109,10 @@ pub async fn decide(app: &App, interface: &Interface, heard: &Heard) -> Result<O
             },
             Decision::Answer(answer) => match keep(app, answer, request, node.clone()).await? {
                 Some(answer) => return Ok(Outcome { decision: Decision::Answer(answer), node }),
-                // Another server was faster: with what there is now.
-                None => Candidate::NotAsked,
+                None => {
+                    known = load(app, interface, heard).await?;
+                    Candidate::NotAsked
+                }
             },
             Decision::Silence(why, Some(after)) => {
                 give_up(app, known.lease, *after).await?;
@@ -119,7 +121,7 @@ pub async fn decide(app: &App, interface: &Interface, heard: &Heard) -> Result<O
             silence @ Decision::Silence(_, None) => return Ok(Outcome { decision: silence, node }),
         };
     }
-    Ok(Outcome { decision: Decision::Silence(Silence::Busy, None), node })
+    Ok(Outcome { decision: Decision::Silence(Silence::Busy, None), node: known.node })
 }
 
 /// What is known of a packet's machine.
@@ -131,7 +133,7 @@ struct Known {
     lease: Option<Lease>,
 }
 
-async fn known(app: &App, interface: &Interface, heard: &Heard) -> Result<Known> {
+async fn load(app: &App, interface: &Interface, heard: &Heard) -> Result<Known> {
     let (interface, heard, now, settings) = (interface.clone(), heard.clone(), app.now(), app.settings.clone());
     app.store
         .read(move |tx| {
