@@ -188,7 +188,7 @@ fn subnet(text: &str) -> Result<Subnet> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::super::Exit;
     use super::*;
     use clap::Parser;
@@ -201,7 +201,7 @@ mod tests {
 
     fn arguments(line: &str) -> Explain {
         let words = ["higuma", "explain"].into_iter().chain(line.split(' '));
-        let Dhcp::Explain(explain) = Line::try_parse_from(words).unwrap().command;
+        let Dhcp::Explain(explain) = Line::try_parse_from(words).unwrap().command else { panic!("another command") };
         *explain
     }
 

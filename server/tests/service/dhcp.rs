@@ -95,7 +95,9 @@ async fn leases_are_listed_with_their_nodes() {
     lab.put_lease(lease("10.0.0.12", 8, now + DAY)).await;
     let all = lab.leases(LeaseQuery::default()).await;
     let short = |leases: &[DhcpLease]| {
-        let of = |lease: &DhcpLease| format!("{} {} {}", lease.address, lease.state, lease.node_hostname.as_deref().unwrap_or("-"));
+        let of = |lease: &DhcpLease| {
+            format!("{} {} {}", lease.address, lease.state, lease.node_hostname.as_deref().unwrap_or("-"))
+        };
         leases.iter().map(of).collect::<Vec<_>>()
     };
     assert_eq!(short(&all), ["10.0.0.10 bound web-1", "10.0.0.11 expired web-2", "10.0.0.12 bound -"]);

@@ -111,13 +111,16 @@ fn a_pool_tells_dhcp_clients() {
         let base = ["pool", "add", "d", "--kind", "dhcp", "--cidr", "10.0.0.0/24", "--range", "10.0.0.10-10.0.0.20"];
         home.run(&[&base[..], more].concat())
     };
-    let told = ["--dns", "10.0.0.2", "--dns", "10.0.0.3", "--lease", "12h", "--mtu", "9000", "--option", "150=0a000001"];
+    let told =
+        ["--dns", "10.0.0.2", "--dns", "10.0.0.3", "--lease", "12h", "--mtu", "9000", "--option", "150=0a000001"];
     let out = add(&told);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let sent: Value = serde_json::from_slice(&home.fake.requests()[0].body).unwrap();
     assert_eq!((&sent["dns"], &sent["lease_seconds"]), (&json!(["10.0.0.2", "10.0.0.3"]), &json!(43_200)));
     assert_eq!((&sent["mtu"], &sent["options"]), (&json!(9000), &json!({ "150": "0a000001" })));
-    for bad in [&["--lease", "12"][..], &["--lease", "1500ms"], &["--option", "150"], &["--option", "1=0", "--option", "1=1"]] {
+    for bad in
+        [&["--lease", "12"][..], &["--lease", "1500ms"], &["--option", "150"], &["--option", "1=0", "--option", "1=1"]]
+    {
         assert_eq!(add(bad).status.code(), Some(2), "{bad:?}");
     }
     let out = home.run(&["pool", "export"]);

@@ -64,11 +64,17 @@ fn people_see_leases_and_make_pools_of_them() {
     let pool = json!({"name": "d", "kind": "dhcp", "cidr": "10.0.0.0/24", "ranges": ["10.0.0.8/30"], "dns": ["10.0.0.2"],
         "lease_seconds": 600, "options": {"150": "0a000001"}});
     let made = call("POST", "pools", Some(pool)).expect(201).json();
-    assert_eq!((&made["options"]["150"], &made["lease_seconds"], &made["capacity"]), (&json!("0a000001"), &json!(600), &json!(4)));
+    assert_eq!(
+        (&made["options"]["150"], &made["lease_seconds"], &made["capacity"]),
+        (&json!("0a000001"), &json!(600), &json!(4))
+    );
     let bad = json!({"name": "b", "kind": "bmc", "cidr": "10.1.0.0/24", "dns": ["10.0.0.2"]});
     let said = call("POST", "pools", Some(bad)).expect(400).text();
     assert!(said.contains("this is one of kind bmc"), "{said}");
-    assert_eq!(call("GET", "dhcp/leases?subnet=10.0.0.0/24&state=bound", None).expect(200).json(), json!({"items": []}));
+    assert_eq!(
+        call("GET", "dhcp/leases?subnet=10.0.0.0/24&state=bound", None).expect(200).json(),
+        json!({"items": []})
+    );
     for bad in ["state=free", "subnet=x", "node=x", "cursor=x", "colour=1"] {
         call("GET", &format!("dhcp/leases?{bad}"), None).expect(400);
     }
