@@ -89,7 +89,8 @@ fn bmc_console() -> LabResult {
     }
     // `ipmi_sim` goes on counting where the console before ended, and takes the first packet for one that came before (so it
     // does with ipmitool): it is typed again, as a person would.
-    let again = || Ok(Some(type_to(&server, uuid, "\recho again-$((40+2))\r")?).filter(|shown| shown.contains("again-42")));
+    let again =
+        || Ok(Some(type_to(&server, uuid, "\recho again-$((40+2))\r")?).filter(|shown| shown.contains("again-42")));
     wait::until("the console to work after it was opened again", PATIENCE, again)?;
     server.cli(&["console", uuid, "--close"])?;
     let status = bmc.ipmitool(&account, &["sol", "info"])?;

@@ -37,7 +37,11 @@ fn bmc_enrol_csv() -> LabResult {
         let account = Account { user: "ADMIN".to_owned(), password: PASSWORD.to_owned() };
         let address = Ipv4Addr::new(127, 77, 2, 40 + n);
         let guid = Some(spec.uuid.replace('-', ""));
-        let bmc = Bmc::start(lab.dir(), &name, &BmcSpec { address: Some(address), account: Some(account), guid, serial: None })?;
+        let bmc = Bmc::start(
+            lab.dir(),
+            &name,
+            &BmcSpec { address: Some(address), account: Some(account), guid, serial: None },
+        )?;
         spec.extra.extend(bmc.qemu());
         let node = Arc::new(lab.node(spec)?);
         bmc.attach(&node);

@@ -52,8 +52,7 @@ fn pxe_bios() -> LabResult {
 fn two_machines() -> LabResult {
     let rig = plugged("two-pxe", "server", &[PORT, SECOND], &[])?;
     pool(&rig, "lan", &rig.switch.network, &rig.switch.host)?;
-    let nodes =
-        [rig.node_on("n1", Firmware::Bios, PORT.tap)?, rig.node_on("n2", Firmware::UefiPxe, SECOND.tap)?];
+    let nodes = [rig.node_on("n1", Firmware::Bios, PORT.tap)?, rig.node_on("n2", Firmware::UefiPxe, SECOND.tap)?];
     nodes[0].power_on()?;
     nodes[1].power_on()?;
     in_order(&rig.registered(&nodes[0])?, &["dhcp ack REQUEST", "script first-stage"])?;

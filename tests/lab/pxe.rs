@@ -55,7 +55,8 @@ impl Rig {
         spec.nics[0].backend = Backend::Tap { interface: tap.to_owned() };
         let node = self.lab.node(spec)?;
         let planned = NodePatch { profile: Some("hv".to_owned()), ..NodePatch::default() };
-        let _: NodeDetail = self.server.api()?.call("PUT", &format!("/api/v1/nodes/{}", node.uuid()), Some(&planned))?;
+        let _: NodeDetail =
+            self.server.api()?.call("PUT", &format!("/api/v1/nodes/{}", node.uuid()), Some(&planned))?;
         Ok(node)
     }
 
@@ -74,7 +75,8 @@ impl Rig {
 
     /// Of a node that is on.
     pub fn registered(&self, node: &Node) -> LabResult<Vec<Exchange>> {
-        let registered = self.lab.wait_node(&self.server, node, "the node to register", TO_REGISTER, |d| d.boot.is_some());
+        let registered =
+            self.lab.wait_node(&self.server, node, "the node to register", TO_REGISTER, |d| d.boot.is_some());
         let asked = self.asked(node)?;
         for exchange in &asked {
             println!("{:<9} {:<14} {:<18} {}", exchange.service, exchange.what, exchange.result, exchange.detail);
@@ -147,12 +149,15 @@ fn http_boot_uefi() -> LabResult {
     let rig = rig("http-boot", &[])?;
     let node = rig.node(Firmware::UefiHttp)?;
     let asked = rig.to_first_stage(&node)?;
-    let way = ["dhcp offer snponly.efi HTTP", "http-boot GET snponly.efi", "dhcp offer boot.ipxe", "script first-stage"];
+    let way =
+        ["dhcp offer snponly.efi HTTP", "http-boot GET snponly.efi", "dhcp offer boot.ipxe", "script first-stage"];
     in_order(&asked, &way)?;
     let told = rig.server.cli(&["boot", "watch", node.uuid(), "--once"])?;
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     println!("{told}");
     ensure(told.contains("HTTP boot") && told.contains("first-stage"), told)?;
-    wait::until("the node to run", TO_RUNNING, || Ok(rig.server.api()?.node(node.uuid())?.filter(|d| d.summary.lifecycle == "running")))?;
+    wait::until("the node to run", TO_RUNNING, || {
+        Ok(rig.server.api()?.node(node.uuid())?.filter(|d| d.summary.lifecycle == "running"))
+    })?;
     rig.lab.finish()
 }

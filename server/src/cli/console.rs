@@ -65,8 +65,7 @@ pub fn run(global: &Global, asked: &Console) -> Result<()> {
         let closed = client.call(Method::DELETE, &path, None::<&()>)?;
         return answer(global.format, closed, |_: ConsoleState| "closed\n".to_owned());
     }
-    let opened: ConsoleState =
-        typed(client.call(Method::POST, &path, Some(&OpenConsole { take: asked.take }))?)?;
+    let opened: ConsoleState = typed(client.call(Method::POST, &path, Some(&OpenConsole { take: asked.take }))?)?;
     if asked.screen || global.format == Format::Json {
         return answer(global.format, client.get(&path)?, screen);
     }
@@ -193,7 +192,9 @@ fn show_all(client: &Client, path: &str, ends: &Sender<End>) -> Failure {
         let console = piece.console;
         if console.state != state {
             match console.state.as_str() {
-                "closed" if bytes.is_empty() => return Failure::failed(format!("the console is closed: {}", console.reason)),
+                "closed" if bytes.is_empty() => {
+                    return Failure::failed(format!("the console is closed: {}", console.reason));
+                }
                 "waiting" => note(&format!("waiting for the BMC: {}", console.reason)),
                 "open" => note("the console is open again"),
                 _ => {}
@@ -318,7 +319,8 @@ mod tests {
 
     #[test]
     fn a_screen_is_text_that_steers_no_terminal() {
-        let mut shown = ConsoleScreen { lines: vec!["a\u{1b}[2J".into(), "b".into(), String::new()], ..Default::default() };
+        let mut shown =
+            ConsoleScreen { lines: vec!["a\u{1b}[2J".into(), "b".into(), String::new()], ..Default::default() };
         shown.console.state = "closed".into();
         shown.console.reason = "it was closed".into();
         assert_eq!(screen(shown), "a?[2J\nb\n(closed: it was closed)\n");

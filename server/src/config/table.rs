@@ -66,7 +66,9 @@ impl Form {
             Self::Listens => {
                 "off, or addresses of this machine or network interfaces, with commas, e.g. 10.0.0.1 or eth1,10.1.0.1:69"
             }
-            Self::Dhcp => "off, or network interfaces, each with =proxy or =server, with commas, e.g. eth1=proxy or eth1=server,eth2=proxy",
+            Self::Dhcp => {
+                "off, or network interfaces, each with =proxy or =server, with commas, e.g. eth1=proxy or eth1=server,eth2=proxy"
+            }
             Self::Nodes => "off, all, or an expression over a node, e.g. node.product == \"R650\"",
             Self::HttpUrl => "http://HOST:PORT, e.g. http://10.0.0.1:8080",
             Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",

@@ -32,8 +32,15 @@ pub async fn get(state: Data<State>, file: Path<String>, request: HttpRequest) -
     let method = if request.method() == Method::HEAD { "HEAD" } else { "GET" };
     metrics::counter!("higuma_http_boot_total", "file" => label, "method" => method).increment(1);
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
-    tracing::info!(client = peer, file = label, bytes = bytes.len(), "HTTP boot {peer}: {method} {label:?}, {} bytes", bytes.len());
-    let (mac, uuid, node) = request.peer_addr().and_then(|peer| state.app.exchanges.who_has(peer.ip())).unwrap_or_default();
+    tracing::info!(
+        client = peer,
+        file = label,
+        bytes = bytes.len(),
+        "HTTP boot {peer}: {method} {label:?}, {} bytes",
+        bytes.len()
+    );
+    let (mac, uuid, node) =
+        request.peer_addr().and_then(|peer| state.app.exchanges.who_has(peer.ip())).unwrap_or_default();
     state.app.exchanges.write(Exchange {
         result: method.to_owned(),
         detail: format!("{} bytes", bytes.len()),

@@ -3,8 +3,8 @@
 
 use super::failure::{Answer, Failure};
 use super::{
-    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, inventory, ipam, ipxe_files, jobs,
-    scripts, vault,
+    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, inventory, ipam, ipxe_files,
+    jobs, scripts, vault,
 };
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};

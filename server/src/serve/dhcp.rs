@@ -185,7 +185,9 @@ impl Desk {
         let trouble = matches!(&outcome.decision, Decision::Silence(why, _) if why.is_trouble());
         let (name, who) = (&interface.name, words::summary(request));
         match (&outcome.decision, trouble) {
-            (Decision::Answer(_), _) => tracing::info!(interface = name, result, "DHCP on {name}: {who}: {result}: {detail}"),
+            (Decision::Answer(_), _) => {
+                tracing::info!(interface = name, result, "DHCP on {name}: {who}: {result}: {detail}")
+            }
             (_, true) => tracing::warn!(interface = name, result, "DHCP on {name}: {who}: {detail}"),
             _ => tracing::debug!(interface = name, result, "DHCP on {name}: {who}: {detail}"),
         }

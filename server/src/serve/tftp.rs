@@ -92,7 +92,9 @@ impl Part {
     pub async fn serve(self, app: App, stop: CancellationToken) -> Result<()> {
         let Self { socket, address, served, settings } = self;
         tracing::info!("TFTP on {address}: {}", served.files.names().join(", "));
-        tftp::serve(socket, Arc::new(served), settings, move |report| tell(&app, report), stop).await.map_err(Error::internal)
+        tftp::serve(socket, Arc::new(served), settings, move |report| tell(&app, report), stop)
+            .await
+            .map_err(Error::internal)
     }
 }
 

@@ -60,7 +60,8 @@ pub struct ExchangeQuery {
 
 impl ExchangeQuery {
     fn takes(&self, exchange: &Exchange) -> bool {
-        let node = self.node.as_ref().is_none_or(|node| exchange.node == node.as_str() || exchange.uuid == node.as_str());
+        let node =
+            self.node.as_ref().is_none_or(|node| exchange.node == node.as_str() || exchange.uuid == node.as_str());
         let mac = self.mac.as_ref().is_none_or(|mac| exchange.mac == *mac);
         let net = self.net.is_none_or(|net| {
             let inside = |text: &str| text.parse::<IpAddr>().is_ok_and(|address| net.contains(&address));
@@ -106,7 +107,10 @@ impl Journal {
         let lately = kept.exchanges.iter().rev().take_while(|e| now.saturating_sub(e.at_us) < FETCHED);
         let mut offers = 0;
         for exchange in lately.filter(|e| !mac.is_empty() && e.mac == mac) {
-            let loaded = matches!((exchange.service.as_str(), exchange.result.as_str()), ("tftp", "complete") | ("http-boot", "GET"));
+            let loaded = matches!(
+                (exchange.service.as_str(), exchange.result.as_str()),
+                ("tftp", "complete") | ("http-boot", "GET")
+            );
             if loaded && exchange.what != AUTOEXEC {
                 return true;
             }
@@ -132,7 +136,11 @@ impl Journal {
             }
         };
         // A full piece may have more behind it.
-        let next = if items.len() < PIECE || query.after.is_none() { kept.next } else { items.last().map_or(kept.next, |e| e.number) };
+        let next = if items.len() < PIECE || query.after.is_none() {
+            kept.next
+        } else {
+            items.last().map_or(kept.next, |e| e.number)
+        };
         Exchanges { items, next, missed }
     }
 
@@ -179,8 +187,12 @@ mod tests {
         journal.write(one("bb", "10.0.1.1"));
         let all = journal.read(&ExchangeQuery::default()).await;
         assert_eq!((all.items.len(), all.next, all.missed), (2, 2, 0));
-        let of = |mac: &str| ExchangeQuery { mac: Some(mac.into()), after: Some(2), wait: Some(10), ..Default::default() };
-        let waiting = { let (journal, query) = (journal.clone(), of("aa")); tokio::spawn(async move { journal.read(&query).await }) };
+        let of =
+            |mac: &str| ExchangeQuery { mac: Some(mac.into()), after: Some(2), wait: Some(10), ..Default::default() };
+        let waiting = {
+            let (journal, query) = (journal.clone(), of("aa"));
+            tokio::spawn(async move { journal.read(&query).await })
+        };
         tokio::time::sleep(Duration::from_millis(20)).await;
         journal.write(one("bb", "10.0.1.1"));
         journal.write(one("aa", "10.0.0.1"));

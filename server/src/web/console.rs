@@ -134,13 +134,7 @@ struct ConsolePage {
 }
 
 impl ConsolePage {
-    fn new(
-        shell: Shell,
-        uuid: String,
-        hostname: String,
-        screen: Option<ConsoleScreen>,
-        error: Option<&Error>,
-    ) -> Self {
+    fn new(shell: Shell, uuid: String, hostname: String, screen: Option<ConsoleScreen>, error: Option<&Error>) -> Self {
         let shown = screen.is_some();
         let screen = screen.unwrap_or_default();
         let [before, cursor, after] = split(&screen);
@@ -153,7 +147,11 @@ impl ConsolePage {
             may_take: matches!(error, Some(Error::Conflict(_))),
             error: error.map(ToString::to_string),
             open: matches!(console.state.as_str(), "open" | "waiting" | "opening"),
-            opened: if shown { format!("Opened by {} {}", console.opened_by, super::human::absolute(console.opened_us)) } else { String::new() },
+            opened: if shown {
+                format!("Opened by {} {}", console.opened_by, super::human::absolute(console.opened_us))
+            } else {
+                String::new()
+            },
             state: if shown { console.state } else { "not open".to_owned() },
             reason: console.reason,
             shown,
@@ -224,7 +222,8 @@ mod tests {
     #[test]
     fn every_button_types_what_it_says() {
         for (word, _, bytes) in KEYS {
-            let form = ConsoleForm { action: "key".into(), key: word.into(), request: "r".into(), ..Default::default() };
+            let form =
+                ConsoleForm { action: "key".into(), key: word.into(), request: "r".into(), ..Default::default() };
             assert_eq!(STANDARD.decode(form.input().unwrap().data).unwrap(), bytes.as_bytes());
         }
         let form = ConsoleForm { action: "type".into(), text: "root".into(), ..Default::default() };

@@ -66,7 +66,8 @@ impl Rig {
     }
 
     async fn types(&self, by: &str, sequence: u64, text: &str) -> Result<(), Error> {
-        let input = ConsoleInput { writer: by.into(), sequence, data: STANDARD.encode(text), ..ConsoleInput::default() };
+        let input =
+            ConsoleInput { writer: by.into(), sequence, data: STANDARD.encode(text), ..ConsoleInput::default() };
         console::input(&self.lab.app, self.node.clone(), input, by).await.map(drop)
     }
 
@@ -116,7 +117,8 @@ async fn all_who_look_share_one_console_in_the_one_session() {
 
     // Power is asked and switched meanwhile, in the same session.
     let hands = Hands { app: rig.lab.app.clone() };
-    let done = hands.perform(rig.node.clone(), BmcAction::PowerOn, Instant::now() + PATIENCE).await.map_err(|f| f.message);
+    let done =
+        hands.perform(rig.node.clone(), BmcAction::PowerOn, Instant::now() + PATIENCE).await.map_err(|f| f.message);
     assert_eq!(done.unwrap(), "powered on");
     rig.sim.serial_output(b"\r\nbooting");
     rig.until("booting").await;

@@ -2,13 +2,13 @@
 //! before anything is sent. An address is looked for on the wire before a stranger gets it first.
 
 use super::boots::{Boots, boots};
+use crate::domain::NodeUuid;
 use crate::domain::dhcp::{
     self, Answer, BootSettings, Build, Candidate, ClientKey, Decision, Lease, Mode, Need, Port, Request, Reservation,
     Silence, Situation, Subnet, subnet,
 };
 use crate::domain::ipam::{self, Kind};
 use crate::domain::node::Node;
-use crate::domain::NodeUuid;
 use crate::error::Result;
 use crate::service::App;
 use crate::store::Tx;
@@ -218,7 +218,12 @@ async fn in_use(app: &App, address: Ipv4Addr, request: &Request) -> bool {
 }
 
 /// Stores the lease of an answer. None: another client has the address by now.
-async fn keep(app: &App, answer: Box<Answer>, request: &Request, node: Option<NodeUuid>) -> Result<Option<Box<Answer>>> {
+async fn keep(
+    app: &App,
+    answer: Box<Answer>,
+    request: &Request,
+    node: Option<NodeUuid>,
+) -> Result<Option<Box<Answer>>> {
     let Some(lease) = answer.lease.clone() else { return Ok(Some(answer)) };
     let (request, now) = (request.clone(), app.now());
     let kept = app.store.write(move |tx| tx.put_lease(&lease, &request, node.as_ref(), now)).await?;

@@ -156,13 +156,7 @@ impl Desk {
     }
 
     /// Types, unless this writer typed it before. `Ok(true)`: this person types here for the first time.
-    pub fn type_in(
-        &self,
-        person: &str,
-        writer: &str,
-        sequence: u64,
-        typed: Vec<Typed>,
-    ) -> Result<bool, NotTyped> {
+    pub fn type_in(&self, person: &str, writer: &str, sequence: u64, typed: Vec<Typed>) -> Result<bool, NotTyped> {
         let mut state = self.state();
         state.used = Instant::now();
         if state.writers.iter().any(|(name, last)| name == writer && sequence <= *last) {

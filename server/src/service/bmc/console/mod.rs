@@ -54,7 +54,9 @@ impl Consoles {
     fn of(&self, node: &NodeUuid) -> Result<Arc<Desk>> {
         let desk = self.desks().get(node).cloned();
         desk.ok_or_else(|| {
-            Error::NotFound(format!("no console of node {node} is open on this server: open it (`higuma console {node}`)"))
+            Error::NotFound(format!(
+                "no console of node {node} is open on this server: open it (`higuma console {node}`)"
+            ))
         })
     }
 
@@ -139,7 +141,8 @@ pub async fn output(app: &App, node: NodeUuid, from: Option<u64>, wait: Option<u
     let before = desk.show().state;
     let mut versions = desk.versions();
     // A change of its state is news too.
-    let news = |_: &u64| desk.end() > from.unwrap_or_default() || desk.phase() == Phase::Closed || desk.show().state != before;
+    let news =
+        |_: &u64| desk.end() > from.unwrap_or_default() || desk.phase() == Phase::Closed || desk.show().state != before;
     let _ = timeout(wait_of(wait), versions.wait_for(news)).await;
     let (console, piece) = desk.piece(from.unwrap_or_default());
     let next = piece.from + piece.bytes.len() as u64;
@@ -168,9 +171,9 @@ pub async fn input(app: &App, node: NodeUuid, given: ConsoleInput, by: &str) -> 
             let state = desk.show();
             Err(Error::Conflict(format!("nothing was typed: the console is {}: {}", state.state, state.reason)))
         }
-        Err(NotTyped::Full) => {
-            Err(Error::Unavailable("nothing was typed: the node is slower than what is typed; send it again".to_owned()))
-        }
+        Err(NotTyped::Full) => Err(Error::Unavailable(
+            "nothing was typed: the node is slower than what is typed; send it again".to_owned(),
+        )),
     }
 }
 
