@@ -95,7 +95,9 @@ fn request(bytes: &[u8]) -> Result<Request, Unusable> {
     let mut rest = bytes;
     let file = text(&mut rest).ok_or(Unusable("a file name without an end, or too long"))?;
     let mode = text(&mut rest).ok_or(Unusable("a mode without an end, or too long"))?;
-    if file.is_empty() || file.iter().any(u8::is_ascii_control) {
+    // Of the text, not of its bytes: U+0080 to U+009F steer terminals too.
+    let file = String::from_utf8_lossy(file).into_owned();
+    if file.is_empty() || file.chars().any(char::is_control) {
         return Err(Unusable("a file name that is empty or has control characters"));
     }
     let mode = match mode {
@@ -113,7 +115,7 @@ fn request(bytes: &[u8]) -> Result<Request, Unusable> {
             options.push((name, clean(value)));
         }
     }
-    Ok(Request { file: String::from_utf8_lossy(file).into_owned(), mode, options })
+    Ok(Request { file, mode, options })
 }
 
 /// Up to the next zero, which is taken too.
@@ -219,6 +221,7 @@ mod tests {
             (b"\0\x01file", "file name"),
             (b"\0\x01\0octet\0", "file name"),
             (b"\0\x01a\x01b\0octet\0", "control"),
+            (b"\0\x01a\xc2\x90b\0octet\0", "control"),
             (b"\0\x01file\0octet", "mode"),
             (b"\0\x01file\0mail\0", "mode"),
             (b"\0\x04\0", "ACK"),
