@@ -28,7 +28,7 @@ pub enum LeaseCommand {
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
     },
-    /// Make a leased address free; its client is refused when it renews, and asks anew
+    /// Make a leased address free for the next that needs it; a client that renews before that keeps it
     #[command(after_help = "Example:\n  higuma dhcp release 10.0.0.117")]
     Release {
         /// Address

@@ -100,8 +100,8 @@ fn wire(lease: Lease, node: Option<&NodeUuid>, hostname: Option<&String>, now: M
     }
 }
 
-/// The address is free from now on, whatever its client thinks: that is refused when it renews, and gets another one. Written
-/// down as an event of the node, if it is one. Errors: no lease has it, it is free already.
+/// The address is free from now on, for the next that needs it, a node or another client; its client keeps it when it renews
+/// before that, and is refused later. Written down as an event of the node, if it is one. Errors: no lease has it, it is free already.
 pub async fn release(app: &App, address: Ipv4Addr, by: &str) -> Result<()> {
     let (now, by) = (app.now(), by.to_owned());
     app.store
