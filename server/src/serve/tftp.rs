@@ -43,11 +43,10 @@ impl Files for Served {
 /// Opens all that the settings name. Errors: a place that is none, an address that is taken, missing files.
 pub async fn open(config: &Config, files: &Arc<IpxeFiles>, http_port: u16) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
-    if !config.tftp_listen.is_empty() {
-        files.complete("tftp-listen")?;
-    }
     for place in &config.tftp_listen {
-        for address in addresses(place)? {
+        let found = addresses(place)?;
+        files.complete("tftp-listen")?;
+        for address in found {
             let socket = UdpSocket::bind(address).await.map_err(|error| {
                 Error::Conflict(format!(
                     "cannot serve TFTP on {address}: {error}; see setting tftp-listen (ports below 1024 need root or \

@@ -1,3 +1,5 @@
+//! A console without any BMC: who types what once, what a full queue and a closed console do, and hostile bytes.
+
 #![allow(clippy::unwrap_used)]
 use super::*;
 
