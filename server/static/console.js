@@ -9,7 +9,7 @@
   const reason = document.getElementById("console-reason");
   const bytes = new TextEncoder();
   const writer = crypto.randomUUID();
-  let version = Number(screen.dataset.version), sequence = 0, waiting = [], sending = false, over = false;
+  let version = Number(screen.dataset.version), sequence = 0, waiting = [], sending = false, over = false, lost = "";
 
   document.getElementById("keys-hint").hidden = false;
   document.getElementById("read-again").hidden = true;
@@ -30,7 +30,7 @@
   function say(state, why) {
     stateWord.textContent = state;
     stateWord.className = "state c-" + state;
-    reason.textContent = why;
+    reason.textContent = [why, lost].filter(Boolean).join(" ");
   }
 
   const later = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -64,25 +64,41 @@
   }
 
   async function send(more) {
-    waiting.push(...more);
+    if (waiting.length + more.length > 65536) {
+      lost = "Not typed: more than 64 KiB wait for the node.";
+      reason.textContent = lost;
+      return;
+    }
+    for (const byte of more) waiting.push(byte);
     if (sending) return;
     sending = true;
     while (waiting.length && !over) {
       const piece = waiting.splice(0, 1024);
       const body = JSON.stringify({ writer, sequence: ++sequence, data: base64(piece) });
       // The same number again is not typed again, so a lost answer does no harm.
-      for (let tries = 0; tries < 5; tries++) {
+      let taken = false;
+      for (let tries = 0; tries < 60 && !over && !taken; tries++) {
         try {
           const answer = await fetch(`${path}/input`, {
             method: "POST", credentials: "same-origin", body,
             headers: { "content-type": "application/json" }, signal: AbortSignal.timeout(10000),
           });
-          if (answer.ok) break;
-          const words = await answer.json().catch(() => ({}));
-          reason.textContent = words.message || "nothing was typed";
-          if (answer.status !== 503) { waiting = []; break; }
+          taken = answer.ok;
+          if (taken) break;
+          if (answer.status !== 503) {
+            const words = await answer.json().catch(() => ({}));
+            lost = words.message || "nothing was typed";
+            break;
+          }
         } catch { /* asked again */ }
         await later(500);
+      }
+      if (taken) lost = "";
+      else {
+        // What comes behind a hole is not typed: a shell would carry it out.
+        waiting = [];
+        lost = lost || "The server did not take what was typed; the rest was not typed.";
+        reason.textContent = lost;
       }
     }
     sending = false;

@@ -146,7 +146,7 @@ pub const SETTINGS: &[Setting] = &[
     s("ipxe-dir", Form::Path, "/usr/lib/ipxe", "iPXE's files for TFTP and HTTP boot: undionly.kpxe, snponly.efi and so on (Debian package ipxe)"),
     s("ipxe-chain", Form::Nodes, "off", "Machines whose own iPXE (a ROM of the NIC, say) loads that of ipxe-dir first, once"),
     s("ipxe-full", Form::Nodes, "off", "Machines that begin with iPXE's full build (ipxe.efi, ipxe.pxe) instead of snponly.efi and undionly.kpxe"),
-    s("address-probe", Form::Words("on|off"), "on", "Before a BMC gets its address for the first time, look for a second whether a machine on this network has it"),
+    s("address-probe", Form::Words("on|off"), "on", "Before a BMC, or a client of DHCP, gets its address for the first time, look for a second whether a machine on this network has it"),
     s("log-format", Form::Words("text|json"), "text", "How log lines are written (what is logged: RUST_LOG)"),
 ];
 

@@ -4,21 +4,27 @@
 use crate::config::Config;
 use crate::dhcp::serve::{Answer, Answerer, Heard, Listener};
 use crate::dhcp::{packet, words};
-use crate::domain::dhcp::{self as domain, Decision, Mode, Op, Port};
+use crate::domain::dhcp::{self as domain, Decision, MessageType, Mode, Op, Port};
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
 use crate::service::dhcp::{self as cases, Interface, Outcome};
 use crate::service::{App, exchanges};
 use higuma_proto::api::Exchange;
 use ipnet::Ipv4Net;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
+
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A packet is answered within this, or not at all: its client asks again.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Characters of a stranger's words in a line of the log.
+const WHO: usize = 300;
+/// The same trouble is a line of the log once in so long; each is counted and in the journal.
+const QUIET: Duration = Duration::from_secs(10);
 /// Addresses of the interface are looked at so often.
 const LOOK: Duration = Duration::from_secs(15);
 
@@ -39,6 +45,8 @@ struct Desk {
     http: Option<String>,
     http_port: u16,
     interface: RwLock<Interface>,
+    /// What an operator was told of last, by its word, and when.
+    told: Mutex<HashMap<&'static str, Instant>>,
 }
 
 /// Opens all that the settings name. Errors: no such interface, one without an IPv4 address, a port that is taken, missing files.
@@ -59,7 +67,7 @@ pub fn open(config: &Config, app: &App, files: &Arc<IpxeFiles>, http_port: u16) 
         };
         let http = config.settings.advertise_http.clone();
         let (app, files) = (app.clone(), files.clone());
-        let desk = Desk { app, files, http, http_port, interface: RwLock::new(interface) };
+        let desk = Desk { app, files, http, http_port, interface: RwLock::new(interface), told: Mutex::default() };
         desk.look()?;
         let mut sockets = Vec::new();
         for port in [Port::Dhcp, Port::Pxe] {
@@ -165,6 +173,16 @@ impl Desk {
         }
     }
 
+    /// Whether an operator was not told of this lately: thousands of strangers must not fill the log.
+    fn is_news(&self, word: &'static str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = told.get(word).is_none_or(|at| at.elapsed() > QUIET);
+        if news {
+            told.insert(word, Instant::now());
+        }
+        news
+    }
+
     fn tell(&self, interface: &Interface, asked: &cases::Heard, outcome: &Outcome, took_us: i64) {
         let request = &asked.request;
         let kind = request.kind.map_or_else(|| "BOOTP".to_owned(), |kind| kind.to_string());
@@ -181,9 +199,16 @@ impl Desk {
             Decision::Silence(why, _) => (format!("silence:{}", why.word()), why.to_string(), None),
             Decision::Need(need) => ("silence:undecided".to_owned(), format!("{need:?}"), None),
         };
-        count(&interface.name, &kind.to_ascii_lowercase(), &result);
-        let trouble = matches!(&outcome.decision, Decision::Silence(why, _) if why.is_trouble());
-        let (name, who) = (&interface.name, words::summary(request));
+        // A number of a stranger's choice is one word.
+        let label = match request.kind {
+            Some(MessageType::Other(_)) => "other".to_owned(),
+            _ => kind.to_ascii_lowercase(),
+        };
+        count(&interface.name, &label, &result);
+        let trouble =
+            matches!(&outcome.decision, Decision::Silence(why, _) if why.is_trouble() && self.is_news(why.word()));
+        let who: String = words::summary(request).chars().take(WHO).collect();
+        let name = &interface.name;
         match (&outcome.decision, trouble) {
             (Decision::Answer(_), _) => {
                 tracing::info!(interface = name, result, "DHCP on {name}: {who}: {result}: {detail}")

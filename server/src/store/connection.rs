@@ -45,6 +45,10 @@ pub(super) enum Purpose {
     Read,
 }
 
+/// To switch a file to WAL beside others that do.
+const SET_UP: std::time::Duration = std::time::Duration::from_secs(5);
+const RETRY: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Open the file, which is made if it is not there, for nobody but us.
 pub(super) fn sqlite(path: &Path, purpose: Purpose) -> std::result::Result<SqliteConnection, OpenError> {
     let fail = |what: &str, e: &dyn std::fmt::Display| OpenError(format!("{what} {}: {e}", path.display()));
@@ -67,7 +71,16 @@ pub(super) fn sqlite(path: &Path, purpose: Purpose) -> std::result::Result<Sqlit
         // 100,000 nodes.
         Purpose::Read => "PRAGMA query_only = ON; PRAGMA cache_size = -65536;",
     };
-    conn.batch_execute(common).and_then(|()| conn.batch_execute(special)).map_err(|e| fail("cannot set up", &e))?;
+    conn.batch_execute(common).map_err(|e| fail("cannot set up", &e))?;
+    // Two that switch an empty file to WAL at once would wait for each other: SQLite tells one of them at once, whatever
+    // busy_timeout says (SQLITE_BUSY where waiting could not help).
+    let began = std::time::Instant::now();
+    loop {
+        match conn.batch_execute(special) {
+            Err(error) if error.to_string().contains("locked") && began.elapsed() < SET_UP => std::thread::sleep(RETRY),
+            other => break other.map_err(|e| fail("cannot set up", &e))?,
+        }
+    }
     Ok(conn)
 }
 

@@ -3,13 +3,14 @@
 
 use super::boots::{Boots, boots};
 use crate::domain::NodeUuid;
+use crate::domain::dhcp::lease::Tie;
 use crate::domain::dhcp::{
     self, Answer, BootSettings, Build, Candidate, ClientKey, Decision, Lease, Mode, Need, Port, Request, Reservation,
     Silence, Situation, Subnet, subnet,
 };
 use crate::domain::ipam::{self, Kind};
 use crate::domain::node::Node;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::App;
 use crate::store::Tx;
 use ipnet::Ipv4Net;
@@ -64,6 +65,8 @@ const TRIES: usize = 3;
 /// Addresses that are looked for at once. Thousands of strangers must not keep a machine that has its lease from its answer,
 /// which needs no look.
 static LOOKS: Semaphore = Semaphore::const_new(32);
+/// The same for one certain address: of machines that are known, which wait for their turn instead.
+static KNOWN_LOOKS: Semaphore = Semaphore::const_new(16);
 
 /// Decides on a packet. Errors: the database.
 pub async fn decide(app: &App, interface: &Interface, heard: &Heard) -> Result<Outcome> {
@@ -135,6 +138,7 @@ struct Known {
 
 async fn load(app: &App, interface: &Interface, heard: &Heard) -> Result<Known> {
     let (interface, heard, now, settings) = (interface.clone(), heard.clone(), app.now(), app.settings.clone());
+    let seen = app.prober.is_some();
     app.store
         .read(move |tx| {
             let request = &heard.request;
@@ -150,6 +154,18 @@ async fn load(app: &App, interface: &Interface, heard: &Heard) -> Result<Known> 
             if let Ok(about) = subnet::of(request, heard.unicast, &interface.nets, &known.subnets) {
                 let mut leases = tx.leases_of(&ClientKey::of(request), &request.hardware, request.named())?;
                 leases.retain(|lease| about.iter().any(|subnet| subnet.net == lease.subnet));
+                // By the UUID alone it may be another machine with the same one: whether the first is there is seen on our own
+                // wire only, and only when somebody looks.
+                let sure = |lease: &Lease| lease.tie(request).is_some_and(|tie| tie > Tie::Uuid) || lease.is_free(now);
+                leases.retain(|lease| (seen && !request.relayed()) || sure(lease));
+                // What a node has by now is its own, whoever had it before.
+                let mut free = Vec::new();
+                for lease in leases {
+                    if tx.holders(lease.address.into())?.iter().all(|row| Some(&row.node) == known.node.as_ref()) {
+                        free.push(lease);
+                    }
+                }
+                let leases = free;
                 known.lease = Lease::of(&leases, request).cloned();
             }
             Ok(known)
@@ -184,13 +200,16 @@ fn reservation(tx: &mut Tx<'_>, node: &Node) -> Result<Reservation> {
 
 /// What a decision needs. None: too many look for addresses now.
 async fn meet(app: &App, need: Need, all: &[Subnet], request: &Request) -> Result<Option<Candidate>> {
-    let Ok(_place) = LOOKS.try_acquire() else { return Ok(None) };
     match need {
-        Need::Probe(address) => Ok(Some(match in_use(app, address, request).await {
-            true => Candidate::InUse(address),
-            false => Candidate::Free(address),
-        })),
+        Need::Probe(address) => {
+            let _place = KNOWN_LOOKS.acquire().await.map_err(Error::internal)?;
+            Ok(Some(match in_use(app, address, request).await {
+                true => Candidate::InUse(address),
+                false => Candidate::Free(address),
+            }))
+        }
         Need::Address { subnets, wish } => {
+            let Ok(_place) = LOOKS.try_acquire() else { return Ok(None) };
             let subnets: Vec<Subnet> = all.iter().filter(|subnet| subnets.contains(&subnet.net)).cloned().collect();
             for _ in 0..TRIES {
                 let (subnets, wanted) = (subnets.clone(), request.clone());

@@ -185,19 +185,15 @@ impl Desk {
     }
 
     pub fn screen(&self) -> ConsoleScreen {
+        // Never the version under the lock of the state: those who wait for a version look at the state, and so would wait for
+        // each other. One that is a little old costs one more look.
+        let version = *self.version.borrow();
         let mut state = self.state();
         state.used = Instant::now();
         let screen = state.screen.screen();
         let (row, column) = screen.cursor_position();
         let lines = screen.rows(0, COLUMNS.get()).map(|line| line.trim_end().to_owned()).collect();
-        ConsoleScreen {
-            console: state.shown(&self.node),
-            version: *self.version.borrow(),
-            lines,
-            columns: COLUMNS.get(),
-            row,
-            column,
-        }
+        ConsoleScreen { console: state.shown(&self.node), version, lines, columns: COLUMNS.get(), row, column }
     }
 
     /// What the node wrote from byte `from` on.

@@ -20,6 +20,8 @@ const RECORD: Duration = Duration::from_secs(10);
 /// Pauses before a lost BMC is asked again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// BMCs end the session that was lost, and our console in it, within so long.
+const STILL_OURS: Duration = Duration::from_secs(90);
 /// One moment with the BMC, whatever it does.
 const ROUND: Duration = Duration::from_secs(90);
 /// To give the line back.
@@ -40,6 +42,8 @@ struct Runner {
     typed: Receiver<Typed>,
     line: Option<Line>,
     take: bool,
+    /// When the BMC was lost last with the line open.
+    lost_at: Option<Instant>,
     /// Typed, and not taken by the line yet.
     pending: Vec<u8>,
     last_typed: Option<Instant>,
@@ -50,7 +54,7 @@ struct Runner {
 pub(super) async fn run(app: App, desk: Arc<Desk>, typed: Receiver<Typed>, take: bool) {
     let _ended = Ended(desk.clone());
     let (pending, last_typed, record_seen) = (Vec::new(), None, None);
-    let mut runner = Runner { app, desk, typed, line: None, take, pending, last_typed, record_seen };
+    let mut runner = Runner { app, desk, typed, line: None, take, lost_at: None, pending, last_typed, record_seen };
     let (reason, taken) = runner.until_over().await;
     if timeout(CLOSE, runner.give_back()).await.is_err() {
         tracing::debug!(node = %runner.desk.node, "the BMC of node {} did not take its console back", runner.desk.node);
@@ -95,8 +99,11 @@ impl Runner {
 
     /// What was typed for the node as it was is not typed to it as it comes back.
     fn lost(&mut self, reason: String) {
-        // Nobody else has it: it is our own, of the session that is lost.
-        (self.line, self.take) = (None, true);
+        // Just now nobody else can have it: it is our own, of the session that is lost. Later it may be somebody's.
+        if self.line.take().is_some() {
+            self.lost_at = Some(Instant::now());
+        }
+        self.take = false;
         self.desk.waiting(reason);
         self.pending.clear();
         while self.typed.try_recv().is_ok() {}
@@ -106,7 +113,8 @@ impl Runner {
         let mut lent = self.lent().await?;
         let Some(line) = &mut self.line else {
             let Some(lent) = &mut lent else { return Err(LineError::Lost("there is no session".to_owned())) };
-            self.line = Some(Line::open(lent, self.take).await?);
+            let ours = self.lost_at.is_some_and(|at| at.elapsed() < STILL_OURS);
+            self.line = Some(Line::open(lent, self.take || ours).await?);
             self.desk.opened();
             return Ok(());
         };
