@@ -156,6 +156,22 @@ async fn a_node_gets_what_is_reserved_for_it_under_its_name() {
 }
 
 #[tokio::test]
+async fn two_boards_with_one_uuid_behind_a_relay_have_two_addresses() {
+    let rig = rig("10.0.0.100-10.0.0.110").await;
+    let uuid: NodeUuid = "4c4c4544-0046-3010-8052-b4c000000055".parse().unwrap();
+    let relayed = |mut heard: Heard| {
+        heard.request.uuid = Some(uuid.clone());
+        heard.request.giaddr = at(2);
+        heard
+    };
+    let (_, first, _) = answer(&decide(&rig.lab.app, &relayed(discover(1))).await);
+    assert_eq!(answer(&decide(&rig.lab.app, &relayed(request(1, first))).await).0, MessageType::Ack);
+    // Nobody is seen at the first one's address from here, and it is up all the same.
+    let (_, second, _) = answer(&decide(&rig.lab.app, &relayed(discover(2))).await);
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
 async fn a_crowd_of_strangers_gets_an_address_each() {
     let rig = rig("10.0.0.50-10.0.0.249").await;
     let other = {

@@ -93,3 +93,33 @@ async fn bytes_of_a_node_cannot_break_it() {
     assert_eq!(desk.screen().lines.len(), 31);
     assert_eq!(desk.phase(), Phase::Open);
 }
+
+/// Those who wait for output, those who look at the screen, and the node that writes never wait for each other.
+#[test]
+fn readers_and_the_writer_do_not_wait_for_each_other() {
+    let (desk, _typed) = desk();
+    let (done, ended) = std::sync::mpsc::channel();
+    let until = std::time::Instant::now() + std::time::Duration::from_millis(700);
+    let looks: [fn(&Desk); 3] = [
+        |desk| desk.wrote(b"x\r\n"),
+        |desk| assert_eq!(desk.screen().lines.len(), 31),
+        |desk| {
+            let mut versions = desk.versions();
+            let wait =
+                versions.wait_for(|_| desk.end() > 0 && desk.phase() == Phase::Open && !desk.show().state.is_empty());
+            futures_util::FutureExt::now_or_never(wait);
+        },
+    ];
+    for look in looks.into_iter().cycle().take(9) {
+        let (desk, done) = (desk.clone(), done.clone());
+        std::thread::spawn(move || {
+            while std::time::Instant::now() < until {
+                look(&desk);
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..9 {
+        ended.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+    }
+}
