@@ -84,9 +84,10 @@ impl Line {
         self.console.write(bytes)
     }
 
-    /// A break (the line held low), as SysRq over a serial line begins.
-    pub fn send_break(&mut self) {
-        self.console.send_break();
+    /// Takes a break (the line held low), as SysRq over a serial line begins; whether it did, or that has to wait.
+    #[must_use]
+    pub fn send_break(&mut self) -> bool {
+        self.console.send_break()
     }
 
     /// Sends what was taken, and waits for characters of the node until `until`. `lent`: the shared session, if

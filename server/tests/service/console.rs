@@ -12,7 +12,7 @@ use higuma::service::jobs::Perform;
 use higuma::service::node_events::{self, NodeEventQuery};
 use higuma_ipmi::Password;
 use higuma_ipmi::lan::{Console, Session, Target};
-use higuma_ipmi::sim::{Settings, SimBmc, User};
+use higuma_ipmi::sim::{Misbehave, Settings, SimBmc, User};
 use higuma_proto::api::{ConsoleInput, OpenConsole, SetBmc};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -227,4 +227,22 @@ async fn one_that_nobody_looks_at_is_given_back() {
     assert_eq!(rig.state("closed").await, "nobody looked at it for 3 s");
     let mut other = Session::open(&target(&rig)).await.unwrap();
     Console::open(&mut other, false).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_is_closed_while_it_opens_leaves_nothing_open() {
+    let rig = rig().await;
+    rig.sim.misbehave(Misbehave { delay: Duration::from_millis(300), ..Misbehave::default() });
+    let (app, node) = (rig.lab.app.clone(), rig.node.clone());
+    let opening = tokio::spawn(async move { console::open(&app, node, OpenConsole::default(), "ann").await });
+    let began = Instant::now();
+    // The BMC has opened it, and its answer is on the way.
+    while !rig.sim.serial_active() {
+        assert!(began.elapsed() < PATIENCE, "the console was not opened");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    console::close(&rig.lab.app, rig.node.clone(), "bob").await.unwrap();
+    assert_eq!(rig.state("closed").await, "it was closed");
+    let _ = opening.await.unwrap();
+    assert!(!rig.sim.serial_active(), "the BMC keeps a console open that nobody has");
 }

@@ -65,9 +65,10 @@ impl Console {
         self.line.write(bytes)
     }
 
-    /// Queues a break, behind what was typed before. With a full queue it is dropped.
-    pub fn send_break(&mut self) {
-        self.line.send_break();
+    /// Queues a break, behind what was typed before; whether there was room for it.
+    #[must_use]
+    pub fn send_break(&mut self) -> bool {
+        self.line.send_break()
     }
 
     /// Whether all that was queued has arrived.

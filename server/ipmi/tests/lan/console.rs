@@ -57,7 +57,7 @@ async fn both_ways_with_breaks_and_commands_between() {
     let quiet = ends(console.pump(&mut session, begun + Duration::from_millis(50))).await;
     assert!(quiet == Ok(Vec::new()) && begun.elapsed() >= Duration::from_millis(50));
     console.write(b"a");
-    console.send_break();
+    assert!(console.send_break());
     console.write(b"b");
     assert!(!console.is_idle());
     bmc.serial_output(b"out of the way: ");

@@ -2,6 +2,7 @@
 //! the BMC is asked by `run`.
 
 use super::ring::{Piece, Ring};
+use super::tame::Tame;
 use crate::domain::{Micros, NodeUuid};
 use higuma_proto::api::{ConsoleScreen, ConsoleState};
 use std::collections::{BTreeSet, VecDeque};
@@ -54,6 +55,7 @@ struct State {
     opened: Micros,
     ring: Ring,
     screen: vt100::Parser,
+    tame: Tame,
     used: Instant,
     closed: Option<Instant>,
     writers: VecDeque<(String, u64)>,
@@ -80,6 +82,7 @@ impl Desk {
             opened: now,
             ring: Ring::default(),
             screen: vt100::Parser::new(ROWS, COLUMNS, 0),
+            tame: Tame::default(),
             used: Instant::now(),
             closed: None,
             writers: VecDeque::new(),
@@ -150,7 +153,8 @@ impl Desk {
     pub fn wrote(&self, bytes: &[u8]) {
         let mut state = self.state();
         state.ring.push(bytes);
-        state.screen.process(bytes);
+        let tamed = state.tame.bytes(bytes);
+        state.screen.process(&tamed);
         drop(state);
         self.changed();
     }

@@ -4,6 +4,7 @@
 mod desk;
 mod ring;
 mod run;
+mod tame;
 
 use super::show::stored;
 use crate::domain::node_event::{Kind, Notice, Severity};

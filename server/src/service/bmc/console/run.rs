@@ -9,7 +9,7 @@ use crate::service::bmc::contact;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The session is held so long at once; shorter while somebody types.
 const TURN: Duration = Duration::from_millis(150);
@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const STILL_OURS: Duration = Duration::from_secs(90);
 /// One moment with the BMC, whatever it does.
 const ROUND: Duration = Duration::from_secs(90);
+/// An opening that somebody closes meanwhile is seen through: broken off, the BMC would keep a line open that nobody has.
+const OPENING: Duration = Duration::from_secs(10);
 /// To give the line back.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -44,8 +46,9 @@ struct Runner {
     take: bool,
     /// When the BMC was lost last with the line open.
     lost_at: Option<Instant>,
-    /// Typed, and not taken by the line yet.
+    /// Typed, and not taken by the line yet: characters, or a break.
     pending: Vec<u8>,
+    pending_break: bool,
     last_typed: Option<Instant>,
     record_seen: Option<Instant>,
 }
@@ -54,7 +57,8 @@ struct Runner {
 pub(super) async fn run(app: App, desk: Arc<Desk>, typed: Receiver<Typed>, take: bool) {
     let _ended = Ended(desk.clone());
     let (pending, last_typed, record_seen) = (Vec::new(), None, None);
-    let mut runner = Runner { app, desk, typed, line: None, take, lost_at: None, pending, last_typed, record_seen };
+    let (line, lost_at, pending_break) = (None, None, false);
+    let mut runner = Runner { app, desk, typed, line, take, lost_at, pending, pending_break, last_typed, record_seen };
     let (reason, taken) = runner.until_over().await;
     if timeout(CLOSE, runner.give_back()).await.is_err() {
         tracing::debug!(node = %runner.desk.node, "the BMC of node {} did not take its console back", runner.desk.node);
@@ -76,11 +80,18 @@ impl Runner {
                 return (format!("nobody looked at it for {} s", unused.as_secs()), false);
             }
             let stop = self.desk.stop.clone();
+            let opening = self.line.is_none();
+            let stopped = async {
+                stop.cancelled().await;
+                if opening {
+                    sleep(OPENING).await;
+                }
+            };
             let outcome = tokio::select! {
                 outcome = timeout(ROUND, self.round()) => outcome.unwrap_or_else(|_| {
                     Err(LineError::Lost(format!("the BMC did not answer within {} s", ROUND.as_secs())))
                 }),
-                () = stop.cancelled() => continue,
+                () = stopped => continue,
             };
             match outcome {
                 Ok(()) => pause = FIRST_PAUSE,
@@ -106,6 +117,7 @@ impl Runner {
         self.take = false;
         self.desk.waiting(reason);
         self.pending.clear();
+        self.pending_break = false;
         while self.typed.try_recv().is_ok() {}
     }
 
@@ -118,20 +130,19 @@ impl Runner {
             self.desk.opened();
             return Ok(());
         };
-        while self.pending.is_empty()
-            && let Ok(typed) = self.typed.try_recv()
-        {
+        loop {
+            let taken = line.write(&self.pending);
+            self.pending.drain(..taken.min(self.pending.len()));
+            if !self.pending.is_empty() || self.pending_break && !line.send_break() {
+                break;
+            }
+            self.pending_break = false;
+            let Ok(typed) = self.typed.try_recv() else { break };
             self.last_typed = Some(Instant::now());
             match typed {
-                Typed::Break => line.send_break(),
+                Typed::Break => self.pending_break = true,
                 Typed::Bytes(bytes) => self.pending = bytes,
             }
-            let taken = line.write(&self.pending);
-            self.pending.drain(..taken.min(self.pending.len()));
-        }
-        if !self.pending.is_empty() {
-            let taken = line.write(&self.pending);
-            self.pending.drain(..taken.min(self.pending.len()));
         }
         let typing = self.last_typed.is_some_and(|at| at.elapsed() < TYPING);
         let turn = if typing { TYPING_TURN } else { TURN };
