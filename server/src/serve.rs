@@ -4,6 +4,8 @@
 mod data;
 mod dhcp;
 mod listen;
+mod quiet;
+mod rivals;
 mod tasks;
 mod tftp;
 
@@ -189,7 +191,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let not_before = i64::try_from(authority.not_before).unwrap_or_default();
     let site = higuma_initramfs::site::build(&authority.ca_pem, &authority.server_name, not_before);
     let (site, _) = blobs.put_bytes(site.map_err(Error::internal)?).await?;
-    let dhcp = dhcp::open(&config, &app, &ipxe, http_at.port())?;
+    let dhcp = dhcp::open(&config, &app, &ipxe, http_at.port(), &authority.server_name)?;
     let state = State {
         app: app.clone(),
         blobs: blobs.clone(),

@@ -125,6 +125,7 @@ fn decide(
         own: &own,
         interface: &interface,
         authoritative: setup.authoritative,
+        probe: &[],
         subnets: &setup.subnets,
         reservation: setup.reservation.as_ref(),
         lease: Lease::of(leases.values(), request),

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod explain;
 pub mod options;
 pub mod packet;
+pub mod probe;
 pub mod serve;
 pub mod values;
 pub mod words;

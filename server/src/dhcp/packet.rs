@@ -15,7 +15,7 @@ pub const HEADER: usize = 236;
 /// Of an Ethernet header's worth of packet: what BOOTP's relays and old clients expect at least (RFC 1542, 2.1).
 const SHORTEST: usize = 300;
 /// Before the options (RFC 2131, 3).
-const COOKIE: [u8; 4] = [99, 130, 83, 99];
+pub(super) const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// IPv4 and UDP headers, which option 57 counts too.
 const HEADERS: usize = 28;
 /// What every client takes, and what fits Ethernet (RFC 2132, 9.10). EDK2's REQUESTs say 65280, its bytes being swapped:

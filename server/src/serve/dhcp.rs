@@ -1,30 +1,29 @@
 //! DHCP as a part of the server: on which interfaces, as what; what became of each packet goes to the log, the metrics and the
 //! journal of boot services.
 
+use super::quiet::{Line, Quiet};
+use super::rivals::Watch;
 use crate::config::Config;
 use crate::dhcp::serve::{Answer, Answerer, Heard, Listener};
 use crate::dhcp::{packet, words};
-use crate::domain::dhcp::{self as domain, Decision, MessageType, Mode, Op, Port};
+use crate::domain::dhcp::{self as domain, Decision, MessageType, Mode, Op, Port, Silence, rival};
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
 use crate::service::dhcp::{self as cases, Interface, Outcome};
 use crate::service::{App, exchanges};
 use higuma_proto::api::Exchange;
 use ipnet::Ipv4Net;
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
-
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A packet is answered within this, or not at all: its client asks again.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Characters of a stranger's words in a line of the log.
 const WHO: usize = 300;
-/// The same trouble is a line of the log once in so long; each is counted and in the journal.
-const QUIET: Duration = Duration::from_secs(10);
 /// Addresses of the interface are looked at so often.
 const LOOK: Duration = Duration::from_secs(15);
 
@@ -36,6 +35,7 @@ pub struct Part {
     pub name: String,
     /// What we are on it.
     pub mode: Mode,
+    watch: Watch,
 }
 
 /// What is asked of one interface, answered.
@@ -45,12 +45,20 @@ struct Desk {
     http: Option<String>,
     http_port: u16,
     interface: RwLock<Interface>,
-    /// What an operator was told of last, by its word, and when.
-    told: Mutex<HashMap<&'static str, Instant>>,
+    quiet: Quiet,
+    /// A client spoke of another server.
+    rival: Arc<Notify>,
 }
 
-/// Opens all that the settings name. Errors: no such interface, one without an IPv4 address, a port that is taken, missing files.
-pub fn open(config: &Config, app: &App, files: &Arc<IpxeFiles>, http_port: u16) -> Result<Vec<Part>> {
+/// Opens all that the settings name. `installation`: what all servers of ours have in common. Errors: no such interface, one
+/// without an IPv4 address, a port that is taken, missing files.
+pub fn open(
+    config: &Config,
+    app: &App,
+    files: &Arc<IpxeFiles>,
+    http_port: u16,
+    installation: &str,
+) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     if !config.dhcp.is_empty() {
         files.complete("dhcp")?;
@@ -62,12 +70,21 @@ pub fn open(config: &Config, app: &App, files: &Arc<IpxeFiles>, http_port: u16) 
             authoritative: config.dhcp_authoritative,
             nets: Vec::new(),
             own: Vec::new(),
+            probe: rival::mark(installation),
             http: String::new(),
             files: Vec::new(),
         };
         let http = config.settings.advertise_http.clone();
         let (app, files) = (app.clone(), files.clone());
-        let desk = Desk { app, files, http, http_port, interface: RwLock::new(interface), told: Mutex::default() };
+        let watch = Watch {
+            app: app.clone(),
+            interface: name.clone(),
+            mode: *mode,
+            installation: installation.to_owned(),
+            hint: Arc::default(),
+        };
+        let (quiet, rival) = (Quiet::default(), watch.hint.clone());
+        let desk = Desk { app, files, http, http_port, interface: RwLock::new(interface), quiet, rival };
         desk.look()?;
         let mut sockets = Vec::new();
         for port in [Port::Dhcp, Port::Pxe] {
@@ -80,7 +97,7 @@ pub fn open(config: &Config, app: &App, files: &Arc<IpxeFiles>, http_port: u16) 
             })?;
             sockets.push(opened);
         }
-        parts.push(Part { sockets, desk: Arc::new(desk), name: name.clone(), mode: *mode });
+        parts.push(Part { sockets, desk: Arc::new(desk), name: name.clone(), mode: *mode, watch });
     }
     Ok(parts)
 }
@@ -88,12 +105,13 @@ pub fn open(config: &Config, app: &App, files: &Arc<IpxeFiles>, http_port: u16) 
 impl Part {
     /// Serves until it is stopped.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
-        let Self { sockets, desk, name, mode } = self;
+        let Self { sockets, desk, name, mode, watch } = self;
         tracing::info!(interface = name, "DHCP on {name}: {mode}");
         let mut tasks = tokio::task::JoinSet::new();
         for socket in sockets {
             tasks.spawn(socket.serve(desk.clone(), stop.clone()));
         }
+        tasks.spawn(watch.run(stop.clone()));
         while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
             if let Err(error) = desk.look() {
                 tracing::warn!(interface = name, "DHCP on {name}: {error}");
@@ -173,16 +191,6 @@ impl Desk {
         }
     }
 
-    /// Whether an operator was not told of this lately: thousands of strangers must not fill the log.
-    fn is_news(&self, word: &'static str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = told.get(word).is_none_or(|at| at.elapsed() > QUIET);
-        if news {
-            told.insert(word, Instant::now());
-        }
-        news
-    }
-
     fn tell(&self, interface: &Interface, asked: &cases::Heard, outcome: &Outcome, took_us: i64) {
         let request = &asked.request;
         let kind = request.kind.map_or_else(|| "BOOTP".to_owned(), |kind| kind.to_string());
@@ -205,13 +213,29 @@ impl Desk {
             _ => kind.to_ascii_lowercase(),
         };
         count(&interface.name, &label, &result);
-        let trouble =
-            matches!(&outcome.decision, Decision::Silence(why, _) if why.is_trouble() && self.is_news(why.word()));
+        let now = Instant::now();
+        let trouble = match &outcome.decision {
+            Decision::Silence(why, _) if why.is_trouble() => {
+                let relay = Some(request.giaddr).filter(|_| request.relayed()).map(|relay| relay.to_string());
+                self.quiet.is_news(&format!("{} {}", why.word(), relay.unwrap_or_default()), now)
+            }
+            _ => false,
+        };
+        if matches!(&outcome.decision, Decision::Silence(Silence::OtherServer(_), _)) {
+            self.rival.notify_one();
+        }
         let who: String = words::summary(request).chars().take(WHO).collect();
         let name = &interface.name;
         match (&outcome.decision, trouble) {
             (Decision::Answer(_), _) => {
-                tracing::info!(interface = name, result, "DHCP on {name}: {who}: {result}: {detail}")
+                let line = if outcome.node.is_some() { Line::Yes } else { self.quiet.stranger(now) };
+                if let Line::After(count) = line {
+                    tracing::info!(interface = name, "DHCP on {name}: {count} answers to strangers were no lines here");
+                }
+                match line {
+                    Line::No => tracing::debug!(interface = name, result, "DHCP on {name}: {who}: {result}: {detail}"),
+                    _ => tracing::info!(interface = name, result, "DHCP on {name}: {who}: {result}: {detail}"),
+                }
             }
             (_, true) => tracing::warn!(interface = name, result, "DHCP on {name}: {who}: {detail}"),
             _ => tracing::debug!(interface = name, result, "DHCP on {name}: {who}: {detail}"),

@@ -63,6 +63,8 @@ pub struct App {
     pub consoles: bmc::console::Consoles,
     /// What machines asked of boot services lately.
     pub exchanges: exchanges::Journal,
+    /// What DHCP remembers between packets.
+    pub dhcp: dhcp::Memory,
     /// The master keys.
     pub vault: Vault,
     /// Looks who has an address before it is given for the first time; none: nobody looks.
@@ -161,6 +163,7 @@ impl App {
             bmcs: crate::bmc::Sessions::default(),
             consoles: bmc::console::Consoles::default(),
             exchanges: exchanges::Journal::default(),
+            dhcp: dhcp::Memory::default(),
             vault: Vault::in_memory(Vec::new()),
             prober: None,
         }

@@ -16,12 +16,13 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 
-/// Addresses at which a machine answers that is not ours.
+/// Addresses at which a machine answers that is not ours; how often somebody looked.
 #[derive(Default)]
-struct Wire(Mutex<BTreeSet<IpAddr>>);
+struct Wire(Mutex<BTreeSet<IpAddr>>, Mutex<usize>);
 
 impl Prober for Wire {
     fn who_has(&self, address: IpAddr) -> BoxFuture<'_, Option<Mac>> {
+        *self.1.lock().unwrap() += 1;
         let answers = self.0.lock().unwrap().contains(&address);
         async move { answers.then(|| "02:00:00:00:00:99".parse().unwrap()) }.boxed()
     }
@@ -49,6 +50,7 @@ fn interface(mode: Mode) -> Interface {
         authoritative: true,
         nets: vec!["10.0.0.1/24".parse().unwrap()],
         own: vec![Ipv4Addr::new(10, 0, 0, 1)],
+        probe: higuma::domain::dhcp::rival::mark("lab"),
         http: "http://10.0.0.1:8080".into(),
         files: vec!["undionly.kpxe".into(), "snponly.efi".into()],
     }
@@ -151,6 +153,17 @@ async fn a_node_gets_what_is_reserved_for_it_under_its_name() {
     let (_, address, why) = answer(&offer);
     assert_eq!((IpAddr::from(address), why), (given.address, Why::Reserved));
     let Decision::Answer(offer) = offer.decision else { panic!() };
+    // It found somebody at it: not asked about again at each of its DISCOVERs, until an operator has seen to it.
+    let mut refuses = request(9, address);
+    (refuses.request.kind, refuses.request.uuid) = (Some(MessageType::Decline), asks.request.uuid.clone());
+    let refused = decide(app, &refuses).await;
+    assert!(matches!(refused.decision, Decision::Silence(Silence::Declined(_), None)), "{refused:?}");
+    *rig.wire.1.lock().unwrap() = 0;
+    let again = decide(app, &asks).await;
+    assert_eq!(again.decision, Decision::Silence(Silence::InUse(address), None));
+    assert_eq!(*rig.wire.1.lock().unwrap(), 0, "nobody is asked");
+    dhcp::leases::release(app, address, "ann").await.unwrap();
+    assert_eq!(answer(&decide(app, &asks).await).1, address);
     let name: Value = offer.reply.option(12).map(|name| String::from_utf8_lossy(name).into_owned()).into();
     assert_eq!(name, json!("web-1"));
 }
@@ -194,4 +207,58 @@ async fn beside_another_server_nothing_is_given_or_stored() {
     assert_eq!(answer(&offer), (MessageType::Offer, Ipv4Addr::UNSPECIFIED, Why::Proxy));
     let leases = rig.lab.app.store.read(|tx| tx.leases(&Default::default(), None, 10)).await.unwrap();
     assert!(leases.is_empty(), "{leases:?}");
+}
+
+#[tokio::test]
+async fn who_never_takes_an_offer_keeps_nothing_for_long() {
+    let rig = rig("10.0.0.100-10.0.0.103").await;
+    let app = &rig.lab.app;
+    for n in 1..=4 {
+        assert_eq!(answer(&decide(app, &discover(n)).await).0, MessageType::Offer);
+    }
+    let fifth = decide(app, &discover(5)).await;
+    assert!(matches!(fifth.decision, Decision::Silence(Silence::Exhausted(_), None)), "{fifth:?}");
+    // Offers that nobody took are over after a minute.
+    let (all, now) = (app.store.read(|tx| tx.leases(&Default::default(), None, 10)).await.unwrap(), app.now());
+    assert!(all.len() == 4 && all.iter().all(|lease| lease.is_free(now + 60_000_000)), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_flood_on_a_pool_that_is_used_up_keeps_nobody_known_waiting() {
+    let rig = rig("10.0.0.100-10.0.0.100").await;
+    let app = &rig.lab.app;
+    let (_, own, _) = answer(&decide(app, &discover(1)).await);
+    assert_eq!(answer(&decide(app, &request(1, own)).await).0, MessageType::Ack);
+    let stranger = |n: u16| {
+        let mut heard = discover(2);
+        let [high, low] = n.to_be_bytes();
+        heard.request.hardware.address = vec![0x52, 0x54, 0, 1, high, low];
+        heard
+    };
+    let flood = futures_util::future::join_all((0..2_000u16).map(|n| {
+        let heard = stranger(n);
+        async move { decide(app, &heard).await.decision }
+    }));
+    let known = async {
+        for _ in 0..20 {
+            assert_eq!(answer(&decide(app, &request(1, own)).await).0, MessageType::Ack);
+        }
+    };
+    let (flood, ()) = tokio::join!(flood, known);
+    let used_up = flood.iter().filter(|it| matches!(it, Decision::Silence(Silence::Exhausted(_), None))).count();
+    assert!(used_up > 0, "{:?}", flood.first());
+    assert!(flood.iter().all(|it| matches!(it, Decision::Silence(Silence::Exhausted(_) | Silence::Busy, None))));
+}
+
+#[tokio::test]
+async fn our_own_question_is_not_answered_and_anothers_is() {
+    let rig = rig("10.0.0.100-10.0.0.103").await;
+    let mut asks = discover(1);
+    asks.request.client_id = Some(interface(Mode::Server).probe);
+    for mode in [Mode::Server, Mode::Proxy] {
+        let outcome = dhcp::decide(&rig.lab.app, &interface(mode), &asks).await.unwrap();
+        assert_eq!(outcome.decision, Decision::Silence(Silence::Probe, None));
+    }
+    asks.request.client_id = Some(higuma::domain::dhcp::rival::mark("another"));
+    assert_eq!(answer(&decide(&rig.lab.app, &asks).await).0, MessageType::Offer);
 }

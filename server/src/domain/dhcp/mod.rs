@@ -7,6 +7,7 @@ pub mod lease;
 mod proxy;
 pub mod reply;
 pub mod request;
+pub mod rival;
 mod server;
 pub mod silence;
 pub mod situation;
@@ -45,6 +46,7 @@ fn refused(request: &Request, situation: &Situation<'_>) -> Option<Silence> {
         None => Some(Silence::Bootp),
         Some(kind @ (MessageType::Offer | MessageType::Ack | MessageType::Nak)) => Some(Silence::OfAServer(kind)),
         Some(kind @ MessageType::Other(_)) => Some(Silence::Unsupported(kind)),
+        _ if request.client_id.as_deref() == Some(situation.probe) => Some(Silence::Probe),
         // What all may send is nobody's: an answer, or a lease, would be everybody's.
         _ if !request.hardware.is_of_one_port() && request.client_id.is_none() => {
             Some(Silence::Hardware(request.hardware.address.clone()))

@@ -67,6 +67,10 @@ impl<'a> Asked<'a> {
         let (request, candidate, now) = (self.request, self.situation.candidate, self.situation.now);
         let known = self.known();
         if let Some((address, subnet)) = self.reserved() {
+            // Its node found somebody there: until that is over, or an operator says so (`higuma dhcp release`).
+            if self.situation.lease.is_some_and(|lease| lease.address == address && !lease.is_good(now)) {
+                return Decision::Silence(Silence::InUse(address), None);
+            }
             let had = known.filter(|(lease, _, tie)| lease.address == address && *tie > Tie::Uuid);
             return match (had, candidate) {
                 (Some((lease, ..)), _) => self.offer(lease.clone().offered(request, now), subnet, Why::Reserved),

@@ -60,6 +60,8 @@ pub enum Silence {
     Released(Ipv4Addr),
     /// It found its address with somebody else: that has no answer.
     Declined(Ipv4Addr),
+    /// A server of this installation asks whether others answer.
+    Probe,
     /// More is looked for than is good.
     Busy,
     /// The hardware address is one of many.
@@ -93,6 +95,7 @@ impl Silence {
             Self::NotItsOwn(_) => "not_its_own",
             Self::Released(_) => "released",
             Self::Declined(_) => "declined",
+            Self::Probe => "probe",
             Self::Busy => "busy",
             Self::Hardware(_) => "hardware",
         }
@@ -163,6 +166,7 @@ impl fmt::Display for Silence {
             Self::Declined(address) => {
                 write!(f, "{address} was declined: another machine has it; it is not given for a while")
             }
+            Self::Probe => f.write_str("a server of this installation asks whether other DHCP servers answer"),
             Self::Busy => f.write_str("free addresses are looked for by many others at this moment: it asks again"),
             Self::Hardware(address) => write!(f, "the hardware address {} is nobody's own", colons(address)),
         }

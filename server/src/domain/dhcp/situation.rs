@@ -79,6 +79,8 @@ pub struct Situation<'a> {
     pub interface: &'a [Ipv4Net],
     /// Whoever uses an address that we did not give is told so.
     pub authoritative: bool,
+    /// The client identifier that servers of this installation ask with ([`rival::mark`](super::rival::mark)).
+    pub probe: &'a [u8],
     /// All subnets.
     pub subnets: &'a [Subnet],
     /// The node's record, when one is found by UUID, hardware address or client.

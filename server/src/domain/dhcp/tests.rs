@@ -122,6 +122,7 @@ impl World {
             own: &self.own,
             interface: &self.interface,
             authoritative: self.authoritative,
+            probe: b"\0higuma-probe:own",
             subnets: &self.subnets,
             reservation: self.reservation.as_ref(),
             lease: self.lease.as_ref(),

@@ -30,6 +30,8 @@ pub struct Interface {
     pub nets: Vec<Ipv4Net>,
     /// All addresses of this machine.
     pub own: Vec<Ipv4Addr>,
+    /// The client identifier that servers of this installation ask with, whether others answer.
+    pub probe: Vec<u8>,
     /// Base URL of the plain listener as its machines reach it, without a slash at its end.
     pub http: String,
     /// iPXE's files that there are.
@@ -97,6 +99,7 @@ pub async fn decide(app: &App, interface: &Interface, heard: &Heard) -> Result<O
                 own: &interface.own,
                 interface: &interface.nets,
                 authoritative: interface.authoritative,
+                probe: &interface.probe,
                 subnets: &known.subnets,
                 reservation: known.reservation.as_ref(),
                 lease: known.lease.as_ref(),
@@ -209,13 +212,20 @@ async fn meet(app: &App, need: Need, all: &[Subnet], request: &Request) -> Resul
             }))
         }
         Need::Address { subnets, wish } => {
+            if app.dhcp.exhausted(&subnets, app.now()) {
+                return Ok(Some(Candidate::Exhausted));
+            }
+            let nets = subnets.clone();
             let Ok(_place) = LOOKS.try_acquire() else { return Ok(None) };
             let subnets: Vec<Subnet> = all.iter().filter(|subnet| subnets.contains(&subnet.net)).cloned().collect();
             for _ in 0..TRIES {
                 let (subnets, wanted) = (subnets.clone(), request.clone());
                 let now = app.now();
                 let found = app.store.write(move |tx| tx.free_address(&subnets, wish, &wanted, now)).await?;
-                let Some(lease) = found else { return Ok(Some(Candidate::Exhausted)) };
+                let Some(lease) = found else {
+                    app.dhcp.were_exhausted(&nets, now);
+                    return Ok(Some(Candidate::Exhausted));
+                };
                 if !in_use(app, lease.address, request).await {
                     return Ok(Some(Candidate::Free(lease.address)));
                 }

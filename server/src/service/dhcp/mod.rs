@@ -3,5 +3,7 @@
 mod boots;
 mod decide;
 pub mod leases;
+mod memory;
 
 pub use decide::{Heard, Interface, Outcome, decide};
+pub use memory::Memory;
