@@ -1,17 +1,20 @@
 //! Who answers for an address on the networks that this machine is on: by the kernel's ARP table, which anybody may read. Nothing
-//! here sends ARP itself: a datagram to the address makes the kernel do so.
+//! here sends ARP itself: a datagram to the address makes the kernel do so. What the kernel heard earlier is forgotten first, for
+//! that machine may be gone; without the right to that (CAP_NET_ADMIN) it counts.
 
 use crate::domain::Mac;
 use crate::domain::ipam::arp::parse;
 use crate::service::ipam::Prober;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const TABLE: &str = "/proc/net/arp";
 /// Bytes of the table: 80 a line, far more lines than a kernel keeps.
@@ -19,6 +22,8 @@ const LONGEST: u64 = 16 << 20;
 /// An answer comes within milliseconds, or not at all; the kernel asks once a second.
 const PATIENCE: Duration = Duration::from_millis(1_200);
 const LOOK: Duration = Duration::from_millis(100);
+/// The kernel forgets at once.
+const FORGET: Duration = Duration::from_secs(1);
 /// RMCP's port, where a BMC would be; anything else that listens there ignores an empty datagram.
 const PORT: u16 = 623;
 
@@ -32,6 +37,30 @@ pub async fn table() -> io::Result<Vec<(IpAddr, Mac)>> {
     Ok(parse(&text))
 }
 
+/// Takes what the kernel has learnt of an address out of its table, on every interface; what a person put there stays.
+async fn forget(address: Ipv4Addr) -> Result<(), String> {
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(|error| error.to_string())?;
+    let serving = tokio::spawn(connection);
+    let forgetting = async {
+        let wanted = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+        let mut known = handle.neighbours().get().set_address_family(AddressFamily::Inet).execute();
+        let mut gone = Vec::new();
+        while let Some(entry) = known.try_next().await? {
+            let by_hand = matches!(entry.header.state, NeighbourState::Permanent | NeighbourState::Noarp);
+            if !by_hand && entry.attributes.contains(&wanted) {
+                gone.push(entry);
+            }
+        }
+        for entry in gone {
+            handle.neighbours().del(entry).execute().await?;
+        }
+        Ok::<(), rtnetlink::Error>(())
+    };
+    let outcome = timeout(FORGET, forgetting).await;
+    serving.abort();
+    outcome.map_err(|_| "netlink does not answer".to_owned())?.map_err(|error| error.to_string())
+}
+
 /// By the kernel of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kernel;
@@ -41,6 +70,9 @@ impl Prober for Kernel {
         async move {
             // Neighbour discovery of IPv6 has another table, which is not looked at.
             let IpAddr::V4(v4) = address else { return None };
+            if let Err(error) = forget(v4).await {
+                tracing::debug!(%address, "what the kernel knows of {address} cannot be forgotten, and counts: {error}");
+            }
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.ok()?;
             // Without a route there is nobody to ask.
             socket.send_to(&[], (v4, PORT)).await.ok()?;
@@ -93,8 +125,14 @@ mod tests {
         let who_has = |last: u8| Kernel.who_has(format!("{net}.{last}").parse().unwrap());
         assert_eq!(who_has(9).await.map(|mac| mac.to_string()).as_deref(), Some("52:54:00:a9:00:01"));
         assert_eq!(who_has(10).await, None);
-        let table = table().await.unwrap();
-        assert!(table.iter().any(|(address, _)| address.to_string() == format!("{net}.9")));
+        let listed = table().await.unwrap();
+        assert!(listed.iter().any(|(address, _)| address.to_string() == format!("{net}.9")));
+        // It is gone; that the kernel remembers it is no answer.
+        ip(&format!("-n {space} link set eth0 down"));
+        assert_eq!(who_has(9).await, None);
+        // What a person wrote down is.
+        ip(&format!("neigh replace {net}.11 lladdr 52:54:00:a9:00:02 dev {here} nud permanent"));
+        assert_eq!(who_has(11).await.map(|mac| mac.to_string()).as_deref(), Some("52:54:00:a9:00:02"));
         assert_eq!(Kernel.who_has("fd00::1".parse().unwrap()).await, None);
     }
 }
