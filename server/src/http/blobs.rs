@@ -2,13 +2,13 @@
 //! piece at a time, both ways.
 
 use super::State;
+use super::blob_answer::{self, ALWAYS, Asked, BlobAnswer};
 use super::failure::{Answer, Failure};
-use super::range::{Wanted, wanted};
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use std::convert::Infallible;
@@ -71,36 +71,27 @@ pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, b
 }
 
 fn download(request: &HttpRequest, sha256: &Sha256, file: File, size: u64) -> HttpResponse {
-    let etag = format!("\"{sha256}\"");
     let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::ETAG, etag.clone()));
-    answer.insert_header((header::ACCEPT_RANGES, "bytes"));
-    answer.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));
-    answer.insert_header((header::CONTENT_TYPE, "application/octet-stream"));
-    let same = |list: &str| list.split(',').any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == etag);
-    if text(header::IF_NONE_MATCH).is_some_and(same) {
-        return answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish();
-    }
-    // If-Range compares strongly; another tag (or a date): the whole.
-    let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
-    let (from, length) = match wanted(range.filter(|_| request.method() == Method::GET), size) {
-        Wanted::Whole => (0, size),
-        Wanted::Part(from, length) => {
-            answer.status(actix_web::http::StatusCode::PARTIAL_CONTENT);
-            answer.insert_header((header::CONTENT_RANGE, format!("bytes {from}-{}/{size}", from + length - 1)));
-            (from, length)
-        }
-        Wanted::Beyond => {
-            answer.status(actix_web::http::StatusCode::RANGE_NOT_SATISFIABLE);
-            answer.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
-            return answer.finish();
-        }
+    let asked = Asked {
+        is_head: request.method() == Method::HEAD,
+        range: text(header::RANGE),
+        if_range: text(header::IF_RANGE),
+        if_none_match: text(header::IF_NONE_MATCH),
     };
-    if request.method() == Method::HEAD {
-        return answer.body(OnlySize(length));
+    let BlobAnswer { status, headers, from, length, has_body } = blob_answer::answer(&asked, sha256, size);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = HttpResponse::build(status);
+    for (name, value) in ALWAYS {
+        answer.insert_header((name, value));
     }
-    answer.body(SizedStream::new(length, read(file, from, length)))
+    for (name, value) in headers {
+        answer.insert_header((name, value));
+    }
+    match length {
+        Some(length) if has_body => answer.body(SizedStream::new(length, read(file, from, length))),
+        Some(length) => answer.body(OnlySize(length)),
+        None => answer.finish(),
+    }
 }
 
 /// A file's bytes, a piece at a time, read on threads that may block.

@@ -3,6 +3,7 @@
 
 mod agent;
 mod api;
+mod blob_answer;
 mod blobs;
 mod bmc;
 mod bounds;
@@ -13,6 +14,7 @@ pub mod enrol;
 mod exchanges;
 pub mod failure;
 mod firmware;
+mod front;
 mod guard;
 mod health;
 pub mod identity;
@@ -35,10 +37,13 @@ use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
 use crate::service::App;
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::map_config;
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web::{App as Actix, HttpRequest, HttpServer};
+use front::{Desk, Fronts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use routes::{Listener, Table};
 use std::net::TcpListener;
@@ -69,6 +74,7 @@ pub struct State {
 /// A client that has not sent its request's head after this long is slow on purpose.
 const REQUEST_HEAD: Duration = Duration::from_secs(15);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const DISCONNECT: Duration = Duration::from_secs(5);
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Open connections of one worker thread.
 const CONNECTIONS: usize = 12_000;
@@ -86,30 +92,53 @@ pub fn serve(
     tls: Option<rustls::ServerConfig>,
 ) -> Result<Server> {
     let table = Arc::new(Table::new(listener));
-    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16);
-    let server = HttpServer::new(move || {
+    let shared = state.clone();
+    let app = move || {
         let table = table.clone();
         Actix::new()
-            .app_data(web::Data::new(state.clone()))
+            .app_data(web::Data::new(shared.clone()))
             .app_data(web::Data::from(table.clone()))
             .configure(|config| routes::mount(&table, config))
             .wrap(from_fn(guard::guard))
             .wrap(from_fn(observe::observe))
             .wrap(tracing_actix_web::TracingLogger::<observe::Spans>::new())
-    })
-    .workers(workers)
-    .max_connections(CONNECTIONS)
-    .client_request_timeout(REQUEST_HEAD)
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .tls_handshake_timeout(TLS_HANDSHAKE)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(STOP_SECONDS)
-    .disable_signals();
-    let server = match tls {
-        Some(tls) => server.listen_rustls_0_23(socket, tls),
-        None => server.listen(socket),
     };
-    Ok(server.map_err(Error::internal)?.run())
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16);
+    let Some(tls) = tls else {
+        let builder = Server::build()
+            .workers(workers)
+            .max_concurrent_connections(CONNECTIONS)
+            .shutdown_timeout(STOP_SECONDS)
+            .disable_signals();
+        let (stop, at) = (builder.graceful_shutdown_signal(), socket.local_addr().map_err(Error::internal)?);
+        let services = move || {
+            let signal = stop.clone();
+            let behind = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let signal = signal.clone();
+                    async move { signal.notified().await }
+                })
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(REQUEST_HEAD)
+                .client_disconnect_timeout(DISCONNECT)
+                .local_addr(at)
+                .finish(map_config(app(), |()| AppConfig::default()))
+                .tcp();
+            let desk = Desk { state: state.clone(), stop: stop.clone(), first: REQUEST_HEAD, keep_alive: KEEP_ALIVE };
+            Fronts { desk, behind }
+        };
+        return Ok(builder.listen(listener.as_str(), socket, services).map_err(Error::internal)?.run());
+    };
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .max_connections(CONNECTIONS)
+        .client_request_timeout(REQUEST_HEAD)
+        .client_disconnect_timeout(DISCONNECT)
+        .tls_handshake_timeout(TLS_HANDSHAKE)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(STOP_SECONDS)
+        .disable_signals();
+    Ok(server.listen_rustls_0_23(socket, tls).map_err(Error::internal)?.run())
 }
 
 /// The authority that the client asked: of the request itself, never of a forwarded header.

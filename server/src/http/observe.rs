@@ -5,7 +5,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
@@ -35,15 +35,21 @@ pub async fn observe<B: MessageBody + 'static>(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    let seconds = begun.elapsed().as_secs_f64();
-    let labels = [("listener", listener.to_owned()), ("route", route.clone()), ("status", status.as_u16().to_string())];
-    metrics::counter!("higuma_http_requests_total", &labels).increment(1);
-    metrics::histogram!("higuma_http_request_seconds", "listener" => listener, "route" => route).record(seconds);
-    let ms = (seconds * 1000.0).round();
-    if status.is_server_error() {
-        tracing::warn!(status = status.as_u16(), ms, "answered {status} in {ms} ms");
-    } else {
-        tracing::debug!(status = status.as_u16(), ms, "answered {status} in {ms} ms");
-    }
+    count(listener, &route, status.as_u16(), begun.elapsed());
     outcome
+}
+
+/// Counts and logs one request; `took`: until the head of its answer.
+pub fn count(listener: &'static str, route: &str, status: u16, took: Duration) {
+    let route = route.to_owned();
+    let labels = [("listener", listener.to_owned()), ("route", route.clone()), ("status", status.to_string())];
+    metrics::counter!("higuma_http_requests_total", &labels).increment(1);
+    metrics::histogram!("higuma_http_request_seconds", "listener" => listener, "route" => route)
+        .record(took.as_secs_f64());
+    let ms = took.as_millis();
+    if status >= 500 {
+        tracing::warn!(status, ms, "answered {status} in {ms} ms");
+    } else {
+        tracing::debug!(status, ms, "answered {status} in {ms} ms");
+    }
 }

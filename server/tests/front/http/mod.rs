@@ -6,6 +6,7 @@ mod boot_grpc;
 mod boot_json;
 mod cabling;
 mod curl_agent;
+mod downloads;
 mod enrol;
 mod firmware;
 mod fixture;

@@ -1,0 +1,195 @@
+//! Who meets a connection of the plain listener first: requests for blobs that are here whole are answered at once, by the
+//! kernel from file to socket; the connection goes on to the full HTTP server with the first request that is anything else, which
+//! is still unread then. So no address exists here that the table of routes does not have.
+
+mod head;
+mod send;
+
+use super::{State, blob_answer, observe};
+use crate::error::Error;
+use actix_server::GracefulShutdownSignal;
+use actix_service::{Service, ServiceFactory};
+use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
+use nix::sys::socket::{MsgFlags, recv};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// Bytes of a head that are looked at; a longer one is for the full server.
+const HEAD: usize = 4096;
+/// Its line of the table.
+const ROUTE: &str = "/blobs/{sha256}";
+
+/// Makes [`Front`]s, one a thread.
+pub struct Fronts<F> {
+    pub desk: Desk,
+    pub behind: F,
+}
+
+/// One thread's.
+pub struct Front<S> {
+    desk: Desk,
+    behind: Rc<S>,
+}
+
+impl<F> ServiceFactory<TcpStream> for Fronts<F>
+where
+    F: ServiceFactory<TcpStream, Config = (), Response = ()>,
+    F::Service: 'static,
+    F::Future: 'static,
+{
+    type Response = ();
+    type Error = F::Error;
+    type Config = ();
+    type Service = Front<F::Service>;
+    type InitError = F::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        let (desk, behind) = (self.desk.clone(), self.behind.new_service(()));
+        Box::pin(async move { Ok(Front { desk, behind: Rc::new(behind.await?) }) })
+    }
+}
+
+impl<S: Service<TcpStream, Response = ()> + 'static> Service<TcpStream> for Front<S> {
+    type Response = ();
+    type Error = S::Error;
+    type Future = LocalBoxFuture<'static, Result<(), S::Error>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.behind.poll_ready(cx)
+    }
+
+    fn call(&self, socket: TcpStream) -> Self::Future {
+        let (desk, behind) = (self.desk.clone(), self.behind.clone());
+        Box::pin(async move {
+            match desk.meet(socket).await {
+                Ok(Some(socket)) => behind.call(socket).await,
+                Ok(None) => Ok(()),
+                Err(error) => {
+                    tracing::debug!(%error, "a download ended early: {error}");
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+/// What answering needs.
+#[derive(Clone)]
+pub struct Desk {
+    pub state: State,
+    pub stop: GracefulShutdownSignal,
+    /// For the first request.
+    pub first: Duration,
+    /// For the next one.
+    pub keep_alive: Duration,
+}
+
+/// What a connection says next.
+enum Next {
+    /// Nothing more.
+    Ended,
+    /// Something for the full server.
+    Other,
+    Blob(Blob),
+}
+
+struct Blob {
+    file: Arc<File>,
+    answer: blob_answer::BlobAnswer,
+    /// Bytes of the request's head, still unread.
+    head: usize,
+    closes: bool,
+}
+
+impl Desk {
+    /// The connection, when there is something for the full server on it.
+    async fn meet(&self, socket: TcpStream) -> io::Result<Option<TcpStream>> {
+        // A head and the first bytes behind it go out when they are there.
+        socket.set_nodelay(true)?;
+        let mut patience = self.first;
+        loop {
+            let next = tokio::select! {
+                next = tokio::time::timeout(patience, self.next(&socket)) => next,
+                () = self.stop.notified() => return Ok(None),
+            };
+            let blob = match next {
+                Ok(next) => match next? {
+                    Next::Ended => return Ok(None),
+                    Next::Other => return Ok(Some(socket)),
+                    Next::Blob(blob) => blob,
+                },
+                // The full server tells whom nothing came from.
+                Err(_) if patience == self.first => return Ok(Some(socket)),
+                Err(_) => return Ok(None),
+            };
+            let closes = blob.closes;
+            self.answer(&socket, blob).await?;
+            if closes {
+                return Ok(None);
+            }
+            patience = self.keep_alive;
+        }
+    }
+
+    async fn next(&self, socket: &TcpStream) -> io::Result<Next> {
+        let mut bytes = [0; HEAD];
+        let length = loop {
+            socket.readable().await?;
+            let looked = socket.try_io(Interest::READABLE, || {
+                Ok(recv(socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?)
+            });
+            match looked {
+                Ok(length) => break length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        };
+        if length == 0 {
+            return Ok(Next::Ended);
+        }
+        let Some(wish) = head::wish(bytes.get(..length).unwrap_or_default()) else { return Ok(Next::Other) };
+        // What is not here, or cannot be read, the full server tells.
+        let Ok(Some((file, size))) = self.state.blobs.open_blob(&wish.sha256).await else { return Ok(Next::Other) };
+        let answer = blob_answer::answer(&wish.asked, &wish.sha256, size);
+        Ok(Next::Blob(Blob { file: Arc::new(file), answer, head: wish.length, closes: wish.closes }))
+    }
+
+    async fn answer(&self, socket: &TcpStream, blob: Blob) -> io::Result<()> {
+        let Blob { file, answer, head, closes } = blob;
+        let begun = Instant::now();
+        let mut gone = vec![0; head];
+        // All of it is there: it was looked at.
+        if socket.try_read(&mut gone)? != head {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        send::text(socket, &send::head(&answer, closes, Timestamp::now())).await?;
+        observe::count("http", ROUTE, answer.status, begun.elapsed());
+        let mut sent = 0;
+        let outcome = match answer.length.filter(|_| answer.has_body) {
+            Some(length) => send::piece(socket, &file, answer.from, length, &mut sent).await,
+            None => Ok(()),
+        };
+        metrics::counter!("higuma_blob_bytes_total").increment(sent);
+        if let Err(error) = &outcome
+            && !is_of_the_client(error)
+        {
+            super::failure::log_internal(&Error::internal(format!("a blob could not be read: {error}")));
+        }
+        outcome
+    }
+}
+
+/// Clients go away as they like.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut)
+}

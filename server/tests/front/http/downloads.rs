@@ -1,0 +1,113 @@
+//! Downloads on connections as clients really use them: several on one, other requests in between, slow and vanishing readers.
+
+use super::fixture::Server;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    fn open(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.client.plain.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn say(&mut self, bytes: &str) {
+        self.0.get_mut().write_all(bytes.as_bytes()).unwrap();
+    }
+
+    fn ask(&mut self, method: &str, path: &str, headers: &str) {
+        self.say(&format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{headers}\r\n"));
+    }
+
+    /// Status and body of the next answer; `empty`: one to HEAD.
+    fn answer(&mut self, empty: bool) -> (u16, Vec<u8>) {
+        let (mut status, mut length) = (0, 0);
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "the connection ended within a head");
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(rest) = line.strip_prefix("http/1.1 ") {
+                status = rest[..3].parse().unwrap();
+            }
+            if let Some(rest) = line.strip_prefix("content-length: ") {
+                length = rest.parse().unwrap();
+            }
+        }
+        let mut body = vec![0; if empty { 0 } else { length }];
+        self.0.read_exact(&mut body).unwrap();
+        (status, body)
+    }
+
+    fn ended(&mut self) -> bool {
+        self.0.read(&mut [0]).unwrap() == 0
+    }
+}
+
+#[test]
+fn one_connection_serves_blobs_and_everything_else() {
+    let server = Server::start(&[]);
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    let path = format!("/blobs/{}", server.client.blob(&bytes));
+    let nothing = format!("/blobs/{}", "0".repeat(64));
+    let mut c = Connection::open(&server);
+    // Asked for one after the other without waiting: answered in order, the middle one by the full server.
+    c.ask("GET", &path, "");
+    c.ask("HEAD", &path, "");
+    c.ask("GET", &path, "Range: bytes=5-9\r\n");
+    assert_eq!(c.answer(false), (200, bytes.clone()));
+    assert_eq!(c.answer(true), (200, Vec::new()));
+    assert_eq!(c.answer(false), (206, bytes[5..10].to_vec()));
+    // A head that comes in pieces.
+    c.say(&format!("GET {path} HTTP/1.1\r\nHost: h\r\nRange: by"));
+    std::thread::sleep(Duration::from_millis(100));
+    c.say("tes=-3\r\n\r\n");
+    assert_eq!(c.answer(false), (206, bytes[2_999_997..].to_vec()));
+    c.ask("GET", &nothing, "");
+    assert_eq!(c.answer(false).0, 404);
+    c.ask("GET", "/healthz", "");
+    assert_eq!(c.answer(false).0, 200);
+    c.ask("GET", &path, "Connection: close\r\n");
+    assert_eq!(c.answer(false), (200, bytes.clone()));
+    assert!(c.ended());
+
+    let mut c = Connection::open(&server);
+    c.ask("GET", &path, "Connection: close\r\n");
+    assert_eq!(c.answer(false), (200, bytes));
+    assert!(c.ended());
+    // Counted as all other requests are.
+    let metrics = server.client.admin("GET", "/metrics", None).expect(200).text();
+    let line = |what: &str| metrics.lines().any(|line| what.split(' ').all(|word| line.contains(word)));
+    assert!(line("higuma_http_requests_total /blobs/{sha256} status=\"206\""), "{metrics}");
+    assert!(line("higuma_blob_bytes_total"), "{metrics}");
+}
+
+#[test]
+fn who_takes_nothing_or_goes_away_disturbs_nobody() {
+    let mut server = Server::start(&[]);
+    let bytes = vec![7; 40_000_000];
+    let path = format!("/blobs/{}", server.client.blob(&bytes));
+    let mut slow: Vec<Connection> = (0..50).map(|_| Connection::open(&server)).collect();
+    slow.iter_mut().for_each(|c| c.ask("GET", &path, ""));
+    let mut gone = Connection::open(&server);
+    gone.ask("GET", &path, "");
+    gone.0.read_exact(&mut [0; 1000]).unwrap();
+    drop(gone);
+    let mut idle = Connection::open(&server);
+    idle.ask("GET", &path, "Range: bytes=0-0\r\n");
+    assert_eq!(idle.answer(false), (206, vec![7]));
+    assert_eq!(server.client.get(&path, &[]).expect(200).body.len(), bytes.len());
+    // The slow ones get theirs when they take it.
+    let mut last = slow.pop().unwrap();
+    assert_eq!(last.answer(false), (200, bytes));
+    drop(slow);
+    // Connections that are only kept do not hold a stop up.
+    let begun = std::time::Instant::now();
+    server.restart();
+    assert!(idle.ended() && begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
