@@ -4,49 +4,73 @@
 use super::State;
 use super::failure::{Answer, Failure};
 use super::range::{Wanted, wanted};
+use crate::blob::Reader;
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use std::convert::Infallible;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_stream::StreamExt;
 
-/// Bytes read at once.
-const PIECE: u64 = 256 * 1024;
+/// Seconds, for what is not there now.
+const RETRY_AFTER: &str = "2";
 /// An upload that sends nothing for so long has broken off.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// GET and HEAD of the bytes.
 pub async fn get(state: Data<State>, path: Path<String>, request: HttpRequest) -> Answer {
     let sha256: Sha256 = path.parse()?;
-    let Some((file, size)) = state.blobs.open_blob(&sha256).await? else {
-        return Err(Failure(Error::NotFound(format!("there is no blob {sha256}"))));
-    };
-    Ok(download(&request, &sha256, file, size))
+    let (app, cache) = (&state.app, state.cache.as_ref());
+    if request.method() == Method::HEAD {
+        return match service::blobs::look(app, &state.blobs, cache, &sha256).await {
+            Ok(size) => Ok(head(&request, &sha256, size)),
+            Err(error) => again(error),
+        };
+    }
+    match service::blobs::open(app, &state.blobs, cache, &sha256).await {
+        Ok(reader) => Ok(download(&request, &sha256, reader)),
+        Err(error) => again(error),
+    }
 }
 
-/// HEAD of a blob that the server has and knows: uploading it is not necessary.
+/// What is not there now may be there in a moment.
+fn again(error: Error) -> Answer {
+    let failure = Failure(error);
+    if !matches!(failure.0, Error::Unavailable(_)) {
+        return Err(failure);
+    }
+    let mut answer = failure.error_response();
+    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+    Ok(answer)
+}
+
+/// HEAD of a blob that the server has (or its upstream) and knows: uploading it is not necessary.
 pub async fn recorded(state: Data<State>, path: Path<String>, request: HttpRequest) -> Answer {
     let sha256: Sha256 = path.parse()?;
-    let known = service::blobs::size(&state.app, sha256.clone()).await?;
-    match (known, state.blobs.open_blob(&sha256).await?) {
-        (Some(known), Some((file, size))) if known == size => Ok(download(&request, &sha256, file, size)),
-        _ => Err(Failure(Error::NotFound(format!("there is no blob {sha256}: upload it")))),
+    let missing = || Failure(Error::NotFound(format!("there is no blob {sha256}: upload it")));
+    let known = service::blobs::size(&state.app, sha256.clone()).await?.ok_or_else(missing)?;
+    match service::blobs::look(&state.app, &state.blobs, state.cache.as_ref(), &sha256).await {
+        Ok(size) if size == known => Ok(head(&request, &sha256, size)),
+        Ok(_) | Err(Error::NotFound(_)) => Err(missing()),
+        Err(error) => Err(Failure(error)),
     }
 }
 
 /// PUT: streamed, idempotent, all or nothing.
 pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, body: Payload) -> Answer {
     let sha256: Sha256 = path.parse()?;
+    if state.cache.is_some() {
+        let upstreams = state.blob_upstreams.join(" or ");
+        return Err(Failure(Error::Conflict(format!(
+            "this server keeps no blobs (its setting blob-upstream is {upstreams}): upload to the server there"
+        ))));
+    }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = length.filter(|l| *l > state.upload_limit) {
         let limit = state.upload_limit;
@@ -70,7 +94,16 @@ pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, b
     Ok(HttpResponse::Ok().json(service::blobs::record(&state.app, sha256, size).await?))
 }
 
-fn download(request: &HttpRequest, sha256: &Sha256, file: File, size: u64) -> HttpResponse {
+/// What to send of a blob.
+enum Part {
+    /// From, and how many bytes.
+    Bytes(u64, u64),
+    /// The answer is complete.
+    Nothing,
+}
+
+/// Status and headers of an answer, and which bytes belong to it.
+fn begin(request: &HttpRequest, sha256: &Sha256, size: u64) -> (HttpResponseBuilder, Part) {
     let etag = format!("\"{sha256}\"");
     let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
     let mut answer = HttpResponse::Ok();
@@ -80,51 +113,47 @@ fn download(request: &HttpRequest, sha256: &Sha256, file: File, size: u64) -> Ht
     answer.insert_header((header::CONTENT_TYPE, "application/octet-stream"));
     let same = |list: &str| list.split(',').any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == etag);
     if text(header::IF_NONE_MATCH).is_some_and(same) {
-        return answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish();
+        answer.status(StatusCode::NOT_MODIFIED);
+        return (answer, Part::Nothing);
     }
     // If-Range compares strongly; another tag (or a date): the whole.
     let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
-    let (from, length) = match wanted(range.filter(|_| request.method() == Method::GET), size) {
-        Wanted::Whole => (0, size),
+    match wanted(range.filter(|_| request.method() == Method::GET), size) {
+        Wanted::Whole => (answer, Part::Bytes(0, size)),
         Wanted::Part(from, length) => {
-            answer.status(actix_web::http::StatusCode::PARTIAL_CONTENT);
+            answer.status(StatusCode::PARTIAL_CONTENT);
             answer.insert_header((header::CONTENT_RANGE, format!("bytes {from}-{}/{size}", from + length - 1)));
-            (from, length)
+            (answer, Part::Bytes(from, length))
         }
         Wanted::Beyond => {
-            answer.status(actix_web::http::StatusCode::RANGE_NOT_SATISFIABLE);
+            answer.status(StatusCode::RANGE_NOT_SATISFIABLE);
             answer.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
-            return answer.finish();
+            (answer, Part::Nothing)
         }
-    };
-    if request.method() == Method::HEAD {
-        return answer.body(OnlySize(length));
     }
-    answer.body(SizedStream::new(length, read(file, from, length)))
 }
 
-/// A file's bytes, a piece at a time, read on threads that may block.
-fn read(file: File, from: u64, length: u64) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
-    let start = (Arc::new(file), from, length);
-    futures_util::stream::unfold(start, |(file, at, left)| async move {
-        if left == 0 {
-            return None;
+fn head(request: &HttpRequest, sha256: &Sha256, size: u64) -> HttpResponse {
+    match begin(request, sha256, size) {
+        (mut answer, Part::Bytes(_, length)) => answer.body(OnlySize(length)),
+        (mut answer, Part::Nothing) => answer.finish(),
+    }
+}
+
+fn download(request: &HttpRequest, sha256: &Sha256, reader: Reader) -> HttpResponse {
+    match begin(request, sha256, reader.size()) {
+        // An error cuts the connection: fewer bytes than were announced.
+        (mut answer, Part::Bytes(from, length)) => {
+            let pieces = reader.pieces(from, length).map(|piece| {
+                piece.map_err(|error| {
+                    super::failure::log_internal(&error);
+                    std::io::Error::other(error)
+                })
+            });
+            answer.body(SizedStream::new(length, pieces))
         }
-        let piece = left.min(PIECE);
-        let source = file.clone();
-        let bytes = crate::blob::blocking(move || {
-            let mut bytes = vec![0; usize::try_from(piece).unwrap_or(0)];
-            source.read_exact_at(&mut bytes, at)?;
-            Ok(Bytes::from(bytes))
-        });
-        match bytes.await {
-            Ok(bytes) => Some((Ok(bytes), (file, at + piece, left - piece))),
-            Err(error) => {
-                super::failure::log_internal(&error);
-                Some((Err(std::io::Error::other(error)), (file, at, 0)))
-            }
-        }
-    })
+        (mut answer, Part::Nothing) => answer.finish(),
+    }
 }
 
 /// The answer to HEAD: the length of a body that does not come.

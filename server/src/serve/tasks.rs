@@ -119,7 +119,9 @@ pub async fn jobs(app: App, perform: Arc<dyn Perform>, server: String, stop: Can
 
 /// Blobs that nothing uses go after their time of grace; at the start and then hourly, so do files of which there is no
 /// record (the server was killed between the two, or a removal failed), and switch ports that no cable leads to. The blob of the site part is never recorded.
-pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, stop: CancellationToken) -> Result<()> {
+/// `own`: the blobs that the database knows are this server's. A boot server with an upstream forgets none of them, for it cannot
+/// remove their files; it only tidies its own folder, and never its cache, which sees to itself.
+pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, own: bool, stop: CancellationToken) -> Result<()> {
     let mut minutes: u32 = 0;
     loop {
         if minutes.is_multiple_of(60)
@@ -136,7 +138,7 @@ pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, stop: Cancellat
             return Ok(());
         }
         minutes = minutes.wrapping_add(1);
-        if let Err(error) = collect(&app, &blobs).await {
+        if own && let Err(error) = collect(&app, &blobs).await {
             crate::http::failure::log_internal(&error);
         }
     }
