@@ -26,7 +26,9 @@ pub struct Reader {
 enum Source {
     Whole,
     /// Of a cache, which does not evict it while this is held.
-    Held { pin: Arc<()> },
+    Held {
+        pin: Arc<()>,
+    },
     Arriving(Arc<Arriving>),
 }
 

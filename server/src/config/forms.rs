@@ -202,7 +202,8 @@ mod tests {
         let two = vec!["http://10.0.0.1:8080".to_owned(), "http://[fd00::1]:8080".to_owned()];
         assert_eq!(http_urls("http://10.0.0.1:8080/, http://[fd00::1]:8080"), Some(two));
         let many = (1..=9).map(|n| format!("http://h{n}:80")).collect::<Vec<_>>().join(",");
-        for bad in ["", "10.0.0.1:8080", "https://h:1", "http://h:1,", "http://h:1,http://h:1/", "http://h:1/x", &many] {
+        for bad in ["", "10.0.0.1:8080", "https://h:1", "http://h:1,", "http://h:1,http://h:1/", "http://h:1/x", &many]
+        {
             assert_eq!(http_urls(bad), None, "{bad:?}");
         }
     }

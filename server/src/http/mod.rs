@@ -27,8 +27,8 @@ mod scripts;
 mod vault;
 
 pub(crate) use guard::same_origin;
-pub(crate) use health::{degraded, own_reasons};
 pub use health::{Readiness, publish_gauges};
+pub(crate) use health::{degraded, own_reasons};
 
 use crate::blob::Blobs;
 use crate::blob::cache::Cache;

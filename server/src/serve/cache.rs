@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often upstreams are asked whether they are there.
-const WATCH: Duration = Duration::from_secs(10);
+const WATCH: Duration = Duration::from_secs(5);
 
 /// None: this server keeps its blobs itself.
 pub async fn open(config: &Config, stop: CancellationToken) -> Result<Option<Cache>> {
@@ -23,11 +23,7 @@ pub async fn open(config: &Config, stop: CancellationToken) -> Result<Option<Cac
     let (dir, limit) = (config.data_dir.join("blob-cache"), config.blob_cache_size);
     let opened = tokio::task::spawn_blocking(move || Cache::open(&dir, limit, upstreams, stop)).await;
     let cache = opened.map_err(Error::internal)??;
-    tracing::info!(
-        bytes = limit,
-        "blobs come from {}, by a cache of {limit} bytes",
-        config.blob_upstream.join(" or ")
-    );
+    tracing::info!(bytes = limit, "blobs come from {}, by a cache of {limit} bytes", config.blob_upstream.join(" or "));
     Ok(Some(cache))
 }
 

@@ -150,11 +150,12 @@ pub fn blob(seed: u8, size: usize) -> Vec<u8> {
 /// All of these bytes, or the error; never more memory than them.
 pub async fn bytes(reader: Reader, from: u64, length: u64) -> Result<Vec<u8>> {
     let pieces = reader.pieces(from, length);
-    pieces.try_fold(Vec::new(), |mut all, piece| async move {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    })
-    .await
+    pieces
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        })
+        .await
 }
 
 /// How a fetch ended; ended already counts.

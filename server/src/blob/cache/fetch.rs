@@ -69,9 +69,7 @@ pub(super) async fn run(inner: Arc<Inner>, arriving: Arc<Arriving>) {
 }
 
 /// File work of a fetch.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Failure::new(Reason::Stopped, format!("a thread of the cache ended: {error}"))))
 }

@@ -143,7 +143,10 @@ fn broken(base: &str, reason: Reason, error: reqwest::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     #[test]
     fn the_rest_and_nothing_else() {
@@ -152,5 +155,73 @@ mod tests {
             assert_eq!(whole(wrong, 5), None, "{wrong}");
         }
         assert_eq!(whole("bytes 5-18446744073709551615/10", 5), None);
+    }
+
+    /// A server that gives these answers, one a connection, and then the heads of what it was asked.
+    async fn server(answers: &'static [&'static str]) -> (Http, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let mut heads = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                heads.push(String::from_utf8(head).unwrap().to_ascii_lowercase());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            heads
+        });
+        (Http::new(&base).unwrap(), asked)
+    }
+
+    /// What came, and how it ended.
+    async fn read(http: &Http, from: u64) -> (Vec<u8>, Option<Reason>) {
+        let mut body = match http.read(&Sha256::of("x"), from).await {
+            Ok(body) => body,
+            Err(failure) => return (vec![], Some(failure.reason)),
+        };
+        assert_eq!(body.size, 10);
+        let mut got = Vec::new();
+        while let Some(piece) = body.bytes.next().await {
+            match piece {
+                Ok(bytes) => got.extend_from_slice(&bytes),
+                Err(failure) => return (got, Some(failure.reason)),
+            }
+        }
+        (got, None)
+    }
+
+    #[tokio::test]
+    async fn answers_are_taken_as_what_they_are() {
+        let (http, asked) = server(&[
+            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123",
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 6\r\ncontent-range: bytes 4-9/10\r\n\r\n456789",
+            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n0123456789",
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 6\r\ncontent-range: bytes 3-8/10\r\n\r\n345678",
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "not HTTP at all\r\n\r\n",
+        ])
+        .await;
+        assert_eq!(read(&http, 0).await, (b"0123".to_vec(), Some(Reason::BrokeOff)));
+        assert_eq!(read(&http, 4).await, (b"456789".to_vec(), None));
+        assert_eq!(read(&http, 4).await, (vec![], Some(Reason::Refused)), "the whole instead of the rest");
+        assert_eq!(read(&http, 4).await, (vec![], Some(Reason::Refused)), "another rest");
+        assert_eq!(read(&http, 0).await, (vec![], Some(Reason::Refused)), "no redirect is followed");
+        assert_eq!(read(&http, 0).await, (vec![], Some(Reason::NotFound)));
+        assert_eq!(read(&http, 99).await, (vec![], Some(Reason::WrongSize)));
+        assert_eq!(read(&http, 0).await, (vec![], Some(Reason::Refused)), "no size");
+        assert_eq!(read(&http, 0).await, (vec![], Some(Reason::Unreachable)));
+        let heads = asked.await.unwrap();
+        assert!(
+            heads[0].starts_with(&format!("get /blobs/{} http/1.1", Sha256::of("x"))) && !heads[0].contains("range:")
+        );
+        assert!(heads[1].contains("range: bytes=4-\r\n"), "{}", heads[1]);
+        assert_eq!(read(&http, 0).await.1, Some(Reason::Unreachable), "nobody listens");
     }
 }

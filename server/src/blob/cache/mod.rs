@@ -5,12 +5,12 @@
 //! caller's to know.
 
 mod arriving;
+#[cfg(test)]
+mod fake;
 mod fetch;
 mod http;
 mod index;
 mod part;
-#[cfg(test)]
-mod fake;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -139,7 +139,10 @@ async fn the_least_used_goes_and_never_what_is_read() {
     assert_eq!(bytes(zero, 0, 100).await.unwrap(), data[0]);
     drop(get(1).await.unwrap());
     held(&[1, 2, 4]);
-    assert_eq!((bytes(two, 0, 100).await.unwrap(), bytes(four, 0, 100).await.unwrap()), (data[2].clone(), data[4].clone()));
+    assert_eq!(
+        (bytes(two, 0, 100).await.unwrap(), bytes(four, 0, 100).await.unwrap()),
+        (data[2].clone(), data[4].clone())
+    );
     // One that can never fit is not even asked for.
     let asked = up.asked().len();
     let large = cache.read(&Sha256::of("large"), 301).await.unwrap_err();

@@ -54,7 +54,9 @@ async fn gives_up_in_bounded_time() {
     let cold = cache(dir.path(), LIMIT, &[&up]);
     let begun = tokio::time::Instant::now();
     let readers = join_all((0..50).map(|_| get(&cold, &sha256, size))).await;
-    assert!(readers.iter().all(|r| matches!(r, Err(Error::Unavailable(m)) if m.contains("up: failed (tried 6 times)"))));
+    assert!(
+        readers.iter().all(|r| matches!(r, Err(Error::Unavailable(m)) if m.contains("up: failed (tried 6 times)")))
+    );
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!((up.asked().len(), cold.bytes()), (6, (0, 0)));
     // That is the answer for a moment.
