@@ -4,6 +4,7 @@
 use super::fake::{Act, CHUNK, Fake, blob, bytes, cache, ended, files};
 use super::*;
 use futures_util::future::join_all;
+use tokio::sync::{Barrier, Semaphore};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -89,26 +90,32 @@ async fn nobody_gets_a_complete_wrong_blob() {
     let dir = tempfile::tempdir().unwrap();
     let mut lie = data.clone();
     lie[10] ^= 1;
-    let liar = Arc::new(Fake::new("liar", &[&data], &vec![Act::Bytes(lie.clone()); 99]));
+    let (gate, all_began) = (Arc::new(Semaphore::new(6)), Arc::new(Barrier::new(51)));
+    let mut liar = Fake::new("liar", &[&data], &vec![Act::Bytes(lie.clone()); 99]);
+    liar.gate = Some(gate.clone());
+    let liar = Arc::new(liar);
     let alone = cache(dir.path(), LIMIT, &[&liar]);
-    let readers = join_all((0..50u64).map(|n| {
-        let (cache, sha256) = (alone.clone(), sha256.clone());
-        async move {
-            let reader = cache.read(&sha256, size).await?;
+    let readers = (0..50u64).map(|n| {
+        let (cache, sha256, all_began) = (alone.clone(), sha256.clone(), all_began.clone());
+        tokio::spawn(async move {
             // From anywhere to the end, and a piece at a time: how much came?
-            let from = n * 1000;
-            let mut at = from;
+            let reader = cache.read(&sha256, size).await.unwrap();
+            let mut at = n * 1000;
+            at += reader.piece(at, size).await.unwrap().len() as u64;
+            all_began.wait().await;
             loop {
                 match reader.piece(at, size - at).await {
                     Ok(piece) => at += piece.len() as u64,
-                    Err(error) => return Ok::<_, Error>((at, error.to_string())),
+                    Err(error) => return (at, error.to_string()),
                 }
                 assert!(at < size, "the last byte of a wrong blob");
             }
-        }
-    }))
-    .await;
-    for reader in readers {
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    all_began.wait().await;
+    gate.add_permits(100);
+    for reader in join_all(readers).await {
         let (at, error) = reader.unwrap();
         assert!(at <= size - arriving::HELD_BACK, "{at}");
         assert!(error.contains("liar") && error.contains(sha256.as_str()), "{error}");
