@@ -1,6 +1,7 @@
 //! `higuma serve`: puts the parts together, says where they are, and stops them in order. It touches no network service
 //! but its own ports.
 
+mod cache;
 mod data;
 mod dhcp;
 mod listen;
@@ -163,6 +164,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let lock = data::lock(&config.data_dir)?;
     let authority = Arc::new(Authority::load_or_create(&config.data_dir)?);
     let blobs = Blobs::open(&config.data_dir.join("blobs"))?;
+    let cache = cache::open(&config, stop.clone()).await?;
     let url = config.database_url.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&url)).await.map_err(Error::internal)??;
 
@@ -195,6 +197,8 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let state = State {
         app: app.clone(),
         blobs: blobs.clone(),
+        cache: cache.clone(),
+        blob_upstreams: config.blob_upstream.clone(),
         site: site.clone(),
         ipxe: ipxe.clone(),
         http_port: http_at.port(),
@@ -242,7 +246,12 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     parts.spawn(tasks::addresses(app.clone(), stop.clone()));
     parts.spawn(tasks::enrolments(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
-    parts.spawn(tasks::collect_blobs(app, blobs, site, stop.clone()));
+    // What is used is for the server to say that has the blobs.
+    let own = cache.is_none();
+    parts.spawn(tasks::collect_blobs(app, blobs, site, own, stop.clone()));
+    if let Some(cache) = cache {
+        parts.spawn(cache::watch(cache, stop.clone()));
+    }
     parts.spawn(tasks::renew(current, authority.clone(), advertised, stop.clone()));
     tracing::info!(http = %http_at, https = %https_at, grpc = %grpc_at, "serving HTTP {http_at}, HTTPS {https_at}, gRPC {grpc_at}");
     Ok(Running {

@@ -56,6 +56,18 @@ fn describe() {
     metrics::describe_counter!("higuma_tftp_transfers_total", "TFTP requests by file and result");
     metrics::describe_counter!("higuma_tftp_bytes_total", "Bytes that TFTP clients acknowledged");
     metrics::describe_counter!("higuma_tftp_resent_total", "TFTP packets that were sent more than once");
+    metrics::describe_counter!(
+        "higuma_blob_cache_requests_total",
+        "Readers of the blob cache: hit, joined (a fetch that ran already), miss"
+    );
+    metrics::describe_counter!("higuma_blob_cache_upstream_bytes_total", "Bytes of blobs that came from upstreams");
+    metrics::describe_gauge!("higuma_blob_cache_bytes", "Bytes of whole blobs in the blob cache");
+    metrics::describe_counter!("higuma_blob_cache_evictions_total", "Blobs that were evicted from the blob cache");
+    metrics::describe_counter!(
+        "higuma_blob_cache_tries_failed_total",
+        "Tries with one upstream that failed, by reason"
+    );
+    metrics::describe_counter!("higuma_blob_cache_failures_total", "Blobs that could not be had, by reason");
     metrics::describe_gauge!("higuma_firmware_nodes", "Nodes by how they stand with the firmware rules");
     metrics::describe_gauge!("higuma_nodes", "Nodes by lifecycle");
     metrics::describe_gauge!("process_resident_memory_bytes", "Resident memory of the server");

@@ -483,6 +483,9 @@ pub struct Status {
     pub ready: bool,
     /// Why not, and what to run.
     pub reasons: Vec<String>,
+    /// What is worse than it should be, while it is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<String>,
     /// sqlite or postgres.
     pub database: String,
     /// Nodes by lifecycle.

@@ -1,8 +1,11 @@
 //! The blob store: immutable files named by their sha256, `blobs/ab/abcdef...`. What has its name is whole and durable;
 //! everything else is in `blobs/tmp` and goes away. It knows nothing of the database.
 
+pub mod cache;
+mod reader;
 mod write;
 
+pub use reader::Reader;
 pub use write::Upload;
 
 use crate::domain::Sha256;
@@ -90,6 +93,14 @@ impl Blobs {
             Err(e) => Err(e),
         })
         .await
+    }
+
+    /// To read from; none when it is not there.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn read(&self, sha256: &Sha256) -> Result<Option<Reader>> {
+        Ok(self.open_blob(sha256).await?.map(|(file, size)| Reader::whole(file, size)))
     }
 
     /// Remove a blob; that there is none is no error. Open downloads of it go on.

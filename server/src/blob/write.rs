@@ -91,17 +91,22 @@ fn write(tmp: &Path, target: &Target, mut chunks: mpsc::Receiver<Message>) -> Re
             "the blob was announced with sha256 {expected}, but its {size} bytes have {got}: nothing was stored, send it again"
         )));
     }
-    let folder = target.path.parent().ok_or_else(|| Error::internal("a blob without a folder"))?;
+    keep(file, &target.path).map_err(disk)?;
+    Ok(size)
+}
+
+/// Make a file durable, then give it its name.
+pub(super) fn keep(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().ok_or_else(|| std::io::Error::other("a blob without a folder"))?;
     if !folder.exists() {
-        std::fs::create_dir_all(folder).map_err(disk)?;
-        folder.parent().map_or(Ok(()), sync_folder).map_err(disk)?;
+        std::fs::create_dir_all(folder)?;
+        folder.parent().map_or(Ok(()), sync_folder)?;
     }
     use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(disk)?;
-    file.as_file().sync_all().map_err(disk)?;
-    file.persist(&target.path).map_err(|e| disk(e.error))?;
-    sync_folder(folder).map_err(disk)?;
-    Ok(size)
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    sync_folder(folder)
 }
 
 fn disk(error: std::io::Error) -> Error {

@@ -64,6 +64,7 @@ fn show(status: &Answer) -> String {
         ("Database", status.database.clone()),
     ];
     lines.extend(status.reasons.iter().map(|r| ("Reason", r.clone())));
+    lines.extend(status.degraded.iter().map(|d| ("Degraded", d.clone())));
     let nodes: Vec<String> =
         status.nodes.iter().filter(|(_, n)| **n > 0).map(|(state, n)| format!("{n} {state}")).collect();
     lines.push(("Nodes", if nodes.is_empty() { "none".into() } else { nodes.join(", ") }));
@@ -80,6 +81,7 @@ mod tests {
             version: "0.1.0".into(),
             ready: false,
             reasons: vec!["no first stage: run `higuma first-stage build`".into()],
+            degraded: vec![],
             database: "sqlite".into(),
             nodes: [("running".to_owned(), 2), ("failed".to_owned(), 0)].into(),
         };

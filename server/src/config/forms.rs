@@ -3,6 +3,7 @@
 
 use crate::domain::Micros;
 use crate::domain::dhcp::Mode;
+use crate::domain::script::check_authority;
 use std::net::{IpAddr, SocketAddr};
 
 /// `90s`, `15m`, `24h`, `250ms`, `7d`; more than zero.
@@ -118,6 +119,25 @@ pub fn dhcp(text: &str) -> Option<Vec<(String, Mode)>> {
     Some(all)
 }
 
+/// Upstreams, at most.
+const UPSTREAMS: usize = 8;
+
+/// `http://HOST:PORT`, with or without a slash at the end, which goes.
+pub fn http_url(text: &str) -> Option<String> {
+    let authority = text.strip_prefix("http://")?.trim_end_matches('/');
+    check_authority(authority).ok().map(|a| format!("http://{a}"))
+}
+
+/// `off` (none), or up to eight `http://HOST:PORT`, with commas; each once.
+pub fn http_urls(text: &str) -> Option<Vec<String>> {
+    if text == "off" {
+        return Some(Vec::new());
+    }
+    let all: Vec<String> = text.split(',').map(|one| http_url(one.trim())).collect::<Option<_>>()?;
+    let once = all.iter().enumerate().all(|(index, url)| !all[..index].contains(url));
+    (once && all.len() <= UPSTREAMS).then_some(all)
+}
+
 /// `on` (true) or `off`.
 pub fn on_or_off(text: &str) -> Option<bool> {
     match text {
@@ -173,6 +193,18 @@ mod tests {
         );
         for bad in ["", "0.0.0.0", "[::]:69", "::", "eth1,", "a b", "eth1:x", "a/b", "an-interface-too-long", ".."] {
             assert_eq!(places(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lists_of_urls() {
+        assert_eq!(http_urls("off"), Some(vec![]));
+        let two = vec!["http://10.0.0.1:8080".to_owned(), "http://[fd00::1]:8080".to_owned()];
+        assert_eq!(http_urls("http://10.0.0.1:8080/, http://[fd00::1]:8080"), Some(two));
+        let many = (1..=9).map(|n| format!("http://h{n}:80")).collect::<Vec<_>>().join(",");
+        for bad in ["", "10.0.0.1:8080", "https://h:1", "http://h:1,", "http://h:1,http://h:1/", "http://h:1/x", &many]
+        {
+            assert_eq!(http_urls(bad), None, "{bad:?}");
         }
     }
 

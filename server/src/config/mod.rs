@@ -85,6 +85,10 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Largest blob, bytes.
     pub upload_limit: u64,
+    /// `http://HOST:PORT` of servers that have the blobs; empty: this one keeps them itself.
+    pub blob_upstream: Vec<String>,
+    /// Bytes of the cache of blobs that are elsewhere.
+    pub blob_cache_size: u64,
     /// Where TFTP is served; empty: nowhere.
     pub tftp_listen: Vec<Place>,
     /// TFTP on one port.
@@ -298,10 +302,6 @@ impl Layers {
         let listen = |name| self.value(name, |t| SocketAddr::from_str(t).ok());
         let time = |name| self.value(name, forms::duration);
         let grpc_listen: SocketAddr = listen("grpc-listen")?;
-        let http_url = |text: &str| {
-            let authority = text.strip_prefix("http://")?.trim_end_matches('/');
-            check_authority(authority).ok().map(|a| format!("http://{a}"))
-        };
         let settings = Settings {
             admission: self.value("admission", |t| t.parse().ok())?,
             offer_ttl: time("offer-ttl")?,
@@ -317,7 +317,7 @@ impl Layers {
             blob_grace: time("blob-grace")?,
             first_stage_cmdline: self.value("first-stage-cmdline", |t| t.parse::<Cmdline>().ok())?,
             advertise_grpc: self.optional("advertise-grpc", |t| check_authority(t).ok().map(str::to_owned))?,
-            advertise_http: self.optional("advertise-http", http_url)?,
+            advertise_http: self.optional("advertise-http", forms::http_url)?,
             lldp_wait: self.value("lldp-wait", forms::duration_or_zero)?,
             bmc_manage: self.value("bmc", forms::manage_or_read)?,
             cabling_moved: self.value("cabling-moved", |t| t.parse().ok())?,
@@ -359,6 +359,8 @@ impl Layers {
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
             master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,
+            blob_upstream: self.value("blob-upstream", forms::http_urls)?,
+            blob_cache_size: self.value("blob-cache-size", |t| forms::size(t).filter(|bytes| *bytes > 0))?,
             log_format: self.value("log-format", |t| match t {
                 "text" => Some(LogFormat::Text),
                 "json" => Some(LogFormat::Json),

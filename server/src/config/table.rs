@@ -14,6 +14,8 @@ pub enum Form {
     Listens,
     /// http://HOST:PORT.
     HttpUrl,
+    /// Several of them, or off.
+    HttpUrls,
     /// HOST:PORT.
     Authority,
     /// 90s, 15m, 24h.
@@ -47,6 +49,7 @@ impl Form {
             Self::Dhcp => "INTERFACE=proxy|server[,...]|off",
             Self::Nodes => "off|all|EXPRESSION",
             Self::HttpUrl => "http://HOST:PORT",
+            Self::HttpUrls => "http://HOST:PORT[,...]|off",
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
@@ -71,6 +74,9 @@ impl Form {
             }
             Self::Nodes => "off, all, or an expression over a node, e.g. node.product == \"R650\"",
             Self::HttpUrl => "http://HOST:PORT, e.g. http://10.0.0.1:8080",
+            Self::HttpUrls => {
+                "off, or up to 8 of http://HOST:PORT, each once, with commas, e.g. http://10.0.0.1:8080,http://10.0.0.2:8080"
+            }
             Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",
             Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
@@ -132,6 +138,8 @@ pub const SETTINGS: &[Setting] = &[
     s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
+    s("blob-upstream", Form::HttpUrls, "off", "For a boot server near the racks: plain HTTP of servers over the same database that have the blobs, tried in turn; this one keeps a cache of them"),
+    s("blob-cache-size", Form::Size, "20GiB", "Size of that cache (the data folder's blob-cache); no blob may be larger"),
     s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
     s("job-stagger", Form::DurationOrZero, "500ms", "Time between two nodes of a job that are powered on, so that not all draw their inrush current at once"),
     s("job-nodes", Form::Count, "20000", "Nodes of one job, at most"),

@@ -4,49 +4,73 @@
 use super::State;
 use super::blob_answer::{self, ALWAYS, Asked, BlobAnswer};
 use super::failure::{Answer, Failure};
+use crate::blob::Reader;
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use std::convert::Infallible;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_stream::StreamExt;
 
-/// Bytes read at once.
-const PIECE: u64 = 256 * 1024;
+/// Seconds, for what is not there now.
+const RETRY_AFTER: &str = "2";
 /// An upload that sends nothing for so long has broken off.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// GET and HEAD of the bytes.
 pub async fn get(state: Data<State>, path: Path<String>, request: HttpRequest) -> Answer {
     let sha256: Sha256 = path.parse()?;
-    let Some((file, size)) = state.blobs.open_blob(&sha256).await? else {
-        return Err(Failure(Error::NotFound(format!("there is no blob {sha256}"))));
-    };
-    Ok(download(&request, &sha256, file, size))
+    let (app, cache) = (&state.app, state.cache.as_ref());
+    if request.method() == Method::HEAD {
+        return match service::blobs::look(app, &state.blobs, cache, &sha256).await {
+            Ok(size) => Ok(head(&request, &sha256, size)),
+            Err(error) => again(error),
+        };
+    }
+    match service::blobs::open(app, &state.blobs, cache, &sha256).await {
+        Ok(reader) => Ok(download(&request, &sha256, reader)),
+        Err(error) => again(error),
+    }
 }
 
-/// HEAD of a blob that the server has and knows: uploading it is not necessary.
+/// What is not there now may be there in a moment.
+fn again(error: Error) -> Answer {
+    let failure = Failure(error);
+    if !matches!(failure.0, Error::Unavailable(_)) {
+        return Err(failure);
+    }
+    let mut answer = failure.error_response();
+    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+    Ok(answer)
+}
+
+/// HEAD of a blob that the server has (or its upstream) and knows: uploading it is not necessary.
 pub async fn recorded(state: Data<State>, path: Path<String>, request: HttpRequest) -> Answer {
     let sha256: Sha256 = path.parse()?;
-    let known = service::blobs::size(&state.app, sha256.clone()).await?;
-    match (known, state.blobs.open_blob(&sha256).await?) {
-        (Some(known), Some((file, size))) if known == size => Ok(download(&request, &sha256, file, size)),
-        _ => Err(Failure(Error::NotFound(format!("there is no blob {sha256}: upload it")))),
+    let missing = || Failure(Error::NotFound(format!("there is no blob {sha256}: upload it")));
+    let known = service::blobs::size(&state.app, sha256.clone()).await?.ok_or_else(missing)?;
+    match service::blobs::look(&state.app, &state.blobs, state.cache.as_ref(), &sha256).await {
+        Ok(size) if size == known => Ok(head(&request, &sha256, size)),
+        Ok(_) | Err(Error::NotFound(_)) => Err(missing()),
+        Err(error) => Err(Failure(error)),
     }
 }
 
 /// PUT: streamed, idempotent, all or nothing.
 pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, body: Payload) -> Answer {
     let sha256: Sha256 = path.parse()?;
+    if state.cache.is_some() {
+        let upstreams = state.blob_upstreams.join(" or ");
+        return Err(Failure(Error::Conflict(format!(
+            "this server keeps no blobs (its setting blob-upstream is {upstreams}): upload to the server there"
+        ))));
+    }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = length.filter(|l| *l > state.upload_limit) {
         let limit = state.upload_limit;
@@ -70,7 +94,8 @@ pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, b
     Ok(HttpResponse::Ok().json(service::blobs::record(&state.app, sha256, size).await?))
 }
 
-fn download(request: &HttpRequest, sha256: &Sha256, file: File, size: u64) -> HttpResponse {
+/// Status and headers of an answer, and from which byte on how many belong to it; none: it is complete.
+fn begin(request: &HttpRequest, sha256: &Sha256, size: u64) -> (HttpResponseBuilder, Option<(u64, u64)>) {
     let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
     let asked = Asked {
         is_head: request.method() == Method::HEAD,
@@ -78,44 +103,38 @@ fn download(request: &HttpRequest, sha256: &Sha256, file: File, size: u64) -> Ht
         if_range: text(header::IF_RANGE),
         if_none_match: text(header::IF_NONE_MATCH),
     };
-    let BlobAnswer { status, headers, from, length, has_body } = blob_answer::answer(&asked, sha256, size);
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = HttpResponse::build(status);
+    let BlobAnswer { status, headers, from, length, .. } = blob_answer::answer(&asked, sha256, size);
+    let mut answer = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     for (name, value) in ALWAYS {
         answer.insert_header((name, value));
     }
     for (name, value) in headers {
         answer.insert_header((name, value));
     }
-    match length {
-        Some(length) if has_body => answer.body(SizedStream::new(length, read(file, from, length))),
-        Some(length) => answer.body(OnlySize(length)),
-        None => answer.finish(),
+    (answer, length.filter(|length| *length > 0 || status == 200).map(|length| (from, length)))
+}
+
+fn head(request: &HttpRequest, sha256: &Sha256, size: u64) -> HttpResponse {
+    match begin(request, sha256, size) {
+        (mut answer, Some((_, length))) => answer.body(OnlySize(length)),
+        (mut answer, None) => answer.finish(),
     }
 }
 
-/// A file's bytes, a piece at a time, read on threads that may block.
-fn read(file: File, from: u64, length: u64) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
-    let start = (Arc::new(file), from, length);
-    futures_util::stream::unfold(start, |(file, at, left)| async move {
-        if left == 0 {
-            return None;
+fn download(request: &HttpRequest, sha256: &Sha256, reader: Reader) -> HttpResponse {
+    match begin(request, sha256, reader.size()) {
+        // An error cuts the connection: fewer bytes than were announced.
+        (mut answer, Some((from, length))) => {
+            let pieces = reader.pieces(from, length).map(|piece| {
+                piece.map_err(|error| {
+                    super::failure::log_internal(&error);
+                    std::io::Error::other(error)
+                })
+            });
+            answer.body(SizedStream::new(length, pieces))
         }
-        let piece = left.min(PIECE);
-        let source = file.clone();
-        let bytes = crate::blob::blocking(move || {
-            let mut bytes = vec![0; usize::try_from(piece).unwrap_or(0)];
-            source.read_exact_at(&mut bytes, at)?;
-            Ok(Bytes::from(bytes))
-        });
-        match bytes.await {
-            Ok(bytes) => Some((Ok(bytes), (file, at + piece, left - piece))),
-            Err(error) => {
-                super::failure::log_internal(&error);
-                Some((Err(std::io::Error::other(error)), (file, at, 0)))
-            }
-        }
-    })
+        (mut answer, None) => answer.finish(),
+    }
 }
 
 /// The answer to HEAD: the length of a body that does not come.

@@ -30,6 +30,14 @@ pub async fn own_reasons(state: &State) -> Vec<String> {
     reasons
 }
 
+/// What is worse than it should be, while nodes can be booted: upstreams of the blob cache that are not reachable.
+pub fn degraded(state: &State) -> Vec<String> {
+    let trouble = state.cache.iter().flat_map(|cache| cache.trouble());
+    trouble
+        .map(|why| format!("a blob-upstream is not reachable, only cached blobs are served from here: {why}"))
+        .collect()
+}
+
 /// The last answer of `/readyz`, which everybody may ask: at most one check a second, one at a time, for a check
 /// writes to the disk.
 #[derive(Debug, Clone, Default)]
@@ -70,13 +78,13 @@ pub async fn ready(state: Data<State>) -> HttpResponse {
     };
     let reasons = state.readiness.reasons(check).await;
     let mut answer = if reasons.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    answer.json(serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }))
+    answer.json(serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons, "degraded": degraded(&state) }))
 }
 
 /// GET /api/v1/status.
 pub async fn status(state: Data<State>) -> Answer {
     let more = own_reasons(&state).await;
-    Ok(HttpResponse::Ok().json(service::status::status(&state.app, more).await?))
+    Ok(HttpResponse::Ok().json(service::status::status(&state.app, more, degraded(&state)).await?))
 }
 
 /// GET /metrics, for Prometheus.

@@ -29,10 +29,11 @@ mod scripts;
 mod vault;
 
 pub(crate) use guard::same_origin;
-pub(crate) use health::own_reasons;
 pub use health::{Readiness, publish_gauges};
+pub(crate) use health::{degraded, own_reasons};
 
 use crate::blob::Blobs;
+use crate::blob::cache::Cache;
 use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
@@ -57,6 +58,10 @@ pub struct State {
     pub app: App,
     /// Bytes of blobs.
     pub blobs: Blobs,
+    /// Of blobs that are elsewhere.
+    pub cache: Option<Cache>,
+    /// Where they are.
+    pub blob_upstreams: Vec<String>,
     /// Blob of the first stage's site part.
     pub site: Sha256,
     /// iPXE's programs, for HTTP boot.

@@ -119,7 +119,9 @@ pub async fn jobs(app: App, perform: Arc<dyn Perform>, server: String, stop: Can
 
 /// Blobs that nothing uses go after their time of grace; at the start and then hourly, so do files of which there is no
 /// record (the server was killed between the two, or a removal failed), and switch ports that no cable leads to. The blob of the site part is never recorded.
-pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, stop: CancellationToken) -> Result<()> {
+/// `own`: the blobs that the database knows are this server's. A boot server with an upstream forgets none of them, for it cannot
+/// remove their files; it only tidies its own folder, and never its cache, which sees to itself.
+pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, own: bool, stop: CancellationToken) -> Result<()> {
     let mut minutes: u32 = 0;
     loop {
         if minutes.is_multiple_of(60)
@@ -136,13 +138,16 @@ pub async fn collect_blobs(app: App, blobs: Blobs, site: Sha256, stop: Cancellat
             return Ok(());
         }
         minutes = minutes.wrapping_add(1);
-        if let Err(error) = collect(&app, &blobs).await {
+        if let Err(error) = collect(&app, &blobs, own).await {
             crate::http::failure::log_internal(&error);
         }
     }
 }
 
-async fn collect(app: &App, blobs: &Blobs) -> Result<()> {
+async fn collect(app: &App, blobs: &Blobs, own: bool) -> Result<()> {
+    if !own {
+        return Ok(());
+    }
     let _removing = blobs.removing().await;
     for sha256 in records::forget_unused(app).await? {
         // One that cannot be removed does not keep the others; it is an orphan from now on.
@@ -195,6 +200,23 @@ mod tests {
     use super::*;
     use crate::service::Settings;
     use crate::store::Store;
+
+    #[tokio::test]
+    async fn only_who_has_the_blobs_forgets_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("db").display())).unwrap();
+        let app = App::new(store, Settings { blob_grace: 0, ..Settings::default() });
+        let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
+        let sha256 = Sha256::of("elsewhere");
+        records::record(&app, sha256.clone(), 9).await.unwrap();
+        // Younger than the clock's step is not old.
+        let recorded = app.now();
+        while app.now() == recorded {}
+        collect(&app, &blobs, false).await.unwrap();
+        assert_eq!(records::size(&app, sha256.clone()).await.unwrap(), Some(9), "a boot server");
+        collect(&app, &blobs, true).await.unwrap();
+        assert_eq!(records::size(&app, sha256).await.unwrap(), None);
+    }
 
     #[tokio::test]
     async fn old_files_without_a_record_go_and_nothing_else() {

@@ -34,14 +34,16 @@ pub async fn fleet(app: &App) -> Result<BTreeMap<String, u64>> {
     Ok(fleet)
 }
 
-/// The server, for people. `more`: reasons that only the caller can see (a folder that cannot be written).
-pub async fn status(app: &App, more: Vec<String>) -> Result<Status> {
+/// The server, for people. `more`: reasons that only the caller can see (a folder that cannot be written); so is what is
+/// `degraded`.
+pub async fn status(app: &App, more: Vec<String>, degraded: Vec<String>) -> Result<Status> {
     let mut reasons = not_ready(app).await;
     reasons.extend(more);
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: reasons.is_empty(),
         reasons,
+        degraded,
         database: app.store.backend().to_owned(),
         nodes: fleet(app).await?,
     })

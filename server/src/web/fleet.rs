@@ -9,7 +9,7 @@ use crate::domain::bmc::Bmc;
 use crate::domain::select::Selector;
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
-use crate::http::{State, own_reasons};
+use crate::http::{State, degraded, own_reasons};
 use crate::service::nodes::NodeQuery;
 use crate::service::{App, node_events, nodes, profiles, status};
 use actix_web::http::StatusCode;
@@ -102,7 +102,7 @@ pub(super) async fn page(
         Err(error) => return Err(error.into()),
     };
     let bmcs = bmcs_of(app, &page).await?;
-    let status = status::status(app, own_reasons(&state).await).await?;
+    let status = status::status(app, own_reasons(&state).await, degraded(&state)).await?;
     let profiles = profile_names(app).await?;
     let shell = Shell::new("Fleet", &req, query.done.as_deref());
     let events = node_events::foremost(app, EVENTS).await?;
@@ -143,6 +143,7 @@ pub(super) async fn profile_names(app: &App) -> Result<Vec<String>> {
 struct FleetPage {
     shell: Shell,
     reasons: Vec<String>,
+    degraded: Vec<String>,
     tiles: Vec<Tile>,
     firmware: Vec<FleetWord>,
     lifecycle: String,
@@ -225,6 +226,7 @@ impl FleetPage {
         Self {
             shell,
             reasons: status.reasons,
+            degraded: status.degraded,
             tiles,
             firmware: Vec::new(),
             lifecycle: query.lifecycle.clone(),

@@ -34,6 +34,7 @@ fn status(reasons: &[&str], nodes: &[(&str, u64)]) -> Status {
         version: "0".into(),
         ready: reasons.is_empty(),
         reasons: reasons.iter().map(|r| (*r).to_owned()).collect(),
+        degraded: vec![],
         database: "sqlite".into(),
         nodes: nodes.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
     }

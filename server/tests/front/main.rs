@@ -8,4 +8,8 @@ mod cli;
 #[path = "../../redfish/tests/redfish/fake.rs"]
 mod fake_redfish;
 mod http;
+/// A PostgreSQL server of our own, as the store's tests have it.
+#[allow(dead_code)]
+#[path = "../store/pg.rs"]
+mod pg;
 mod web;

@@ -6,17 +6,17 @@ mod head;
 mod send;
 
 use super::{State, blob_answer, observe};
+use crate::blob::Reader;
 use crate::error::Error;
+use crate::service;
 use actix_server::GracefulShutdownSignal;
 use actix_service::{Service, ServiceFactory};
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use nix::sys::socket::{MsgFlags, recv};
-use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
@@ -103,7 +103,8 @@ enum Next {
 }
 
 struct Blob {
-    file: Arc<File>,
+    /// Of a blob that is here whole.
+    reader: Reader,
     answer: blob_answer::BlobAnswer,
     /// Bytes of the request's head, still unread.
     head: usize,
@@ -158,13 +159,14 @@ impl Desk {
         }
         let Some(wish) = head::wish(bytes.get(..length).unwrap_or_default()) else { return Ok(Next::Other) };
         // What is not here, or cannot be read, the full server tells.
-        let Ok(Some((file, size))) = self.state.blobs.open_blob(&wish.sha256).await else { return Ok(Next::Other) };
-        let answer = blob_answer::answer(&wish.asked, &wish.sha256, size);
-        Ok(Next::Blob(Blob { file: Arc::new(file), answer, head: wish.length, closes: wish.closes }))
+        let here = service::blobs::here(&self.state.blobs, self.state.cache.as_ref(), &wish.sha256).await;
+        let Ok(Some(reader)) = here else { return Ok(Next::Other) };
+        let answer = blob_answer::answer(&wish.asked, &wish.sha256, reader.size());
+        Ok(Next::Blob(Blob { reader, answer, head: wish.length, closes: wish.closes }))
     }
 
     async fn answer(&self, socket: &TcpStream, blob: Blob) -> io::Result<()> {
-        let Blob { file, answer, head, closes } = blob;
+        let Blob { reader, answer, head, closes } = blob;
         let begun = Instant::now();
         let mut gone = vec![0; head];
         // All of it is there: it was looked at.
@@ -174,9 +176,9 @@ impl Desk {
         send::text(socket, &send::head(&answer, closes, Timestamp::now())).await?;
         observe::count("http", ROUTE, answer.status, begun.elapsed());
         let mut sent = 0;
-        let outcome = match answer.length.filter(|_| answer.has_body) {
-            Some(length) => send::piece(socket, &file, answer.from, length, &mut sent).await,
-            None => Ok(()),
+        let outcome = match (answer.length.filter(|_| answer.has_body), reader.file()) {
+            (Some(length), Some(file)) => send::piece(socket, file, answer.from, length, &mut sent).await,
+            _ => Ok(()),
         };
         metrics::counter!("higuma_blob_bytes_total").increment(sent);
         if let Err(error) = &outcome

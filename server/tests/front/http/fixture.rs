@@ -155,7 +155,11 @@ impl Server {
 
     /// With hands of a test for the work of jobs.
     pub fn start_with(settings: &[(&str, &str)], perform: Option<Arc<dyn Perform>>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), settings, perform)
+    }
+
+    /// In a data folder that holds something already.
+    pub fn start_in(dir: tempfile::TempDir, settings: &[(&str, &str)], perform: Option<Arc<dyn Perform>>) -> Self {
         let fixed = [
             ("data-dir", dir.path().to_str().unwrap()),
             ("http-listen", "127.0.0.1:0"),

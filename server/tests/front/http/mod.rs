@@ -4,6 +4,7 @@
 mod blobs;
 mod boot_grpc;
 mod boot_json;
+mod boot_server;
 mod cabling;
 mod curl_agent;
 mod downloads;
