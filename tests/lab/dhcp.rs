@@ -3,12 +3,13 @@
 
 use crate::pxe::{PORT, Rig, in_order, plugged};
 use crate::steps::{TO_RUNNING, wait_running};
-use higuma_proto::api::{DhcpLease, Page};
+use higuma_proto::api::{DhcpLease, Exchange, Exchanges, Page};
 use higuma_tests::error::ensure;
 use higuma_tests::programs::{bound, run};
 use higuma_tests::switch::SwitchPort;
-use higuma_tests::{Firmware, LabResult};
+use higuma_tests::{Firmware, LabResult, wait};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const SECOND: SwitchPort = SwitchPort { tap: "tap1", id: "2", description: "rack 1 unit 2", vlan: 1 };
 
@@ -96,5 +97,31 @@ fn dhcp_relay() -> LabResult {
     let leases = leases(&rig)?;
     ensure(leases.len() == 1 && given(&leases[0], &inside), format!("{leases:#?}"))?;
     drop(node);
+    rig.lab.finish()
+}
+
+/// Another DHCP server on the wire is noticed when ours starts, and told: in the log, the journal and the metrics.
+#[test]
+fn other_dhcp_server() -> LabResult {
+    let rig = plugged("other-dhcp", "server", &[PORT], &[])?;
+    let told = |word: &str| -> LabResult<Option<Exchange>> {
+        let all: Exchanges = rig.server.api()?.call("GET", "/api/v1/boot-exchanges", None::<&()>)?;
+        let found = all.items.into_iter().rev().find(|exchange| exchange.what == "PROBE");
+        Ok(found.filter(|exchange| exchange.result == word))
+    };
+    let until = |word: &str| wait::until(&format!("{word} to be told"), Duration::from_secs(30), || told(word));
+    println!("other_dhcp_server: {}", until("alone")?.detail);
+    rig.switch.addresses()?;
+    rig.server.terminate()?;
+    rig.server.start_again()?;
+    let other = until("other-server")?;
+    let address = format!("{}.2", rig.switch.network);
+    println!("other_dhcp_server: {}", other.detail);
+    ensure(other.detail.contains(&address) && other.client == address, format!("{other:?}"))?;
+    let log = rig.server.log()?;
+    ensure(log.lines().any(|line| line.contains("ERROR") && line.contains(&address)), log)?;
+    let metrics = rig.server.api()?.send("GET", "/metrics", None::<&()>)?.body;
+    let gauge = |line: &str| line.starts_with("higuma_dhcp_other_servers{") && line.contains("addresses");
+    ensure(metrics.lines().any(|line| gauge(line) && line.ends_with(" 1")), metrics)?;
     rig.lab.finish()
 }

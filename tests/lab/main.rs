@@ -28,4 +28,5 @@ mod parking;
 mod pxe;
 mod server_killed;
 mod steps;
+mod tftp;
 mod two_nodes;

@@ -107,6 +107,9 @@ fn proxy_beside_dnsmasq() -> LabResult {
     in_order(&asked, &["dhcp offer DISCOVER boot.ipxe", "script first-stage"])?;
     ensure(asked.iter().all(|e| e.service != "tftp"), "iPXE loaded something by TFTP")?;
     wait_running(&rig.lab, &rig.server, &node, TO_RUNNING, None)?;
+    let all: Exchanges = rig.server.api()?.call("GET", "/api/v1/boot-exchanges", None::<&()>)?;
+    let probe = all.items.iter().find(|exchange| exchange.what == "PROBE").map(|exchange| exchange.result.as_str());
+    ensure(matches!(probe, Some("beside" | "no-server")), format!("{probe:?}: dnsmasq may start after us"))?;
     // The addresses are the other server's: nothing of ours has one in it.
     let given = rig.asked(&node)?.into_iter().find(|e| e.service == "dhcp" && e.what == "REQUEST" && e.result == "ack");
     ensure(given.is_none(), format!("an address was given in proxy mode: {given:?}"))?;
