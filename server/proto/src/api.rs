@@ -34,6 +34,7 @@
 //! | GET /api/v1/addresses/conflicts?cursor=&limit= | -> Page<[`AddressConflict`]> |
 //! | GET /api/v1/dhcp/leases?subnet=&node=&state=&cursor=&limit= | -> Page<[`DhcpLease`]>, in order of address |
 //! | DELETE /api/v1/dhcp/leases/{address} | -> nothing (204): the address is free (an event of its node says so) |
+//! | GET, PUT /api/v1/nodes/{uuid}/dhcp | -> [`NodeDhcp`]; [`NodeDhcp`] -> the same (replaces all; empty: none of its own) |
 //! | GET /api/v1/master-key | -> [`MasterKeyStatus`] |
 //! | POST /api/v1/master-key/rotate | -> [`MasterKeyStatus`] (202: it goes on in the background) |
 //! | GET, POST /api/v1/firmware/rules | -> Page<[`FirmwareRule`]>, all of them in order; [`NewFirmwareRule`] -> [`FirmwareRule`] (the last) |
@@ -92,7 +93,7 @@ mod vault;
 pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
-pub use dhcp::DhcpLease;
+pub use dhcp::{DhcpLease, NodeDhcp};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use exchange::{Exchange, Exchanges};

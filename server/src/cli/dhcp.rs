@@ -3,7 +3,7 @@
 
 use super::error::{Failure, Result};
 use super::output::{self, Format};
-use super::{Global, dhcp_leases};
+use super::{Global, dhcp_leases, dhcp_options};
 use crate::dhcp::capture::{self, Capture};
 use crate::dhcp::explain::{self, Explained, Setup};
 use crate::domain::dhcp::{BootSettings, Build, Mode, Subnet, SubnetOptions};
@@ -32,6 +32,11 @@ pub enum Dhcp {
                             higuma dhcp explain /tmp/dhcp.pcap --address 10.0.0.1/24\n  \
                             higuma dhcp explain packet.hex --mode server --subnet 10.0.0.0/24=10.0.0.100-10.0.0.199 -o json")]
     Explain(Box<Explain>),
+    /// Show or set what one node is told instead of what its subnet says
+    #[command(
+        after_help = "Examples:\n  higuma dhcp options web-17\n  higuma dhcp options web-17 --mtu 9000 --dns 10.0.0.53 --option 150=0a000001\n  higuma dhcp options web-17 --clear"
+    )]
+    Options(dhcp_options::Options),
     /// See [`dhcp_leases`].
     #[command(flatten)]
     Leases(dhcp_leases::LeaseCommand),
@@ -77,6 +82,7 @@ pub struct Explain {
 pub(super) fn run(global: &Global, command: Dhcp) -> Result<()> {
     let arguments = match command {
         Dhcp::Explain(arguments) => arguments,
+        Dhcp::Options(options) => return dhcp_options::run(global, &options),
         Dhcp::Leases(command) => return dhcp_leases::run(global, command),
     };
     let setup = arguments.setup()?;

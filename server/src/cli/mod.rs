@@ -11,6 +11,7 @@ pub mod client;
 pub mod console;
 pub mod dhcp;
 pub mod dhcp_leases;
+pub mod dhcp_options;
 pub mod enrol;
 pub mod error;
 pub mod event;

@@ -1,12 +1,14 @@
-//! Leases of DHCP in the JSON API: parse, call the use case, answer.
+//! Leases of DHCP, and options of nodes, in the JSON API: parse, call the use case, answer.
 
 use super::api::{S, ok, some};
 use super::failure::Answer;
 use crate::domain::Invalid;
 use crate::service::auth::Person;
 use crate::service::dhcp::leases::{self as cases, LeaseQuery};
+use crate::service::dhcp::options;
 use actix_web::HttpResponse;
-use actix_web::web::{Path, Query, ReqData};
+use actix_web::web::{Json, Path, Query, ReqData};
+use higuma_proto::api::NodeDhcp;
 use serde::Deserialize;
 use std::net::Ipv4Addr;
 
@@ -40,6 +42,14 @@ pub async fn leases(s: S, query: Query<ListQuery>) -> Answer {
 pub async fn release(s: S, which: Path<String>, person: ReqData<Person>) -> Answer {
     cases::release(&s.app, address("address", &which)?, &person.name).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn options(s: S, node: Path<String>) -> Answer {
+    ok(options::show(&s.app, node.parse()?).await?)
+}
+
+pub async fn set_options(s: S, node: Path<String>, wanted: Json<NodeDhcp>, person: ReqData<Person>) -> Answer {
+    ok(options::set(&s.app, node.parse()?, wanted.into_inner(), &person.name).await?)
 }
 
 fn address(what: &'static str, text: &str) -> Result<Ipv4Addr, Invalid> {

@@ -141,6 +141,8 @@ fn https() -> Vec<Route> {
         route(POST,   "/api/v1/addresses/reserve",       Admin,  || web::to(ipam::reserve)),
         route(POST,   "/api/v1/addresses/release",       Admin,  || web::to(ipam::release)),
         route(GET,    "/api/v1/addresses/conflicts",     Admin,  || web::to(ipam::conflicts)),
+        route(GET,    "/api/v1/nodes/{uuid}/dhcp",       Admin,  || web::to(dhcp::options)),
+        route(PUT,    "/api/v1/nodes/{uuid}/dhcp",       Admin,  || web::to(dhcp::set_options)),
         route(GET,    "/api/v1/dhcp/leases",             Admin,  || web::to(dhcp::leases)),
         route(DELETE, "/api/v1/dhcp/leases/{address}",   Admin,  || web::to(dhcp::release)),
         route(GET,    "/api/v1/master-key",              Admin,  || web::to(vault::master_key)),

@@ -3,8 +3,8 @@
 
 use super::schema::{
     addresses, bmcs, boots, enrolments, expected_cabling, firmware_attempts, inventory_reports, inventory_versions,
-    links, neighbours, node_aliases, node_events, node_facts, node_firmware, node_identities, node_macs, node_nics,
-    nodes, offers,
+    links, neighbours, node_aliases, node_dhcp, node_events, node_facts, node_firmware, node_identities, node_macs,
+    node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -63,6 +63,11 @@ impl Tx<'_> {
             // The BMC that spoke last is the one that is there.
             replace!(bmcs);
             move_all!(enrolments);
+            // What people chose for the one that stays holds.
+            let chosen = node_dhcp::table.filter(node_dhcp::node.eq(new)).count().get_result::<i64>(c)? > 0;
+            if !chosen {
+                move_all!(node_dhcp);
+            }
             replace!(node_firmware);
             replace!(node_facts);
             replace!(node_macs);

@@ -20,6 +20,7 @@ mod leases;
 mod links;
 mod merge;
 mod neighbours;
+mod node_dhcp;
 mod node_events;
 mod nodes;
 mod offers;

@@ -419,6 +419,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     boot_events,
     boots,
     dhcp_leases,
+    node_dhcp,
     enrolment_uuids,
     enrolments,
     expected_cabling,

@@ -262,3 +262,54 @@ async fn our_own_question_is_not_answered_and_anothers_is() {
     asks.request.client_id = Some(higuma::domain::dhcp::rival::mark("another"));
     assert_eq!(answer(&decide(&rig.lab.app, &asks).await).0, MessageType::Offer);
 }
+
+#[tokio::test]
+async fn a_node_is_told_its_own_options_and_nobody_else_is() {
+    let rig = rig("10.0.0.100-10.0.0.110").await;
+    let app = &rig.lab.app;
+    let uuid: NodeUuid = "4c4c4544-0046-3010-8052-b4c000000002".parse().unwrap();
+    let node = Node::new(uuid.clone(), Admission::Admitted, 1);
+    app.store.write(move |tx| tx.put_node(&node)).await.unwrap();
+    let set = |value: Value| {
+        let wanted = serde_json::from_value(value).unwrap();
+        dhcp::options::set(app, uuid.clone(), wanted, "ann")
+    };
+    for (bad, word) in [
+        (json!({"dns": ["x"]}), "IPv4"),
+        (json!({"options": {"54": "00"}}), "option 54"),
+        (json!({"options": {"6": "0a000001"}}), "dns"),
+        (json!({"lease_seconds": 5}), "lease"),
+        (json!({"mtu": 10}), "mtu"),
+        (json!({"routers": vec!["10.0.0.1"; 17]}), "routers"),
+    ] {
+        let refused = set(bad.clone()).await.unwrap_err();
+        assert!(refused.to_string().contains(word), "{bad}: {refused}");
+    }
+    let own = json!({"routers": ["10.0.0.9"], "mtu": 9000, "lease_seconds": 300, "options": {"150": "0a000001"}});
+    let stored = set(own.clone()).await.unwrap();
+    assert_eq!(dhcp::options::show(app, uuid.clone()).await.unwrap(), stored);
+    let told = |outcome: Outcome, code: u8| match outcome.decision {
+        Decision::Answer(answer) => answer.reply.option(code).map(<[u8]>::to_vec),
+        other => panic!("{other:?}"),
+    };
+    let asks = |n: u8, uuid: Option<&NodeUuid>| {
+        let mut heard = discover(n);
+        heard.request.uuid = uuid.cloned();
+        heard.request.wanted = vec![1, 3, 6, 26];
+        heard
+    };
+    let of = |outcome: &Outcome| [3, 26, 51, 150].map(|code| told(outcome.clone(), code));
+    let offer = decide(app, &asks(1, Some(&uuid))).await;
+    let wanted = [vec![10, 0, 0, 9], vec![0x23, 0x28], vec![0, 0, 1, 44], vec![10, 0, 0, 1]].map(Some);
+    assert_eq!(of(&offer), wanted);
+    let other = decide(app, &asks(2, None)).await;
+    let [routers, mtu, _, other] = of(&other);
+    assert_eq!((routers, mtu, other), (Some(vec![10, 0, 0, 1]), None, None), "as the pool says");
+    // Taken away again; setting the same again is no news.
+    set(own).await.unwrap();
+    set(json!({})).await.unwrap();
+    assert_eq!(of(&decide(app, &asks(1, Some(&uuid))).await)[1], None);
+    let events = higuma::service::node_events::list(app, Default::default()).await.unwrap();
+    let said = events.items.iter().filter(|event| event.message.contains("DHCP options")).count();
+    assert_eq!(said, 2);
+}

@@ -3,6 +3,7 @@
 use crate::fixture::*;
 use crate::history::inventory;
 use higuma::domain::identity::{Identity, Source};
+use higuma::domain::ipam::dhcp::{NodeDhcp, Texts};
 use higuma::domain::node::Node;
 use higuma::domain::node_event::{Kind, Notice, Severity};
 use higuma::domain::offer::Offer;
@@ -78,6 +79,11 @@ pub async fn open_events_by_subject(db: Empty) {
     assert_eq!(db.get(|tx| tx.open_subjects(&uuid(2), "mac:")).await, ["mac:x"]);
 }
 
+fn own_dhcp() -> NodeDhcp {
+    let texts = Texts { mtu: Some(9000), ..Texts::default() };
+    NodeDhcp::of(&["10.0.0.9".to_owned()], texts).unwrap()
+}
+
 pub async fn a_merge_moves_everything(db: Empty) {
     let db = db.open();
     let heard = |port: &str| Neighbour { interface: "eth0".into(), port_id: port.into(), ..Neighbour::default() };
@@ -109,6 +115,7 @@ pub async fn a_merge_moves_everything(db: Empty) {
             },
             9,
         )?;
+        tx.put_node_dhcp(&uuid(2), &own_dhcp(), 5)?;
         // Node 2 goes into node 1.
         tx.move_children(&uuid(2), &uuid(1), 50)?;
         tx.delete_node(&uuid(2))?;
@@ -122,6 +129,7 @@ pub async fn a_merge_moves_everything(db: Empty) {
     assert_eq!((newest.version.number, newest.json.as_str()), (2, "{\"n\":2}"));
     assert_eq!(db.get(|tx| tx.inventory_version(&uuid(1), 1)).await.unwrap().json, "{\"n\":1}");
     assert_eq!(db.get(|tx| tx.neighbours(&uuid(1))).await[0].port_id, "2");
+    assert_eq!(db.get(|tx| tx.node_dhcp(&uuid(1))).await, Some(own_dhcp()));
     assert_eq!(db.get(|tx| tx.aliases(&uuid(1))).await, [uuid(2), uuid(77)]);
     assert_eq!(db.get(|tx| tx.identity(&uuid(3))).await.unwrap().merge_candidate, Some(uuid(1)));
     assert_eq!(db.get(|tx| tx.offer(&Sha256::of("nonce"))).await.unwrap().node, Some(uuid(1)));
@@ -133,11 +141,13 @@ pub async fn a_merge_moves_everything(db: Empty) {
     // A node that was never seen leaves what the other has.
     db.put(|tx| {
         tx.put_node(&node(4))?;
+        tx.put_node_dhcp(&uuid(4), &Default::default(), 6)?;
         tx.move_children(&uuid(4), &uuid(1), 51)?;
         tx.delete_node(&uuid(4))
     })
     .await;
     assert_eq!(db.get(|tx| tx.macs(&uuid(1))).await.len(), 2);
+    assert_eq!(db.get(|tx| tx.node_dhcp(&uuid(1))).await, Some(own_dhcp()));
     // Whoever was to be merged into one that is deleted is so no more.
     db.put(|tx| tx.delete_node(&uuid(1))).await;
     assert_eq!(db.get(|tx| tx.identity(&uuid(3))).await.unwrap().merge_candidate, None);

@@ -1,6 +1,7 @@
-//! Leases of DHCP.
+//! Leases of DHCP, and what single nodes are told.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// An address that the DHCP server gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,4 +34,24 @@ pub struct DhcpLease {
     pub circuit_id: Option<String>,
     /// Which relay or subscriber (option 82, sub-option 2), hexadecimal.
     pub remote_id: Option<String>,
+}
+
+/// What DHCP tells one node instead of what its subnet says; what is left out, or empty, is as the subnet says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeDhcp {
+    /// Routers: IPv4 addresses.
+    pub routers: Vec<String>,
+    /// DNS servers: IPv4 addresses.
+    pub dns: Vec<String>,
+    /// NTP servers: IPv4 addresses.
+    pub ntp: Vec<String>,
+    /// Domain.
+    pub domain: Option<String>,
+    /// MTU, bytes.
+    pub mtu: Option<u16>,
+    /// How long it is given its address for, seconds.
+    pub lease_seconds: Option<u32>,
+    /// Others: number of the option -> its bytes in hexadecimal.
+    pub options: BTreeMap<String, String>,
 }

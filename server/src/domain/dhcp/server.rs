@@ -216,9 +216,10 @@ impl<'a> Asked<'a> {
         self.give(reply, lease, subnet, why)
     }
 
-    /// What it wishes, but no longer than the subnet's.
+    /// What it wishes, but no longer than its own, or the subnet's.
     fn seconds(&self, subnet: &Subnet) -> u32 {
-        let most = subnet.lease_seconds.max(SHORTEST);
+        let own = self.situation.reservation.and_then(|node| node.lease_seconds);
+        let most = own.unwrap_or(subnet.lease_seconds).max(SHORTEST);
         self.request.lease_seconds.unwrap_or(most).clamp(SHORTEST, most)
     }
 

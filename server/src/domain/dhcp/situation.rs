@@ -44,6 +44,8 @@ pub struct Reservation {
     pub hostname: Option<Hostname>,
     /// Stronger than those of the subnet.
     pub options: SubnetOptions,
+    /// The same of its lease time, seconds.
+    pub lease_seconds: Option<u32>,
 }
 
 /// An answer to [`Need`].

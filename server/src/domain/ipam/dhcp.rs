@@ -48,9 +48,6 @@ impl TryFrom<Texts> for Dhcp {
     type Error = Invalid;
 
     fn try_from(texts: Texts) -> Result<Self, Invalid> {
-        let addresses = |what: &'static str, list: &[String]| -> Result<Vec<Ipv4Addr>, Invalid> {
-            list.iter().map(|text| text.parse().map_err(|_| Invalid::new(what, "an IPv4 address", text))).collect()
-        };
         let mut other = BTreeMap::new();
         for (code, bytes) in &texts.options {
             let bad = || Invalid::new("option", "NUMBER=HEX, e.g. 150=0a000001", &format!("{code}={bytes}"));
@@ -74,6 +71,43 @@ impl TryFrom<Texts> for Dhcp {
             lease_seconds: texts.lease_seconds,
         })
     }
+}
+
+/// What one node is told instead of what its subnet says; with routers, which a pool has as its gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeDhcp(pub Dhcp);
+
+impl NodeDhcp {
+    /// Of texts.
+    ///
+    /// # Errors
+    /// Which text is not what it should be.
+    pub fn of(routers: &[String], texts: Texts) -> Result<Self, Invalid> {
+        let mut dhcp = Dhcp::try_from(texts)?;
+        dhcp.options.routers = addresses("routers", routers)?;
+        Ok(Self(dhcp))
+    }
+
+    /// Routers, and the rest.
+    pub fn texts(&self) -> (Vec<String>, Texts) {
+        (self.0.options.routers.iter().map(ToString::to_string).collect(), Texts::from(&self.0))
+    }
+
+    /// Whether a node may have this.
+    ///
+    /// # Errors
+    /// What does not fit, and what was expected.
+    pub fn check(&self) -> Result<(), String> {
+        let routers = self.0.options.routers.len();
+        if routers > OPTIONS_MAX {
+            return Err(format!("routers: expected at most {OPTIONS_MAX}, got {routers}"));
+        }
+        check_options(&self.0)
+    }
+}
+
+fn addresses(what: &'static str, list: &[String]) -> Result<Vec<Ipv4Addr>, Invalid> {
+    list.iter().map(|text| text.parse().map_err(|_| Invalid::new(what, "an IPv4 address", text))).collect()
 }
 
 impl From<&Dhcp> for Texts {
@@ -121,6 +155,11 @@ pub(super) fn check(pool: &Pool) -> Result<(), String> {
             pool.kind, pool.cidr
         ));
     }
+    check_options(dhcp)
+}
+
+/// Whether clients may be told this.
+fn check_options(dhcp: &Dhcp) -> Result<(), String> {
     let SubnetOptions { dns, ntp, other, .. } = &dhcp.options;
     for (what, count) in [("dns", dns.len()), ("ntp", ntp.len()), ("options", other.len())] {
         if count > OPTIONS_MAX {

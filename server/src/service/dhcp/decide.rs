@@ -8,6 +8,7 @@ use crate::domain::dhcp::{
     self, Answer, BootSettings, Build, Candidate, ClientKey, Decision, Lease, Mode, Need, Port, Request, Reservation,
     Silence, Situation, Subnet, subnet,
 };
+use crate::domain::ipam::dhcp::Dhcp;
 use crate::domain::ipam::{self, Kind};
 use crate::domain::node::Node;
 use crate::error::{Error, Result};
@@ -198,7 +199,8 @@ fn reservation(tx: &mut Tx<'_>, node: &Node) -> Result<Reservation> {
         _ => None,
     });
     let hostname = node.hostname.as_str().split('.').next().and_then(|name| name.parse().ok());
-    Ok(Reservation { address, hostname, ..Reservation::default() })
+    let Dhcp { options, lease_seconds } = tx.node_dhcp(&node.uuid)?.unwrap_or_default().0;
+    Ok(Reservation { address, hostname, options, lease_seconds })
 }
 
 /// What a decision needs. None: too many look for addresses now.

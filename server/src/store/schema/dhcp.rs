@@ -22,3 +22,11 @@ diesel::table! {
         updated -> BigInt,
     }
 }
+
+diesel::table! {
+    node_dhcp (node) {
+        node -> Text,
+        spec -> Text,
+        changed -> BigInt,
+    }
+}

@@ -136,7 +136,8 @@ fn renewing_and_rebinding() {
 #[test]
 fn a_reserved_address_is_looked_at_first_and_is_nobody_elses() {
     let options = SubnetOptions { mtu: Some(9000), ..Default::default() };
-    let node = Reservation { address: Some(ip("10.0.0.50")), hostname: Some("hv-1".parse().unwrap()), options };
+    let hostname = Some("hv-1".parse().unwrap());
+    let node = Reservation { address: Some(ip("10.0.0.50")), hostname, options, lease_seconds: None };
     let mut world = World { reservation: Some(node), ..server() };
     world.subnets[0].options = SubnetOptions {
         mtu: Some(1500),
