@@ -1,4 +1,5 @@
-//! The tables of DHCP, a part of [`super`]'s description: nothing but names and kinds of columns.
+//! The tables of DHCP and of what was asked of boot services, a part of [`super`]'s description: nothing but names and kinds of
+//! columns.
 
 diesel::table! {
     dhcp_leases (key) {
@@ -20,5 +21,25 @@ diesel::table! {
         link_selection -> Nullable<Text>,
         server_id -> Nullable<Text>,
         updated -> BigInt,
+    }
+}
+diesel::table! {
+    boot_exchanges (node, at, number, server) {
+        node -> Text,
+        at -> BigInt,
+        number -> BigInt,
+        server -> Text,
+        service -> Text,
+        what -> Text,
+        result -> Text,
+        detail -> Text,
+        mac -> Text,
+        uuid -> Text,
+        client -> Text,
+        address -> Text,
+        interface -> Text,
+        relay -> Text,
+        bytes -> BigInt,
+        took_us -> BigInt,
     }
 }
