@@ -43,7 +43,7 @@ pub async fn get(state: Data<State>, file: Path<String>, request: HttpRequest) -
         request.peer_addr().and_then(|peer| state.app.exchanges.who_has(peer.ip())).unwrap_or_default();
     state.app.exchanges.write(Exchange {
         result: method.to_owned(),
-        detail: format!("{} bytes", bytes.len()),
+        detail: if method == "GET" { "by HTTP" } else { "asked for its length, by HTTP" }.to_owned(),
         mac,
         uuid,
         node,

@@ -8,7 +8,7 @@ use higuma_proto::agent::{
 };
 use higuma_proto::api::{IdentityConflict, NodeIdentity, NodeSummary};
 
-const NOW: Micros = 1_790_000_000_000_000;
+pub(in super::super) const NOW: Micros = 1_790_000_000_000_000;
 const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 
 pub(in super::super) fn event(seq: u32, at_us: i64, step: &str, state: &str, message: &str) -> Event {
@@ -34,6 +34,7 @@ pub(in super::super) fn boot(phase: &str, events: Vec<Event>) -> BootDetail {
             os: None,
         },
         events,
+        exchanges: vec![],
     }
 }
 
@@ -149,6 +150,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 ..Neighbour::default()
             }],
             boot,
+            no_boot: vec![],
             maintenance: false,
             retired: false,
             identity: Default::default(),
