@@ -141,8 +141,7 @@ fn pxe_uefi() -> LabResult {
     )?;
     wait_running(&rig.lab, &rig.server, &node, TO_RUNNING, None)?;
     // The same, stored, is on the boot's timeline.
-    let detail: NodeDetail =
-        rig.server.api()?.call("GET", &format!("/api/v1/nodes/{}", node.uuid()), None::<&()>)?;
+    let detail: NodeDetail = rig.server.api()?.call("GET", &format!("/api/v1/nodes/{}", node.uuid()), None::<&()>)?;
     let boot = detail.boot.ok_or("the node has no boot")?;
     let way = ["dhcp offer DISCOVER", "tftp complete snponly.efi", "dhcp offer boot.ipxe", "script first-stage"];
     in_order(&boot.exchanges, &way)?;

@@ -272,7 +272,7 @@ mod tests {
             ]
         );
         assert_eq!(timeline.rows[0].message, "2 times");
-        assert_eq!((timeline.rows[1].message.as_str(), timeline.rows[1].class), ("265.7 kB by tftp", "asked"));
+        assert_eq!((timeline.rows[1].message.as_str(), timeline.rows[1].class), ("266 kB by tftp", "asked"));
         // Nothing told yet: what it asked is a picture all the same.
         boot.events.clear();
         assert_eq!(Timeline::of(&boot, NOW_US).unwrap().rows.len(), 3);
