@@ -155,7 +155,7 @@ pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, r
     let who = Who {
         mac: machine_mac,
         uuid: uuid.as_ref().map(ToString::to_string).unwrap_or_default(),
-        node: answer.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        node: answer.node.as_ref().filter(|_| answer.known).map(ToString::to_string).unwrap_or_default(),
     };
     if let Some(peer) = request.peer_addr() {
         state.app.exchanges.holds(peer.ip(), who.clone());
