@@ -18,6 +18,7 @@ use crate::http::{self, State};
 use crate::ipxe_files::IpxeFiles;
 use crate::pci_names::PciNames;
 use crate::service::bmc::Hands;
+use crate::service::exchanges::{Journal, kept as exchanges};
 use crate::service::jobs::Perform;
 use crate::service::{App, firmware, vault};
 use crate::store::Store;
@@ -33,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A stop takes no longer.
 const STOP: Duration = Duration::from_secs(9);
+/// What was heard last is stored within that, behind all else.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A server that runs.
 pub struct Running {
@@ -50,6 +53,7 @@ pub struct Running {
     pub server_name: String,
     /// Where the admin token is; none: another server of this database made it.
     pub token_file: Option<PathBuf>,
+    app: App,
     parts: JoinSet<Result<()>>,
     stop: CancellationToken,
     _lock: std::fs::File,
@@ -185,7 +189,9 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let names = tokio::task::spawn_blocking(move || PciNames::open(pci_ids.as_deref()));
     settings.pci_names = names.await.map_err(Error::internal)?;
     let vault = data::vault(&config.data_dir, config.master_key_file.clone()).await?;
+    let server_id = data::server_id(&config.data_dir)?;
     let mut app = App::new(store, settings).with_vault(vault);
+    app.exchanges = Journal::of(&server_id);
     app.prober = config.address_probe.then(|| Arc::new(crate::arp::Kernel) as _);
     vault::start(&app).await?;
     let token_file = data::admin_token(&app, &config.data_dir).await?;
@@ -232,7 +238,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     // What a stop or a crash cut off.
     firmware::start_reassessing(&app);
     let perform = perform.unwrap_or_else(|| Arc::new(Hands { app: app.clone() }));
-    parts.spawn(tasks::jobs(app.clone(), perform, data::server_id(&config.data_dir)?, stop.clone()));
+    parts.spawn(tasks::jobs(app.clone(), perform, server_id, stop.clone()));
     parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
     let tftp_at: Vec<SocketAddr> = tftp.iter().map(tftp::Part::address).collect();
     for part in tftp {
@@ -246,9 +252,10 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     parts.spawn(tasks::addresses(app.clone(), stop.clone()));
     parts.spawn(tasks::enrolments(app.clone(), stop.clone()));
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
+    parts.spawn(tasks::exchanges(app.clone(), stop.clone()));
     // What is used is for the server to say that has the blobs.
     let own = cache.is_none();
-    parts.spawn(tasks::collect_blobs(app, blobs, site, own, stop.clone()));
+    parts.spawn(tasks::collect_blobs(app.clone(), blobs, site, own, stop.clone()));
     if let Some(cache) = cache {
         parts.spawn(cache::watch(cache, stop.clone()));
     }
@@ -262,6 +269,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         dhcp: dhcp_on,
         server_name: authority.server_name.clone(),
         token_file,
+        app,
         parts,
         stop,
         _lock: lock,
@@ -285,6 +293,11 @@ impl Running {
         };
         if tokio::time::timeout(STOP, rest).await.is_err() {
             tracing::warn!("requests were cut off: they took longer than {} s", STOP.as_secs());
+        }
+        match tokio::time::timeout(LAST_WORDS, exchanges::store_waiting(&self.app)).await {
+            Ok(Err(error)) => http::failure::log_internal(&error),
+            Ok(Ok(_)) => {}
+            Err(_) => tracing::warn!("the last exchanges of boot services were not stored: the database is too slow"),
         }
         tracing::info!("stopped");
         outcome

@@ -143,6 +143,18 @@ fn pxe_uefi() -> LabResult {
         &["dhcp offer snponly.efi", "tftp complete snponly.efi", "dhcp offer boot.ipxe", "script first-stage"],
     )?;
     wait_running(&rig.lab, &rig.server, &node, TO_RUNNING, None)?;
+    // The same, stored, is on the boot's timeline.
+    let detail: NodeDetail = rig.server.api()?.call("GET", &format!("/api/v1/nodes/{}", node.uuid()), None::<&()>)?;
+    let boot = detail.boot.ok_or("the node has no boot")?;
+    let way = ["dhcp offer DISCOVER", "tftp complete snponly.efi", "dhcp offer boot.ipxe", "script first-stage"];
+    in_order(&boot.exchanges, &way)?;
+    let moved = boot.exchanges.iter().find(|e| e.service == "tftp" && e.result == "complete").map_or(0, |e| e.bytes);
+    ensure(moved > 100_000, format!("snponly.efi had {moved} bytes"))?;
+    let told = rig.server.cli(&["boot", "show", &boot.summary.id])?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    println!("{told}");
+    let line = format!("{moved} bytes in");
+    ensure(told.contains("DISCOVER") && told.contains(&line) && told.contains("register"), told)?;
     rig.lab.finish()
 }
 

@@ -57,7 +57,8 @@
 //! | GET, PUT /api/v1/rules | -> [`RuleList`]; [`PutRules`] -> [`RuleList`] (the whole list, in order) |
 //! | POST /api/v1/rules/test | [`RuleTest`] -> [`RuleTestAnswer`] (changes nothing) |
 //! | GET /api/v1/boots/{boot_id} | -> [`BootDetail`] |
-//! | GET /api/v1/boot-exchanges?node=&mac=&net=&after=&wait= | -> [`Exchanges`]: what machines asked of DHCP, TFTP, HTTP boot and scripts of this server lately |
+//! | GET /api/v1/nodes/{uuid}/exchanges?cursor=&limit= | -> Page<[`Exchange`]>, newest first: what the node asked of boot services of any server |
+//! | GET /api/v1/boot-exchanges?node=&mac=&net=&after=&epoch=&wait= | -> [`Exchanges`]: what machines asked of DHCP, TFTP, HTTP boot and scripts of this server lately |
 //! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
 //! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
 //! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
@@ -191,6 +192,9 @@ pub struct NodeDetail {
     pub neighbours: Vec<Neighbour>,
     /// The present or last boot with its events.
     pub boot: Option<BootDetail>,
+    /// What it asked of boot services since that boot ended, oldest first, when no boot came of it; the last 50 at most.
+    #[serde(default)]
+    pub no_boot: Vec<Exchange>,
     /// In maintenance: boots nothing new.
     pub maintenance: bool,
     /// Retired: refused.
@@ -324,6 +328,9 @@ pub struct BootDetail {
     pub summary: BootSummary,
     /// In order of seq; at most 2,000.
     pub events: Vec<Event>,
+    /// What the node asked of boot services until it was up, oldest first, by the server's clock; the last 200 at most.
+    #[serde(default)]
+    pub exchanges: Vec<Exchange>,
 }
 
 /// What a node would get from iPXE, and why; nothing is minted for it.

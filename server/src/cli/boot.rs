@@ -2,10 +2,10 @@
 //! wrong before it was set: those are not shown as if they were right.
 
 use super::Global;
+use super::boot_timeline::{Entry, Shown, line, seconds, start_of, timeline};
 use super::client::{Client, encode};
 use super::error::{Failure, Result};
 use super::output::{self, Format, answer, typed};
-use higuma_proto::agent::Event;
 use higuma_proto::api::{BootDetail, BootSummary, Page};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -27,6 +27,12 @@ pub enum Boot {
         /// Print events as they come, until the boot runs, fails or ends
         #[arg(long, short)]
         follow: bool,
+    },
+    /// What one node asked of DHCP, TFTP, HTTP boot and scripts of any server in the last 30 days: its last 500
+    #[command(after_help = "Example:\n  higuma boot exchanges web-17")]
+    Exchanges {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
     },
     /// What machines ask of DHCP, TFTP, HTTP boot and scripts, live: why one does not boot
     #[command(
@@ -50,6 +56,7 @@ pub(super) fn run(global: &Global, command: Boot) -> Result<()> {
             let value = client.get(&format!("/api/v1/boots/{}", encode(&boot)))?;
             answer(global.format, value, |detail| show(&detail, output::now_us()))
         }
+        Boot::Exchanges { node } => super::boot_watch::of_node(global, &client, &node),
         Boot::Watch(watch) => super::boot_watch::run(global, &client, &watch),
         Boot::Show { boot, follow: true } => follow(global, &client, &boot),
     }
@@ -57,7 +64,7 @@ pub(super) fn run(global: &Global, command: Boot) -> Result<()> {
 
 /// Prints what is new once a second; as JSON, one event a line.
 fn follow(global: &Global, client: &Client, boot: &str) -> Result<()> {
-    let mut after: Option<u32> = None;
+    let mut shown = Shown::default();
     let mut base = None;
     loop {
         let detail: BootDetail = typed(client.get(&format!("/api/v1/boots/{}", encode(boot)))?)?;
@@ -67,16 +74,14 @@ fn follow(global: &Global, client: &Client, boot: &str) -> Result<()> {
             }
             start_of(&detail)
         });
-        for event in detail.events.iter().filter(|e| after.is_none_or(|seq| e.seq > seq)) {
-            match global.format {
-                Format::Table => output::print(&(event_line(event, base) + "\n"))?,
-                Format::Json => {
-                    let line = serde_json::to_string(event).map_err(|e| Failure::because("JSON", &e))?;
-                    output::print(&(line + "\n"))?;
-                }
-            }
+        for entry in timeline(&detail).into_iter().filter(|entry| shown.is_new(entry)) {
+            let json = match (global.format, &entry) {
+                (Format::Table, _) => Ok(line(entry, base)),
+                (Format::Json, Entry::Event(event)) => serde_json::to_string(event),
+                (Format::Json, Entry::Asked(_, exchange)) => serde_json::to_string(exchange),
+            };
+            output::print(&(json.map_err(|e| Failure::because("JSON", &e))? + "\n"))?;
         }
-        after = detail.events.iter().map(|e| e.seq).max().or(after);
         match detail.summary.phase.as_str() {
             "registered" | "booting" => std::thread::sleep(FOLLOW),
             _ => {
@@ -143,8 +148,8 @@ fn end(b: &BootSummary) -> String {
 pub(super) fn show(boot: &BootDetail, now: i64) -> String {
     let base = start_of(boot);
     let mut text = facts(&boot.summary, now) + "\n";
-    for event in &boot.events {
-        let _ = writeln!(text, "{}", event_line(event, base));
+    for entry in timeline(boot) {
+        let _ = writeln!(text, "{}", line(entry, base));
     }
     if boot.events.is_empty() {
         text.push_str("  no events yet\n");
@@ -153,33 +158,11 @@ pub(super) fn show(boot: &BootDetail, now: i64) -> String {
     text
 }
 
-const HOUR_US: i64 = 3_600_000_000;
-
-/// Time zero of the timeline: the first event whose clock agrees with the server's to the hour, else Register.
-fn start_of(boot: &BootDetail) -> i64 {
-    let started = boot.summary.started_us;
-    let near = |at: &i64| (at - started).abs() < HOUR_US;
-    boot.events.iter().map(|e| e.at_us).filter(near).min().unwrap_or(started).min(started)
-}
-
-fn seconds(us: i64) -> f64 {
-    us as f64 / 1e6
-}
-
-fn event_line(event: &Event, base: i64) -> String {
-    let since = event.at_us.saturating_sub(base);
-    // Before the clock was set, or a year away: no time is better than a wrong one.
-    let at = match since {
-        0..31_536_000_000_000 => format!("{:.1} s", seconds(since)),
-        _ => "-".into(),
-    };
-    let (step, state) = (output::clean(&event.step), output::clean(&event.state));
-    format!("{at:>10}  {step:13} {state:8} {}", output::clean(&event.message)).trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use higuma_proto::agent::Event;
+    use higuma_proto::api::Exchange;
 
     #[test]
     fn the_timeline() {
@@ -191,6 +174,17 @@ mod tests {
             message: message.into(),
         };
         let second = 1_000_000;
+        let asked = |at_us, took_us, service: &str, what: &str, result: &str, bytes| Exchange {
+            at_us,
+            took_us,
+            service: service.into(),
+            what: what.into(),
+            result: result.into(),
+            detail: "why".into(),
+            address: "10.0.2.15".into(),
+            bytes,
+            ..Exchange::default()
+        };
         let start = 1_790_000_000 * second;
         let boot = BootDetail {
             summary: BootSummary {
@@ -214,14 +208,22 @@ mod tests {
                 event(1, start - 2 * second, "network", "ok", "eth0 10.0.2.15"),
                 event(2, start + second / 2, "register", "ok", "\u{1b}[2J"),
             ],
+            exchanges: vec![
+                asked(start - 12 * second, 300_000, "dhcp", "DISCOVER", "offer", 0),
+                asked(start - 10 * second, second, "tftp", "snponly.efi", "complete", 265_728),
+                asked(start - second, 0, "dhcp", "REQUEST", "ack", 0),
+            ],
         };
         assert_eq!(
             show(&boot, start + 60 * second),
             "Boot:     b1\nNode:     n1\nStarted:  2026-09-21T14:13:20Z (60 s ago)\nProfile:  web r2\n\
              Image:    debian:12\n\n\
+             \x20    0.0 s  dhcp          offer    DISCOVER 10.0.2.15: why\n\
+             \x20    1.3 s  tftp          complete snponly.efi 10.0.2.15: why, 265728 bytes in 1000 ms\n\
+             \x20   11.3 s  dhcp          ack      REQUEST 10.0.2.15: why\n\
              \x20        -  mounts        ok\n\
-             \x20    0.0 s  network       ok       eth0 10.0.2.15\n\
-             \x20    2.5 s  register      ok       ?[2J\n\
+             \x20    9.8 s  network       ok       eth0 10.0.2.15\n\
+             \x20   12.3 s  register      ok       ?[2J\n\
              \nPhase:     running\nUp after:  31.0 s\nSystem:    Debian\n"
         );
     }

@@ -5,6 +5,7 @@
 pub mod bmc;
 mod bmc_redfish;
 pub mod boot;
+mod boot_timeline;
 mod boot_watch;
 pub mod cabling;
 pub mod client;

@@ -312,6 +312,9 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
     if let Some(boot) = &node.boot {
         let _ = write!(text, "\nLast boot:\n{}", super::boot::show(boot, now));
     }
+    if !node.no_boot.is_empty() {
+        let _ = write!(text, "\nNo boot came of:\n{}", super::boot_watch::lines(&node.no_boot));
+    }
     text
 }
 

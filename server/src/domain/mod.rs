@@ -3,6 +3,7 @@
 
 pub mod bmc;
 pub mod boot;
+pub mod boot_window;
 pub mod cabling;
 pub mod cmdline;
 pub mod credential;

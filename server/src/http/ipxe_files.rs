@@ -7,7 +7,7 @@ use super::{State, host};
 use crate::domain::script::check_authority;
 use crate::error::Error;
 use crate::ipxe_files::{AUTOEXEC, autoexec};
-use crate::service::exchanges;
+use crate::service::exchanges::{self, Who};
 use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,11 +39,11 @@ pub async fn get(state: Data<State>, file: Path<String>, request: HttpRequest) -
         "HTTP boot {peer}: {method} {label:?}, {} bytes",
         bytes.len()
     );
-    let (mac, uuid, node) =
+    let Who { mac, uuid, node } =
         request.peer_addr().and_then(|peer| state.app.exchanges.who_has(peer.ip())).unwrap_or_default();
     state.app.exchanges.write(Exchange {
         result: method.to_owned(),
-        detail: format!("{} bytes", bytes.len()),
+        detail: if method == "GET" { "by HTTP" } else { "asked for its length, by HTTP" }.to_owned(),
         mac,
         uuid,
         node,

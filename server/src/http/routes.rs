@@ -126,6 +126,7 @@ fn https() -> Vec<Route> {
         route(POST,   "/api/v1/nodes/{uuid}/merge",      Admin,  || web::to(api::merge_node)),
         route(POST,   "/api/v1/nodes/{uuid}/not-same",   Admin,  || web::to(api::not_same)),
         route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
+        route(GET,    "/api/v1/nodes/{uuid}/exchanges",  Admin,  || web::to(exchanges::of_node)),
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
         route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),
         route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),

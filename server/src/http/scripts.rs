@@ -7,7 +7,7 @@ use crate::domain::image::Arch;
 use crate::domain::script::{Machine, Script, arch_from_ipxe, check_authority};
 use crate::domain::{Mac, NodeUuid, Sha256};
 use crate::error::{Error, Result};
-use crate::service::exchanges;
+use crate::service::exchanges::{self, Who};
 use crate::service::scripts::{self, ScriptAnswer};
 use crate::tls::host_of;
 use actix_web::web::{Data, Path, Query};
@@ -152,12 +152,20 @@ pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, r
         answer.why
     );
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let who = Who {
+        mac: machine_mac,
+        uuid: uuid.as_ref().map(ToString::to_string).unwrap_or_default(),
+        node: answer.node.as_ref().filter(|_| answer.known).map(ToString::to_string).unwrap_or_default(),
+    };
+    if let Some(peer) = request.peer_addr() {
+        state.app.exchanges.holds(peer.ip(), who.clone());
+    }
     state.app.exchanges.write(Exchange {
         result: answer.script.name().to_owned(),
         detail: answer.why.clone(),
-        mac: machine_mac,
-        uuid: uuid.as_ref().map(ToString::to_string).unwrap_or_default(),
-        node: answer.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        mac: who.mac,
+        uuid: who.uuid,
+        node: who.node,
         client: peer.clone(),
         address: peer,
         ..exchanges::exchange(state.app.now(), "script", "iPXE script")

@@ -6,10 +6,11 @@ use super::rivals::Watch;
 use crate::config::Config;
 use crate::dhcp::serve::{Answer, Answerer, Heard, Listener};
 use crate::dhcp::{packet, words};
-use crate::domain::dhcp::{self as domain, Decision, MessageType, Mode, Op, Port, Silence, rival};
+use crate::domain::dhcp::{self as domain, Decision, MessageType, Mode, Op, Port, Request, Silence, rival};
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
 use crate::service::dhcp::{self as cases, Interface, Outcome};
+use crate::service::exchanges::Who;
 use crate::service::{App, exchanges};
 use higuma_proto::api::Exchange;
 use ipnet::Ipv4Net;
@@ -241,13 +242,22 @@ impl Desk {
             _ => tracing::debug!(interface = name, result, "DHCP on {name}: {who}: {detail}"),
         }
         let known = |address: Ipv4Addr| (!address.is_unspecified()).then_some(address);
-        let address = given.or(known(request.ciaddr)).or(request.requested);
-        let exchange = Exchange {
-            result,
-            detail,
+        let who = Who {
             mac: request.hardware.mac().map(|mac| mac.to_string()).unwrap_or_default(),
             uuid: request.uuid.as_ref().map(ToString::to_string).unwrap_or_default(),
             node: outcome.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        };
+        let address = given.or(known(request.ciaddr)).or_else(|| chosen(interface.mode, request));
+        let refused = result == "nak" || matches!(request.kind, Some(MessageType::Release | MessageType::Decline));
+        if let Some(address) = address.filter(|_| !refused) {
+            self.app.exchanges.holds(address.into(), who.clone());
+        }
+        let exchange = Exchange {
+            result,
+            detail,
+            mac: who.mac,
+            uuid: who.uuid,
+            node: who.node,
             client: asked.source.ip().to_string(),
             address: address.map(|a| a.to_string()).unwrap_or_default(),
             interface: name.clone(),
@@ -257,6 +267,13 @@ impl Desk {
         };
         self.app.exchanges.write(exchange);
     }
+}
+
+/// The address that a machine takes of another server, beside which we are a proxy: it names that server. A mere wish (option 50
+/// alone) is nobody's address.
+fn chosen(mode: Mode, request: &Request) -> Option<Ipv4Addr> {
+    let of_another = mode == Mode::Proxy && request.kind == Some(MessageType::Request) && request.server_id.is_some();
+    request.requested.filter(|_| of_another)
 }
 
 /// Values of both are words of ours: a client must not make metrics.

@@ -5,6 +5,7 @@ use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::http::publish_gauges;
 use crate::ipxe_files::IpxeFiles;
+use crate::service::exchanges::kept as exchanges;
 use crate::service::jobs::{Perform, Runner};
 use crate::service::{App, blobs as records, bmc, enrol, facts, ipam, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
@@ -67,6 +68,17 @@ pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
     }
     app.consoles.close().await;
     app.bmcs.close().await;
+    Ok(())
+}
+
+/// What nodes asked of boot services is stored, behind the answers.
+pub async fn exchanges(app: App, stop: CancellationToken) -> Result<()> {
+    const EVERY: Duration = Duration::from_millis(500);
+    while pause(EVERY, &stop).await {
+        if let Err(error) = exchanges::store_waiting(&app).await {
+            crate::http::failure::log_internal(&error);
+        }
+    }
     Ok(())
 }
 

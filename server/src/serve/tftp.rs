@@ -5,6 +5,7 @@ use super::listen::interface_addresses;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::ipxe_files::{self, AUTOEXEC, IpxeFiles};
+use crate::service::exchanges::Who;
 use crate::service::{App, exchanges};
 use crate::tftp::{self, Files, Outcome, Report, Settings};
 use higuma_proto::api::Exchange;
@@ -112,7 +113,7 @@ fn tell(app: &App, report: Report) {
     metrics::counter!("higuma_tftp_bytes_total").increment(bytes);
     metrics::counter!("higuma_tftp_resent_total").increment(resent);
     let ms = took.as_millis();
-    let (mac, uuid, node) = app.exchanges.who_has(client.ip()).unwrap_or_default();
+    let Who { mac, uuid, node } = app.exchanges.who_has(client.ip()).unwrap_or_default();
     app.exchanges.write(Exchange {
         result: result.to_owned(),
         detail: how.clone(),

@@ -1,5 +1,6 @@
 //! People look at boots and their events.
 
+use super::exchanges::kept;
 use super::nodes::{not_found, page_limit};
 use super::{App, wire};
 use crate::domain::boot::{Boot, EVENTS_PER_BOOT};
@@ -38,7 +39,11 @@ pub async fn show(app: &App, id: &str) -> Result<BootDetail> {
 
 pub(super) fn detail(tx: &mut Tx<'_>, boot: &Boot) -> Result<BootDetail> {
     let events = tx.events(boot.id, EVENTS_PER_BOOT)?;
-    Ok(BootDetail { summary: wire::boot_summary(boot), events: events.iter().map(wire::event).collect() })
+    Ok(BootDetail {
+        summary: wire::boot_summary(boot),
+        events: events.iter().map(wire::event).collect(),
+        exchanges: kept::of_boot(tx, boot)?,
+    })
 }
 
 fn parse_cursor(text: &str) -> std::result::Result<(Micros, Uuid), Invalid> {

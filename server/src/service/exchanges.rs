@@ -1,45 +1,66 @@
 //! What machines asked of the boot services of this server lately, and what they got: DHCP, TFTP, HTTP boot, scripts. In memory
-//! and bounded; for whoever wonders why a machine does not boot. No secret is ever in it.
+//! and bounded; for whoever wonders why a machine does not boot. What nodes asked is stored, too (see [`kept`]). No secret is ever
+//! in it, and nobody who writes to it waits.
 
+pub mod kept;
+mod machines;
+mod pending;
+mod recent;
+
+pub use machines::Who;
+
+use crate::domain::boot::clean;
 use crate::domain::dhcp::Request;
-use crate::domain::{Micros, NodeUuid};
-use crate::ipxe_files::AUTOEXEC;
+use crate::domain::{Mac, Micros, NodeUuid};
 use higuma_proto::api::{Exchange, Exchanges};
-use std::collections::VecDeque;
+use machines::Machines;
+use pending::{A_MINUTE, Pending};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Exchanges kept.
+/// Exchanges in memory.
 const KEPT: usize = 20_000;
 /// Of one answer.
 const PIECE: usize = 500;
 /// A reader waits at most so long.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
-
-/// A program that was loaded so long ago is of an earlier start, microseconds.
-const FETCHED: Micros = 180_000_000;
-/// DISCOVERs of one machine within that time, before it counts as one that has loaded ours.
-const OFFERS: usize = 6;
+/// What a machine asked so long before its Register, microseconds, is its own.
+const BEFORE_REGISTER: Micros = 600_000_000;
+/// Bytes of a text from a machine.
+const TEXT: usize = 500;
 
 /// The journal; cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
+    /// Which server, by its id; and which start of it.
+    server: Arc<str>,
+    epoch: Arc<str>,
     kept: Arc<Mutex<Kept>>,
     newest: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Default)]
 struct Kept {
-    exchanges: VecDeque<Exchange>,
+    /// Their numbers follow each other; the last is `next`.
+    exchanges: VecDeque<Line>,
     next: u64,
+    machines: Machines,
+    pending: Pending,
+}
+
+/// An exchange, and whether it is stored or waits to be.
+struct Line {
+    exchange: Exchange,
+    stored: bool,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { kept: Arc::default(), newest: Arc::new(watch::channel(0).0) }
+        Self::of("")
     }
 }
 
@@ -54,6 +75,8 @@ pub struct ExchangeQuery {
     pub net: Option<ipnet::IpNet>,
     /// Later than this one; none: the last few of those that are kept.
     pub after: Option<u64>,
+    /// What that number counts in, if it is known: of another start of the server, it is none of ours.
+    pub epoch: Option<String>,
     /// With nothing new, wait for it: so many seconds at most.
     pub wait: Option<u64>,
 }
@@ -72,16 +95,31 @@ impl ExchangeQuery {
 }
 
 impl Journal {
+    /// An empty one of the server with this id.
+    pub fn of(server: &str) -> Self {
+        Self {
+            server: server.into(),
+            epoch: uuid::Uuid::new_v4().to_string().into(),
+            kept: Arc::default(),
+            newest: Arc::new(watch::channel(0).0),
+        }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes one down; its `number` is given here.
+    /// Writes one down; its `number` and `server` are given here.
     pub fn write(&self, mut exchange: Exchange) {
+        exchange.what = clean(&exchange.what, TEXT);
+        exchange.detail = clean(&exchange.detail, TEXT);
+        exchange.server = self.server.to_string();
         let mut kept = self.kept();
         kept.next += 1;
         exchange.number = kept.next;
-        kept.exchanges.push_back(exchange);
+        kept.machines.learn(&exchange);
+        let stored = !exchange.node.is_empty() && kept.pending.take(&exchange);
+        kept.exchanges.push_back(Line { exchange, stored });
         if kept.exchanges.len() > KEPT {
             kept.exchanges.pop_front();
         }
@@ -90,12 +128,15 @@ impl Journal {
         self.newest.send_replace(newest);
     }
 
-    /// The machine that has this address, as far as DHCP told us lately: its hardware address, UUID and node.
-    pub fn who_has(&self, address: IpAddr) -> Option<(String, String, String)> {
-        let address = address.to_string();
-        let kept = self.kept();
-        let found = kept.exchanges.iter().rev().find(|e| e.address == address && !e.mac.is_empty())?;
-        Some((found.mac.clone(), found.uuid.clone(), found.node.clone()))
+    /// A machine has this address: it was given or offered it, says that it uses it, or took it of another server. What it only
+    /// wishes for does not count.
+    pub fn holds(&self, address: IpAddr, who: Who) {
+        self.kept().machines.holds(address, who);
+    }
+
+    /// The machine that has this address, as far as we were told lately.
+    pub fn who_has(&self, address: IpAddr) -> Option<Who> {
+        self.kept().machines.who_has(address)
     }
 
     /// Whether this machine has loaded a program of ours just now: the transfer was completed. That ends the loop of an iPXE
@@ -103,36 +144,52 @@ impl Journal {
     /// is offered ours a few times, and then counts as one that has it.
     pub fn has_fetched(&self, request: &Request, now: Micros) -> bool {
         let mac = request.hardware.mac().map(|mac| mac.to_string()).unwrap_or_default();
-        let kept = self.kept();
-        let lately = kept.exchanges.iter().rev().take_while(|e| now.saturating_sub(e.at_us) < FETCHED);
-        let mut offers = 0;
-        for exchange in lately.filter(|e| !mac.is_empty() && e.mac == mac) {
-            let loaded = matches!(
-                (exchange.service.as_str(), exchange.result.as_str()),
-                ("tftp", "complete") | ("http-boot", "GET")
-            );
-            if loaded && exchange.what != AUTOEXEC {
-                return true;
-            }
-            // One OFFER a turn of the loop; the programs of one boot ask two or three times.
-            offers += usize::from(exchange.service == "dhcp" && exchange.what == "DISCOVER");
+        self.kept().machines.has_fetched(&mac, now)
+    }
+
+    /// A machine is a node by now: what it asked in the minutes before, while nobody knew whose it was, is the node's. Again: no
+    /// more than once.
+    pub fn adopt(&self, node: &NodeUuid, macs: &[Mac], uuid: Option<&NodeUuid>, now: Micros) {
+        let macs: BTreeSet<&str> = macs.iter().map(Mac::as_str).collect();
+        let mine = |e: &Exchange| {
+            // Two boards may have one UUID: the port says more.
+            let named = (e.mac.is_empty() || macs.is_empty()) && uuid.is_some_and(|uuid| e.uuid == uuid.as_str());
+            e.node == node.as_str() || e.node.is_empty() && (named || macs.contains(e.mac.as_str()))
+        };
+        let mut kept = self.kept();
+        let Kept { exchanges, pending, .. } = &mut *kept;
+        let lately = exchanges.iter_mut().rev().take_while(|l| now.saturating_sub(l.exchange.at_us) < BEFORE_REGISTER);
+        let most = usize::try_from(A_MINUTE).unwrap_or(usize::MAX);
+        let found: Vec<&mut Line> = lately.filter(|line| !line.stored && mine(&line.exchange)).take(most).collect();
+        for line in found.into_iter().rev() {
+            line.exchange.node = node.to_string();
+            line.stored = pending.push(&line.exchange);
         }
-        offers >= OFFERS
+    }
+
+    /// Where the one with this number, or the first after it, is in what is kept.
+    fn place(kept: &Kept, number: u64) -> usize {
+        let oldest = kept.exchanges.front().map_or(kept.next + 1, |line| line.exchange.number);
+        usize::try_from(number.saturating_sub(oldest)).unwrap_or(usize::MAX).min(kept.exchanges.len())
     }
 
     fn piece(&self, query: &ExchangeQuery) -> Exchanges {
         let kept = self.kept();
-        let oldest = kept.exchanges.front().map_or(kept.next + 1, |e| e.number);
-        let wanted = kept.exchanges.iter().filter(|e| query.takes(e));
-        let (items, missed): (Vec<Exchange>, u64) = match query.after {
+        let oldest = kept.exchanges.front().map_or(kept.next + 1, |line| line.exchange.number);
+        let other_start = query.epoch.as_ref().is_some_and(|epoch| **epoch != *self.epoch);
+        let restarted = query.after.is_some_and(|after| after > kept.next || other_start);
+        let after = query.after.map(|after| if restarted { 0 } else { after });
+        let (items, missed): (Vec<Exchange>, u64) = match after {
             Some(after) => {
-                let items = wanted.filter(|e| e.number > after).take(PIECE).cloned().collect();
-                (items, oldest.saturating_sub(after.saturating_add(1)))
+                let behind = kept.exchanges.range(Self::place(&kept, after.saturating_add(1))..);
+                let wanted = behind.map(|line| &line.exchange).filter(|e| query.takes(e));
+                (wanted.take(PIECE).cloned().collect(), oldest.saturating_sub(after.saturating_add(1)))
             }
             None => {
-                let all: Vec<&Exchange> = wanted.collect();
-                let from = all.len().saturating_sub(PIECE);
-                (all.into_iter().skip(from).cloned().collect(), 0)
+                let wanted = kept.exchanges.iter().rev().map(|line| &line.exchange).filter(|e| query.takes(e));
+                let mut items: Vec<Exchange> = wanted.take(PIECE).cloned().collect();
+                items.reverse();
+                (items, 0)
             }
         };
         // A full piece may have more behind it.
@@ -141,7 +198,7 @@ impl Journal {
         } else {
             items.last().map_or(kept.next, |e| e.number)
         };
-        Exchanges { items, next, missed }
+        Exchanges { items, next, missed, epoch: self.epoch.to_string(), restarted }
     }
 
     /// Those of the query, oldest first; waits when there is none.
@@ -153,7 +210,7 @@ impl Journal {
             loop {
                 newest.borrow_and_update();
                 let piece = self.piece(&from);
-                if !piece.items.is_empty() || piece.missed > 0 {
+                if !piece.items.is_empty() || piece.missed > 0 || piece.restarted {
                     return;
                 }
                 from.after = Some(piece.next);
@@ -173,43 +230,4 @@ pub fn exchange(at: Micros, service: &str, what: &str) -> Exchange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one(mac: &str, address: &str) -> Exchange {
-        Exchange { mac: mac.into(), address: address.into(), ..exchange(1, "dhcp", "DISCOVER") }
-    }
-
-    #[tokio::test]
-    async fn who_waits_gets_what_fits_and_only_that() {
-        let journal = Journal::default();
-        journal.write(one("aa", "10.0.0.1"));
-        journal.write(one("bb", "10.0.1.1"));
-        let all = journal.read(&ExchangeQuery::default()).await;
-        assert_eq!((all.items.len(), all.next, all.missed), (2, 2, 0));
-        let of =
-            |mac: &str| ExchangeQuery { mac: Some(mac.into()), after: Some(2), wait: Some(10), ..Default::default() };
-        let waiting = {
-            let (journal, query) = (journal.clone(), of("aa"));
-            tokio::spawn(async move { journal.read(&query).await })
-        };
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        journal.write(one("bb", "10.0.1.1"));
-        journal.write(one("aa", "10.0.0.1"));
-        let got = waiting.await.unwrap_or_default();
-        assert_eq!((got.items.len(), got.next), (1, 4));
-        let net = ExchangeQuery { net: "10.0.1.0/24".parse().ok(), ..Default::default() };
-        assert_eq!(journal.read(&net).await.items.len(), 2);
-        assert_eq!(journal.who_has(IpAddr::from([10, 0, 0, 1])).map(|(mac, ..)| mac).as_deref(), Some("aa"));
-    }
-
-    #[tokio::test]
-    async fn the_oldest_go_and_that_is_told() {
-        let journal = Journal::default();
-        (0..KEPT + 7).for_each(|_| journal.write(one("aa", "")));
-        let piece = journal.read(&ExchangeQuery { after: Some(0), ..Default::default() }).await;
-        assert_eq!((piece.items.len(), piece.missed, piece.next), (PIECE, 7, 7 + PIECE as u64));
-        let last = journal.read(&ExchangeQuery::default()).await;
-        assert_eq!((last.items.len(), last.next), (PIECE, (KEPT + 7) as u64));
-    }
-}
+mod tests;

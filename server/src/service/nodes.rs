@@ -1,7 +1,7 @@
 //! People look at nodes and change what they should be.
 
 use super::search::{Step, holds, walk};
-use super::{App, bmc, boots, credentials, facts, history, identity, ipam, wire};
+use super::{App, bmc, boots, credentials, exchanges, facts, history, identity, ipam, wire};
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
@@ -123,6 +123,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
                 inventory,
                 inventory_hash,
                 neighbours: tx.neighbours(&uuid)?,
+                no_boot: exchanges::kept::without_boot(tx, &uuid, boot.as_ref())?,
                 boot: boot.map(|b| boots::detail(tx, &b)).transpose()?,
                 maintenance: node.maintenance,
                 retired: node.retired,

@@ -73,6 +73,7 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
     let named = request.node.clone();
     let alive_since = now - app.settings.heartbeat_timeout;
     let claim = identity::claim(&request);
+    let (ports, told) = (macs(&request, &claim), claim.uuid.clone());
     let facts =
         Facts { request, claim, inventory, new_boot, now, rules: cabling::Rules::of(app), vault: app.vault.clone() };
     let outcome = app
@@ -129,6 +130,9 @@ pub async fn register(app: &App, request: Registration) -> Result<Registered> {
         })
         .await?;
     let answer = answer(outcome, &words);
+    if let Ok(Registered { node, .. }) = &answer {
+        app.exchanges.adopt(node, &ports, told.as_ref(), now);
+    }
     if let (Some(named), Ok(Registered { node, .. })) = (named, &answer)
         && named != *node
     {

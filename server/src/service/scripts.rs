@@ -25,6 +25,8 @@ pub struct ScriptAnswer {
     pub grpc: String,
     /// The node, as far as iPXE's words lead; Register decides.
     pub node: Option<NodeUuid>,
+    /// There is such a node; else it is a name that it would get.
+    pub known: bool,
     /// MAC that it booted from.
     pub mac: Option<Mac>,
     /// The operator's additions to the first stage's command line.
@@ -86,6 +88,7 @@ async fn decide(app: &App, machine: Machine, node: Option<NodeUuid>, host: &str)
         })
         .await?;
     let stage = stage.map(|s| first_stage(&s)).transpose()?;
+    let known = node.is_some();
     let (script, why) = script::decide(&machine, node.as_ref(), stage.as_ref());
     Ok(ScriptAnswer {
         script,
@@ -93,6 +96,7 @@ async fn decide(app: &App, machine: Machine, node: Option<NodeUuid>, host: &str)
         http_base,
         grpc,
         node: name,
+        known,
         mac: machine.mac,
         cmdline: app.settings.first_stage_cmdline.clone(),
         nonce: None,

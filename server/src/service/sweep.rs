@@ -1,7 +1,7 @@
 //! What time does: boots past their deadline fail, old offers go. Run every few seconds by each server; running it
 //! twice at once is harmless.
 
-use super::{App, dhcp, events, firmware, jobs, node_events, vault};
+use super::{App, dhcp, events, exchanges, firmware, jobs, node_events, vault};
 use crate::domain::Micros;
 use crate::domain::boot::EventState;
 use crate::error::Result;
@@ -31,6 +31,8 @@ pub struct Swept {
     pub old_jobs: usize,
     /// Leases that are over for long.
     pub old_leases: usize,
+    /// Exchanges of boot services, long ago.
+    pub old_exchanges: usize,
 }
 
 /// Once.
@@ -60,6 +62,7 @@ pub async fn run_once(app: &App) -> Result<Swept> {
     swept.stale_events = node_events::forget_stale(app).await?;
     swept.old_jobs = jobs::forget_old(app).await?;
     swept.old_leases = dhcp::leases::forget_old(app).await?;
+    swept.old_exchanges = exchanges::kept::forget_old(app).await?;
     // Last: what keeps a rotation of the master key from going on keeps nothing else.
     vault::resume(app).await?;
     Ok(swept)

@@ -141,6 +141,21 @@ impl Tx<'_> {
         })?)
     }
 
+    /// The boot of a node that followed this one.
+    pub fn boot_after(&mut self, boot: &Boot) -> Result<Option<Boot>> {
+        let rec = self.run(format_args!("boot after {}", boot.id), |c| {
+            let same_instant = boots::started.eq(boot.started).and(boots::id.gt(boot.id.to_string()));
+            boots::table
+                .filter(boots::node.eq(boot.node.as_str()))
+                .filter(boots::started.gt(boot.started).or(same_instant))
+                .order((boots::started, boots::id))
+                .select(BootRec::as_select())
+                .first(c)
+                .optional()
+        })?;
+        rec.map(BootRec::into_boot).transpose()
+    }
+
     /// Forget ended boots of a node (with their events) but the newest `keep`.
     pub fn prune_boots(&mut self, node: &NodeUuid, keep: usize) -> Result<()> {
         self.run(format_args!("old boots of node {node}"), |c| {

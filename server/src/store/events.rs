@@ -3,7 +3,7 @@
 use super::schema::boot_events;
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::Micros;
-use crate::domain::boot::Event;
+use crate::domain::boot::{Event, SERVER_SEQ};
 use crate::error::Result;
 use diesel::prelude::*;
 use std::collections::BTreeSet;
@@ -69,6 +69,17 @@ impl Tx<'_> {
                 new.insert(event.seq);
             }
             Ok(new)
+        })
+    }
+
+    /// When the agent (not the server) last reported an event of the boot, by the server's clock.
+    pub fn last_report(&mut self, boot: Uuid) -> Result<Option<Micros>> {
+        self.run(format_args!("events of boot {boot}"), |c| {
+            boot_events::table
+                .filter(boot_events::boot.eq(boot.to_string()))
+                .filter(boot_events::seq.lt(i64::from(SERVER_SEQ)))
+                .select(diesel::dsl::max(boot_events::received))
+                .get_result(c)
         })
     }
 

@@ -2,9 +2,9 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    addresses, bmcs, boots, enrolments, expected_cabling, firmware_attempts, inventory_reports, inventory_versions,
-    links, neighbours, node_aliases, node_dhcp, node_events, node_facts, node_firmware, node_identities, node_macs,
-    node_nics, nodes, offers,
+    addresses, bmcs, boot_exchanges, boots, enrolments, expected_cabling, firmware_attempts, inventory_reports,
+    inventory_versions, links, neighbours, node_aliases, node_dhcp, node_events, node_facts, node_firmware,
+    node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -55,6 +55,7 @@ impl Tx<'_> {
             move_all!(links);
             move_all!(firmware_attempts);
             move_all!(boots);
+            move_all!(boot_exchanges);
             move_all!(offers);
             move_all!(node_events);
             move_all!(node_aliases);

@@ -8,6 +8,7 @@ mod connection;
 mod credentials;
 mod enrolments;
 mod events;
+mod exchanges;
 mod expected;
 mod facts;
 mod firmware;
@@ -37,6 +38,7 @@ mod tx;
 mod url;
 
 pub use enrolments::{EnrolmentCount, EnrolmentFilter};
+pub use exchanges::{ExchangeAt, ExchangeFilter};
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
 pub use ipam::{AddressFilter, AddressRow};

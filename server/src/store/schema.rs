@@ -417,6 +417,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     blobs,
     bmc_credentials,
     boot_events,
+    boot_exchanges,
     boots,
     dhcp_leases,
     node_dhcp,

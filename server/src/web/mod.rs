@@ -4,6 +4,7 @@
 //! for every line of [`routes`] before a handler runs.
 
 mod addresses;
+mod asked;
 mod assets;
 mod bmc;
 mod bmc_now;

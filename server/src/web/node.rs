@@ -1,6 +1,7 @@
 //! `/nodes/{uuid}`: one node. Its state and why, what it should be (with the forms), the present boot as a picture, what
 //! it is made of, where it is cabled to, and its earlier boots. `?boot=` shows an earlier one; `?fragment=1` the live part.
 
+use super::asked::AskedRow;
 use super::bmc::{self, BmcView};
 use super::events::NoticeRow;
 use super::history::VersionRow;
@@ -130,6 +131,7 @@ struct NodePage {
     cabling: Cabling,
     inventory: bool,
     boot: Option<BootView>,
+    no_boot: Vec<AskedRow>,
     boots: Vec<BootRow>,
     firmware: Option<firmware::NodeView>,
     events: Vec<NoticeRow>,
@@ -152,6 +154,7 @@ struct BootView {
     failure: String,
     timeline: Option<Timeline>,
     events: Vec<EventRow>,
+    asked: Vec<AskedRow>,
 }
 
 struct EventRow {
@@ -208,6 +211,7 @@ impl NodePage {
             neighbours: inventory::neighbours(&node.neighbours),
             inventory: node.inventory_hash.is_some(),
             boot,
+            no_boot: node.no_boot.iter().map(AskedRow::new).collect(),
             firmware: firmware.and_then(firmware::NodeView::new),
             events: events.iter().map(|event| NoticeRow::new(event, now, false)).collect(),
             versions: versions.iter().map(VersionRow::new).collect(),
@@ -255,6 +259,7 @@ impl BootView {
             took: took(&boot.summary),
             failure: failure(&boot.summary),
             timeline: Timeline::of(boot, now),
+            asked: boot.exchanges.iter().map(AskedRow::new).collect(),
             events: boot
                 .events
                 .iter()

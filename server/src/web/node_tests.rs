@@ -6,9 +6,9 @@ use higuma_proto::agent::{
     Bios, Cpu, Dimm, Disk, Event, HostInterface, Inventory, Link, Memory, Neighbour, Nic, PciDevice, SourceError,
     System, Tpm, Virtualisation, Volatile,
 };
-use higuma_proto::api::{IdentityConflict, NodeIdentity, NodeSummary};
+use higuma_proto::api::{Exchange, IdentityConflict, NodeIdentity, NodeSummary};
 
-const NOW: Micros = 1_790_000_000_000_000;
+pub(in super::super) const NOW: Micros = 1_790_000_000_000_000;
 const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 
 pub(in super::super) fn event(seq: u32, at_us: i64, step: &str, state: &str, message: &str) -> Event {
@@ -34,6 +34,7 @@ pub(in super::super) fn boot(phase: &str, events: Vec<Event>) -> BootDetail {
             os: None,
         },
         events,
+        exchanges: vec![],
     }
 }
 
@@ -149,6 +150,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 ..Neighbour::default()
             }],
             boot,
+            no_boot: vec![],
             maintenance: false,
             retired: false,
             identity: Default::default(),
@@ -252,6 +254,36 @@ fn the_boot_is_a_picture_without_inline_style() {
     assert!(!body.contains("style=") && !body.contains("<style") && !body.contains("onclick"), "the CSP forbids these");
     let fragment = view.as_live().render().unwrap();
     assert!(fragment.contains("id=\"timeline\"") && !fragment.contains("<html"));
+}
+
+#[test]
+fn what_it_asked_of_boot_services_is_shown_escaped() {
+    let asked = |what: &str, result: &str| Exchange {
+        number: 3,
+        at_us: NOW - 100_000_000,
+        service: "tftp".into(),
+        what: what.into(),
+        result: result.into(),
+        detail: "complete".into(),
+        bytes: 265_728,
+        took_us: 81_000,
+        ..Exchange::default()
+    };
+    let mut boot = boot("running", vec![event(0, NOW, "register", "ok", "")]);
+    boot.exchanges = vec![asked("snponly.efi", "complete"), asked("<b>other</b>", "not_found")];
+    let mut node = data("running", "admitted", Some(boot));
+    let body = render(NodeData { ..data("running", "admitted", None) });
+    assert!(!body.contains("id=\"asked\"") && !body.contains("id=\"no-boot-h\""), "{body}");
+    node.node.no_boot = vec![asked("undionly.kpxe", "ended")];
+    let body = render(node);
+    assert!(!body.contains("<b>other") && body.contains("&#60;b&#62;other"), "{body}");
+    for text in ["2 requests to boot services", "266 kB by tftp", "complete, 265728 bytes in 0.1 s", "b-asked"] {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    let row = body.find("id=\"asked-").unwrap();
+    assert!(row < body.find("id=\"step-register\"").unwrap(), "it came before");
+    let none = body.split("id=\"no-boot-h\"").nth(1).unwrap();
+    assert!(none.contains("undionly.kpxe") && !none.contains("snponly.efi"), "{none}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod console;
 mod dhcp;
 mod dhcp_answers;
 mod enrol;
+mod exchanges;
 /// The simulated Redfish service of its client's tests.
 #[allow(dead_code)]
 #[path = "../../redfish/tests/redfish/fake.rs"]

@@ -7,6 +7,7 @@ mod boots;
 mod cabling;
 mod credentials;
 mod enrolments;
+mod exchanges;
 mod firmware;
 mod fixture;
 mod history;
@@ -94,6 +95,9 @@ async fn run_all(databases: fixture::Databases) {
         leases::old_leases_are_forgotten_in_pieces,
         leases::ipam_gives_nothing_that_is_leased,
         leases::pools_keep_what_they_say_to_dhcp,
+        exchanges::added_once_and_paged,
+        exchanges::bounded_by_number_and_age_and_moved,
+        exchanges::the_boot_after_and_its_last_report,
         boots::round_trip_and_lookups,
         boots::pages_newest_first,
         boots::overdue,

@@ -25,7 +25,7 @@ pub struct Exchange {
     pub node: String,
     /// Where it asked from.
     pub client: String,
-    /// The address that it has or was given; empty: none that we know of.
+    /// The address that it has, was given, or chose of another server's offers; empty: none that we know of.
     pub address: String,
     /// Interface of the server.
     pub interface: String,
@@ -33,8 +33,11 @@ pub struct Exchange {
     pub relay: String,
     /// Bytes that it got.
     pub bytes: u64,
-    /// How long it took, microseconds.
+    /// How long it took, microseconds; it ended at `at_us`.
     pub took_us: i64,
+    /// Which server was asked: its id (the file `server-id` of its data folder).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server: String,
 }
 
 /// A piece of what was asked, oldest first.
@@ -46,4 +49,10 @@ pub struct Exchanges {
     pub next: u64,
     /// Exchanges after `after` that are kept no more, of all machines.
     pub missed: u64,
+    /// Names what `next` counts in: pass it as `epoch` with `after`.
+    #[serde(default)]
+    pub epoch: String,
+    /// The server was started again since `after`, and numbers begin anew: these are all that it has heard since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restarted: bool,
 }

@@ -26,6 +26,7 @@ fn answer(script: Script) -> ScriptAnswer {
         http_base: "http://10.0.0.1:8080".to_owned(),
         grpc: "10.0.0.1:8444".to_owned(),
         node: Some("4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap()),
+        known: true,
         mac: Some("52:54:00:12:34:56".parse().unwrap()),
         cmdline: "console=tty0 console=ttyS0,115200".parse().unwrap(),
         nonce: Some(Secret::from_bytes([0xab; 32])),

@@ -1,4 +1,5 @@
-//! The tables of DHCP, a part of [`super`]'s description: nothing but names and kinds of columns.
+//! The tables of DHCP and of what was asked of boot services, a part of [`super`]'s description: nothing but names and kinds of
+//! columns.
 
 diesel::table! {
     dhcp_leases (key) {
@@ -28,5 +29,26 @@ diesel::table! {
         node -> Text,
         spec -> Text,
         changed -> BigInt,
+    }
+}
+
+diesel::table! {
+    boot_exchanges (node, at, number, server) {
+        node -> Text,
+        at -> BigInt,
+        number -> BigInt,
+        server -> Text,
+        service -> Text,
+        what -> Text,
+        result -> Text,
+        detail -> Text,
+        mac -> Text,
+        uuid -> Text,
+        client -> Text,
+        address -> Text,
+        interface -> Text,
+        relay -> Text,
+        bytes -> BigInt,
+        took_us -> BigInt,
     }
 }

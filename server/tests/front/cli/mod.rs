@@ -1,6 +1,7 @@
 //! The command line as a program, against a made-up server: exit codes, whole lists, imports, and interruptions that
 //! leave nothing behind.
 
+mod boot;
 mod enrol;
 mod fake;
 mod firmware;
