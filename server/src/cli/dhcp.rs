@@ -4,10 +4,13 @@
 use super::error::{Failure, Result};
 use super::output::{self, Format};
 use super::{Global, dhcp_leases, dhcp_options};
+use crate::config::{Config, Flags};
 use crate::dhcp::capture::{self, Capture};
 use crate::dhcp::explain::{self, Explained, Setup};
 use crate::domain::dhcp::{BootSettings, Build, Mode, Subnet, SubnetOptions};
 use crate::domain::ipam::Range;
+use crate::domain::select::Which;
+use crate::ipxe_files::IpxeFiles;
 use ipnet::Ipv4Net;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,9 +50,15 @@ pub enum Dhcp {
 pub struct Explain {
     /// The capture; `-`: standard input
     file: PathBuf,
-    /// What the server is: proxy (beside another DHCP server), server or off
-    #[arg(long, default_value = "proxy", value_name = "MODE")]
-    mode: String,
+    /// The server's configuration file: mode, authoritative, URL and iPXE's files are as in there, where no flag says otherwise
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which interface of the configuration file it came by [default: the only one]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    interface: Option<String>,
+    /// What the server is: proxy (beside another DHCP server), server or off [default: proxy]
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
     /// Address and network of the server on the interface
     #[arg(long, default_value = "10.0.0.1/24", value_name = "ADDRESS/BITS")]
     address: Ipv4Net,
@@ -129,7 +138,13 @@ fn text(capture: &Capture, explained: &[Explained]) -> String {
 
 impl Explain {
     fn setup(&self) -> Result<Setup> {
-        let mode: Mode = self.mode.parse().map_err(|e| Failure::usage(format!("--mode: {e}")))?;
+        let config = self.config.as_deref().map(|file| Known::read(file, self.interface.as_deref())).transpose()?;
+        let mode = match (&self.mode, &config) {
+            (Some(text), _) => text.parse().map_err(|e| Failure::usage(format!("--mode: {e}")))?,
+            (None, Some(config)) => config.mode,
+            (None, None) => Mode::Proxy,
+        };
+        let told = config.unwrap_or_default();
         if !matches!(self.port, 67 | 4011) {
             return Err(Failure::usage(format!("--port: expected 67 or 4011, got {}", self.port)));
         }
@@ -147,19 +162,22 @@ impl Explain {
         let http = match &self.http {
             Some(url) if url.starts_with("http://") => url.trim_end_matches('/').to_owned(),
             Some(url) => return Err(Failure::usage(format!("--http: expected http://HOST:PORT, got {url:?}"))),
-            None => format!("http://{here}:8080"),
+            None => told.http.unwrap_or_else(|| format!("http://{here}:8080")),
         };
-        let names =
-            if self.ipxe.is_empty() { FILES.iter().map(|n| (*n).to_owned()).collect() } else { self.ipxe.clone() };
+        let names = match (self.ipxe.is_empty(), told.files) {
+            (false, _) => self.ipxe.clone(),
+            (true, Some(files)) => files,
+            (true, None) => FILES.iter().map(|n| (*n).to_owned()).collect(),
+        };
         Ok(Setup {
             mode,
             here: self.address,
             subnets,
-            authoritative: self.authoritative,
+            authoritative: self.authoritative || told.authoritative,
             boot: BootSettings {
                 boots: true,
-                build: if self.full_build { Build::Full } else { Build::Snponly },
-                own_ipxe: self.own_ipxe,
+                build: if self.full_build || told.full { Build::Full } else { Build::Snponly },
+                own_ipxe: self.own_ipxe || told.chain,
                 fetched: self.fetched,
                 tftp: here,
                 http,
@@ -167,6 +185,48 @@ impl Explain {
             },
             reservation: None,
             port: self.port,
+        })
+    }
+}
+
+/// What a configuration file says.
+#[derive(Debug, Default)]
+struct Known {
+    mode: Mode,
+    authoritative: bool,
+    http: Option<String>,
+    files: Option<Vec<String>>,
+    /// For all nodes; an expression over a node says nothing of a packet alone.
+    full: bool,
+    chain: bool,
+}
+
+impl Known {
+    fn read(file: &Path, interface: Option<&str>) -> Result<Self> {
+        let values = [("config".to_owned(), file.to_string_lossy().into_owned())].into();
+        let config = Config::load(&Flags { values }, &|_| None, nix::unistd::geteuid().is_root());
+        let config = config.map_err(|e| Failure::usage(format!("--config: {e}")))?;
+        let mode = match (interface, config.dhcp.as_slice()) {
+            (None, [(_, mode)]) => *mode,
+            (None, []) => Mode::Off,
+            (Some(name), all) if let Some((_, mode)) = all.iter().find(|(known, _)| known == name) => *mode,
+            (_, all) => {
+                let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+                return Err(Failure::usage(format!(
+                    "--interface: expected one of the setting dhcp of {}: {}",
+                    file.display(),
+                    if names.is_empty() { "it names none".to_owned() } else { names.join(", ") }
+                )));
+            }
+        };
+        let files = IpxeFiles::open(&config.ipxe_dir).names();
+        Ok(Self {
+            mode,
+            authoritative: config.dhcp_authoritative,
+            http: config.settings.advertise_http,
+            files: Some(files.into_iter().map(str::to_owned).collect()),
+            full: matches!(config.settings.ipxe_full, Which::All),
+            chain: matches!(config.settings.ipxe_chain, Which::All),
         })
     }
 }
@@ -209,6 +269,27 @@ mod tests {
         let words = ["higuma", "explain"].into_iter().chain(line.split(' '));
         let Dhcp::Explain(explain) = Line::try_parse_from(words).unwrap().command else { panic!("another command") };
         *explain
+    }
+
+    #[test]
+    fn a_configuration_file_stands_behind_the_flags() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("higuma.toml");
+        let text = "dhcp = \"eth1=server,eth2=proxy\"\ndhcp-authoritative = \"on\"\nipxe-chain = \"all\"\nadvertise-http = \"http://10.9.9.9:80\"\n";
+        std::fs::write(&file, format!("{text}ipxe-dir = \"{}\"\n", dir.path().display())).unwrap();
+        std::fs::write(dir.path().join("snponly.efi"), "x").unwrap();
+        let of = |more: &str| arguments(&format!("f --config {} {more}", file.display())).setup();
+        let setup = of("--interface eth1").unwrap();
+        assert_eq!((setup.mode, setup.authoritative, setup.boot.own_ipxe), (Mode::Server, true, true));
+        assert_eq!(
+            (setup.boot.http.as_str(), setup.boot.files),
+            ("http://10.9.9.9:80", vec!["snponly.efi".to_owned()])
+        );
+        assert_eq!(of("--interface eth2 --http http://10.0.0.7:80").unwrap().boot.http, "http://10.0.0.7:80");
+        for bad in ["--mode proxy", "--interface eth3"] {
+            let refused = of(bad).err().unwrap();
+            assert!(refused.message.contains("eth1, eth2"), "{refused:?}");
+        }
     }
 
     #[test]
