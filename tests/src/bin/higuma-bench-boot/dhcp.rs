@@ -3,7 +3,7 @@
 
 use crate::peers::Peer;
 use higuma_tests::namespace::Namespace;
-use higuma_tests::programs::{bound, higuma, run};
+use higuma_tests::programs::{bound, run};
 use higuma_tests::{Context, Lab, LabResult, ServerSpec};
 use std::time::Duration;
 
@@ -41,7 +41,6 @@ pub fn measure(seconds: u64) -> LabResult {
             "--lease",
             "10m",
         ])?;
-        let _ = higuma()?;
         table(&clients, "higuma", seconds)?;
     }
     {
