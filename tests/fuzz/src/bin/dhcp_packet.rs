@@ -65,6 +65,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
                     own: &[HERE],
                     interface: &[world.subnets[0].net],
                     authoritative: true,
+                    probe: &[],
                     subnets: &world.subnets,
                     reservation: (request.secs % 3 == 0).then_some(&world.reservation),
                     lease: known.then_some(&lease),
