@@ -64,6 +64,14 @@ impl Reader {
         }
     }
 
+    /// Bytes that its file has now.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub(super) fn length(&self) -> std::io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
     /// Bytes of the whole blob.
     pub fn size(&self) -> u64 {
         self.size

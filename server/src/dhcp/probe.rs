@@ -40,7 +40,9 @@ pub async fn others(interface: &str, installation: &str) -> io::Result<Vec<Rival
     let mut buffer = vec![0; DATAGRAM];
     socket.send_to(&question, to).await?;
     let mut again = Some(Instant::now() + AGAIN);
-    for _ in 0..ANSWERS {
+    let mut answers = 0;
+    // What others are answered comes here too, however much that is: it ends with the time.
+    while answers < ANSWERS && found.len() < SERVERS && Instant::now() < until {
         let (length, source) = match timeout_at(again.unwrap_or(until), socket.recv_from(&mut buffer)).await {
             Ok(received) => received?,
             Err(_) if again.take().is_some() => {
@@ -52,10 +54,8 @@ pub async fn others(interface: &str, installation: &str) -> io::Result<Vec<Rival
         let SocketAddr::V4(source) = source else { continue };
         let bytes = buffer.get(..length).unwrap_or_default();
         let Ok(reply) = packet::parse(bytes) else { continue };
+        answers += usize::from(reply.xid == xid);
         found.extend(rival::rival(&reply, names_a_file(bytes), xid, *source.ip()));
-        if found.len() >= SERVERS {
-            break;
-        }
     }
     Ok(found.into_iter().collect())
 }

@@ -118,7 +118,11 @@ impl Journal {
         kept.next += 1;
         exchange.number = kept.next;
         kept.machines.learn(&exchange);
-        let stored = !exchange.node.is_empty() && kept.pending.take(&exchange);
+        // What is too much of one node is settled, too: it is not adopted later.
+        let stored = !exchange.node.is_empty();
+        if stored {
+            kept.pending.take(&exchange);
+        }
         kept.exchanges.push_back(Line { exchange, stored });
         if kept.exchanges.len() > KEPT {
             kept.exchanges.pop_front();

@@ -27,6 +27,8 @@ struct Held {
     touched: SystemTime,
     /// Others hold it too: it is being read.
     pin: Arc<()>,
+    /// Its length is known to be right; not yet, of what an earlier process left.
+    sure: bool,
 }
 
 /// The state of a cache.
@@ -42,8 +44,15 @@ pub(super) struct Index {
 
 /// What is known of a blob.
 pub(super) enum Known {
-    /// Whole: its pin, and whether its file's time is to be renewed.
-    Held(Arc<()>, bool),
+    /// Whole.
+    Held {
+        pin: Arc<()>,
+        /// The file's time is to be renewed.
+        touch: bool,
+        /// The file's length, and whether that is known to be right.
+        size: u64,
+        sure: bool,
+    },
     /// On its way.
     Arriving(Arc<Arriving>),
     /// Could not be had a moment ago.
@@ -54,6 +63,20 @@ pub(super) enum Known {
 /// `dir/ab/abcdef...`.
 pub(super) fn path(dir: &Path, sha256: &Sha256) -> PathBuf {
     dir.join(&sha256.as_str()[..2]).join(sha256.as_str())
+}
+
+/// Whether a cache of this limit can have a blob of this size at all.
+///
+/// # Errors
+/// That it cannot, and what to do.
+pub(super) fn fits(sha256: &Sha256, size: u64, limit: u64) -> Result<(), Failure> {
+    if size > limit {
+        return Err(Failure::new(
+            Reason::TooLarge,
+            format!("blob {sha256} has {size} bytes, this server's cache {limit}: raise blob-cache-size"),
+        ));
+    }
+    Ok(())
 }
 
 impl Index {
@@ -83,15 +106,15 @@ impl Index {
         found.sort();
         let mut index = Self::default();
         for (touched, sha256, size) in found {
-            index.put(sha256, size, touched, Arc::default());
+            index.put(sha256, size, touched, Arc::default(), false);
         }
         Ok(index)
     }
 
-    fn put(&mut self, sha256: Sha256, size: u64, touched: SystemTime, pin: Arc<()>) {
+    fn put(&mut self, sha256: Sha256, size: u64, touched: SystemTime, pin: Arc<()>, sure: bool) {
         let used = self.tick();
         self.bytes = self.bytes.saturating_add(size);
-        self.held.insert(sha256, Held { size, used, touched, pin });
+        self.held.insert(sha256, Held { size, used, touched, pin, sure });
     }
 
     fn tick(&mut self) -> u64 {
@@ -114,7 +137,7 @@ impl Index {
             if touch {
                 held.touched = now;
             }
-            return Known::Held(held.pin.clone(), touch);
+            return Known::Held { pin: held.pin.clone(), touch, size: held.size, sure: held.sure };
         }
         if let Some(arriving) = self.arriving.get(sha256) {
             return Known::Arriving(arriving.clone());
@@ -122,6 +145,13 @@ impl Index {
         match self.failed.get(sha256) {
             Some((at, failure)) if at.elapsed() < REMEMBERED => Known::Failed(failure.clone()),
             _ => Known::Nothing,
+        }
+    }
+
+    /// Its length is what it should be.
+    pub fn assure(&mut self, sha256: &Sha256) {
+        if let Some(held) = self.held.get_mut(sha256) {
+            held.sure = true;
         }
     }
 
@@ -142,12 +172,7 @@ impl Index {
         sha256: &Sha256,
         size: u64,
     ) -> Result<(Arc<Arriving>, Vec<PathBuf>), Failure> {
-        if size > limit {
-            return Err(Failure::new(
-                Reason::TooLarge,
-                format!("blob {sha256} has {size} bytes, this server's cache {limit}: raise blob-cache-size"),
-            ));
-        }
+        fits(sha256, size, limit)?;
         if self.arriving.len() >= FETCHES {
             let message = format!("{FETCHES} blobs are being fetched, no more at once: ask again in a moment");
             return Err(Failure::new(Reason::Busy, message));
@@ -208,7 +233,7 @@ impl Index {
         self.bytes = self.bytes.saturating_sub(arriving.size);
         match outcome {
             Ok(()) => {
-                self.put(arriving.sha256.clone(), arriving.size, SystemTime::now(), arriving.pin.clone());
+                self.put(arriving.sha256.clone(), arriving.size, SystemTime::now(), arriving.pin.clone(), true);
             }
             Err(failure) => {
                 self.failed.retain(|_, (at, _)| at.elapsed() < REMEMBERED);

@@ -88,13 +88,14 @@ impl Cache {
         Ok(Self(Arc::new(Inner { dir: dir.to_owned(), limit, upstreams, index, stop, runtime })))
     }
 
-    /// A blob that is whole already; none: it is not, and nothing is fetched.
+    /// A blob that is whole already; none: it is not, or an earlier process left it and its length was not compared with the
+    /// record yet ([`Cache::read`] does). Nothing is fetched.
     ///
     /// # Errors
     /// When the disk fails.
     pub async fn held(&self, sha256: &Sha256) -> Result<Option<Reader>> {
         let (inner, sha256) = (self.0.clone(), sha256.clone());
-        let reader = blocking(move || inner.held(&sha256)).await?;
+        let reader = blocking(move || inner.held(&sha256)).await?.and_then(|(reader, sure)| sure.then_some(reader));
         if reader.is_some() {
             count("hit");
         }
@@ -108,7 +109,15 @@ impl Cache {
     /// `NotFound` when no upstream has it; `Unavailable` with the reason otherwise; `Internal` when the disk fails.
     pub async fn read(&self, sha256: &Sha256, size: u64) -> Result<Reader> {
         let (inner, wanted) = (self.0.clone(), sha256.clone());
-        let found = blocking(move || Ok(inner.find(&wanted, size))).await?;
+        let found = blocking(move || {
+            let found = inner.find(&wanted, size);
+            // Here, where no cancelled request comes between: what is begun has its room, and must end.
+            if let Ok(Found::Begin(arriving)) = &found {
+                inner.runtime.spawn(fetch::run(inner.clone(), arriving.clone()));
+            }
+            Ok(found)
+        })
+        .await?;
         let arriving = match found {
             Err(failure) => {
                 if matches!(failure.reason, Reason::TooLarge | Reason::Busy) {
@@ -128,7 +137,6 @@ impl Cache {
             }
             Ok(Found::Begin(arriving)) => {
                 count("miss");
-                self.0.runtime.spawn(fetch::run(self.0.clone(), arriving.clone()));
                 arriving
             }
         };
@@ -146,6 +154,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::read`].
     pub async fn check(&self, sha256: &Sha256, size: u64) -> Result<()> {
+        index::fits(sha256, size, self.0.limit)?;
         let upstreams = &self.0.upstreams;
         let (mut missing, mut last) = (None, None);
         for step in 0..upstreams.count() {
@@ -199,10 +208,10 @@ impl Inner {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks.
-    fn held(&self, sha256: &Sha256) -> std::io::Result<Option<Reader>> {
+    /// A whole blob, and whether its length is known to be right. Blocks.
+    fn held(&self, sha256: &Sha256) -> std::io::Result<Option<(Reader, bool)>> {
         let known = self.index().find(sha256);
-        let Known::Held(pin, touch) = known else { return Ok(None) };
+        let Known::Held { pin, touch, size, sure } = known else { return Ok(None) };
         let file = match File::open(index::path(&self.dir, sha256)) {
             Ok(file) => file,
             // Somebody removed it: it is fetched again.
@@ -215,8 +224,12 @@ impl Inner {
         if touch && let Err(error) = file.set_modified(SystemTime::now()) {
             tracing::debug!(%sha256, %error, "cannot renew the time of the cached blob {sha256}: {error}");
         }
-        let size = file.metadata()?.len();
-        Ok(Some(Reader::held(file, size, pin)))
+        let reader = Reader::held(file, size, pin);
+        if reader.length()? != size {
+            self.discard(sha256, &reader, size);
+            return Ok(None);
+        }
+        Ok(Some((reader, sure)))
     }
 
     /// Held, on its way, or begun. Blocks.
@@ -224,13 +237,18 @@ impl Inner {
         // More than once only when it comes, or goes, between two looks.
         for _ in 0..LOOKS {
             match self.held(sha256).map_err(|error| part::disk(&error))? {
-                Some(reader) if reader.size() == size => return Ok(Found::Reader(reader)),
-                Some(reader) => self.discard(sha256, &reader, size),
+                Some((reader, sure)) if reader.size() == size => {
+                    if !sure {
+                        self.index().assure(sha256);
+                    }
+                    return Ok(Found::Reader(reader));
+                }
+                Some((reader, _)) => self.discard(sha256, &reader, size),
                 None => {}
             }
             let mut index = self.index();
             let (arriving, gone) = match index.find(sha256) {
-                Known::Held(..) => continue,
+                Known::Held { .. } => continue,
                 Known::Arriving(arriving) => return Ok(Found::Join(arriving)),
                 Known::Failed(failure) => return Err(failure),
                 Known::Nothing => index.begin(&self.dir, self.limit, sha256, size)?,
@@ -244,7 +262,7 @@ impl Inner {
 
     /// A file that was changed behind our back: it is fetched again.
     fn discard(&self, sha256: &Sha256, reader: &Reader, size: u64) {
-        let (path, got) = (index::path(&self.dir, sha256), reader.size());
+        let (path, got) = (index::path(&self.dir, sha256), reader.length().unwrap_or_default());
         tracing::warn!(%sha256, got, size, "{} has {got} bytes instead of {size}: it is fetched again", path.display());
         if let Some(pin) = reader.pin() {
             self.index().forget(sha256, pin);

@@ -97,6 +97,8 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure.reason {
             Reason::NotFound => Self::NotFound(failure.message),
+            // Asking again does not help.
+            Reason::TooLarge => Self::Conflict(failure.message),
             _ => Self::Unavailable(failure.message),
         }
     }

@@ -19,11 +19,13 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 /// Bytes of a head that are looked at; a longer one is for the full server.
 const HEAD: usize = 4096;
+/// A client that closes has said all by then.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Its line of the table.
 const ROUTE: &str = "/blobs/{sha256}";
 
@@ -118,9 +120,18 @@ impl Desk {
         socket.set_nodelay(true)?;
         let mut patience = self.first;
         loop {
-            let next = tokio::select! {
-                next = tokio::time::timeout(patience, self.next(&socket)) => next,
+            // A request that is there already is answered, also when the server stops.
+            let came = tokio::select! {
+                biased;
+                came = tokio::time::timeout(patience, socket.readable()) => came,
                 () = self.stop.notified() => return Ok(None),
+            };
+            let next = match came {
+                Ok(came) => {
+                    came?;
+                    tokio::time::timeout(patience, self.next(&socket)).await
+                }
+                Err(late) => Err(late),
             };
             let blob = match next {
                 Ok(next) => match next? {
@@ -135,6 +146,7 @@ impl Desk {
             let closes = blob.closes;
             self.answer(&socket, blob).await?;
             if closes {
+                end(socket).await;
                 return Ok(None);
             }
             patience = self.keep_alive;
@@ -188,6 +200,15 @@ impl Desk {
         }
         outcome
     }
+}
+
+/// The client is told that no more comes, and what it still says is taken: closed with that unread, the kernel would take back what
+/// was not sent yet.
+async fn end(mut socket: TcpStream) {
+    let _ = socket.shutdown().await;
+    let mut rest = [0; HEAD];
+    let reading = async { while matches!(socket.read(&mut rest).await, Ok(1..)) {} };
+    let _ = tokio::time::timeout(LAST_WORDS, reading).await;
 }
 
 /// Clients go away as they like.

@@ -30,9 +30,12 @@ impl Tame {
             (_, ESCAPE) => (At::Escape, true),
             (At::Escape, b'[') => (At::Number(0), true),
             (At::Number(digits), b'0'..=b'9') => (At::Number(digits.saturating_add(1)), digits < DIGITS),
+            // CAN and SUB end it (ECMA-48; as terminals have it).
+            (_, 0x18 | 0x1a) => (At::Text, true),
             // Other parameters, intermediate bytes, and controls, which terminals obey within a sequence.
             (At::Number(_), 0x20..=0x3f) => (At::Number(0), true),
-            (At::Number(digits), 0x00..=0x1f) => (At::Number(digits), true),
+            // What terminals pass over, within a sequence.
+            (at @ (At::Escape | At::Number(_)), 0x00..=0x1f | 0x7f..=0xff) => (at, true),
             _ => (At::Text, true),
         };
         self.0 = at;
@@ -53,6 +56,12 @@ mod tests {
         let mut one_by_one = Tame::default();
         let pieces: Vec<u8> = whole.iter().flat_map(|byte| one_by_one.bytes(&[*byte])).collect();
         assert_eq!(pieces, tamed);
-        assert_eq!(Tame::default().bytes(b"\x1b[6\r5535b"), b"\x1b[6\r55b");
+        for between in [b'\r', b'\n', 0x7f, 0xff, 0x80] {
+            let within = [b"\x1b[6".as_slice(), &[between], b"5535b"].concat();
+            assert_eq!(Tame::default().bytes(&within), [b"\x1b[6".as_slice(), &[between], b"55b"].concat());
+            let before = [b"\x1b".as_slice(), &[between], b"[65535b"].concat();
+            assert_eq!(Tame::default().bytes(&before), [b"\x1b".as_slice(), &[between], b"[655b"].concat());
+        }
+        assert_eq!(Tame::default().bytes(b"\x1b[6\x1865535b"), b"\x1b[6\x1865535b", "cancelled: text");
     }
 }
