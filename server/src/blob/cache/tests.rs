@@ -146,7 +146,7 @@ async fn the_least_used_goes_and_never_what_is_read() {
     // One that can never fit is not even asked for.
     let asked = up.asked().len();
     let large = cache.read(&Sha256::of("large"), 301).await.unwrap_err();
-    assert!(matches!(&large, Error::Unavailable(m) if m.contains("301") && m.contains("blob-cache-size")), "{large}");
+    assert!(matches!(&large, Error::Conflict(m) if m.contains("301") && m.contains("blob-cache-size")), "{large}");
     assert_eq!(up.asked().len(), asked);
 }
 

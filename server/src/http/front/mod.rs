@@ -120,21 +120,19 @@ impl Desk {
         socket.set_nodelay(true)?;
         let mut patience = self.first;
         loop {
+            let mut bytes = [0; HEAD];
             // A request that is there already is answered, also when the server stops.
-            let came = tokio::select! {
+            let length = tokio::select! {
                 biased;
-                came = tokio::time::timeout(patience, socket.readable()) => came,
+                length = tokio::time::timeout(patience, peek(&socket, &mut bytes)) => length,
                 () = self.stop.notified() => return Ok(None),
             };
-            let next = match came {
-                Ok(came) => {
-                    came?;
-                    tokio::time::timeout(patience, self.next(&socket)).await
-                }
+            let next = match length {
+                Ok(length) => Ok(self.next(bytes.get(..length?).unwrap_or_default()).await),
                 Err(late) => Err(late),
             };
             let blob = match next {
-                Ok(next) => match next? {
+                Ok(next) => match next {
                     Next::Ended => return Ok(None),
                     Next::Other => return Ok(Some(socket)),
                     Next::Blob(blob) => blob,
@@ -153,28 +151,16 @@ impl Desk {
         }
     }
 
-    async fn next(&self, socket: &TcpStream) -> io::Result<Next> {
-        let mut bytes = [0; HEAD];
-        let length = loop {
-            socket.readable().await?;
-            let looked = socket.try_io(Interest::READABLE, || {
-                Ok(recv(socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?)
-            });
-            match looked {
-                Ok(length) => break length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        };
-        if length == 0 {
-            return Ok(Next::Ended);
+    async fn next(&self, bytes: &[u8]) -> Next {
+        if bytes.is_empty() {
+            return Next::Ended;
         }
-        let Some(wish) = head::wish(bytes.get(..length).unwrap_or_default()) else { return Ok(Next::Other) };
+        let Some(wish) = head::wish(bytes) else { return Next::Other };
         // What is not here, or cannot be read, the full server tells.
         let here = service::blobs::here(&self.state.blobs, self.state.cache.as_ref(), &wish.sha256).await;
-        let Ok(Some(reader)) = here else { return Ok(Next::Other) };
+        let Ok(Some(reader)) = here else { return Next::Other };
         let answer = blob_answer::answer(&wish.asked, &wish.sha256, reader.size());
-        Ok(Next::Blob(Blob { reader, answer, head: wish.length, closes: wish.closes }))
+        Next::Blob(Blob { reader, answer, head: wish.length, closes: wish.closes })
     }
 
     async fn answer(&self, socket: &TcpStream, blob: Blob) -> io::Result<()> {
@@ -199,6 +185,20 @@ impl Desk {
             super::failure::log_internal(&Error::internal(format!("a blob could not be read: {error}")));
         }
         outcome
+    }
+}
+
+/// What comes next, which stays unread; nothing: the client has ended it.
+async fn peek(socket: &TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        socket.readable().await?;
+        let looked = socket.try_io(Interest::READABLE, || {
+            Ok(recv(socket.as_raw_fd(), bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?)
+        });
+        match looked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
     }
 }
 
