@@ -178,9 +178,9 @@ async fn a_restart_keeps_what_is_whole_and_its_order() {
     let third = cache(dir.path(), 250, &[&up]);
     assert_eq!(third.bytes(), (200, 200));
     assert!(third.held(&sha[2]).await.unwrap().is_none());
-    for n in 0..2 {
-        third.read(&sha[n], 100).await.unwrap();
-        assert!(third.held(&sha[n]).await.unwrap().is_some());
+    for sha in &sha[..2] {
+        third.read(sha, 100).await.unwrap();
+        assert!(third.held(sha).await.unwrap().is_some());
     }
     assert_eq!(up.asked(), [0, 0, 0]);
     // Somebody removed one, and cut another: fetched again.
