@@ -5,7 +5,7 @@ use super::error::{Failure, Result};
 use super::interrupt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -20,25 +20,77 @@ const DRAIN: Duration = Duration::from_millis(500);
 
 /// Run to the end; `package` is the Debian package that has the program, named when it is missing. Every line of
 /// standard output and error goes to `on_line`.
-pub fn run(mut command: Command, package: &str, deadline: Duration, mut on_line: impl FnMut(&str)) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let broken = |e: std::io::Error| Failure::failed(format!("could not run {name}: {e}"));
-    let (reader, writer) = std::io::pipe().map_err(broken)?;
-    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(broken)?).stderr(writer).process_group(0);
-    if interrupt::requested() {
-        return Err(Failure::failed("interrupted"));
-    }
-    let mut child = command.spawn().map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Failure::failed(format!(
-            "expected the program {name}, which is not installed: run `apt-get install {package}`"
-        )),
-        _ => Failure::failed(format!("could not run {name}: {e}")),
-    })?;
-    // It holds the writing ends of the pipe: the reader must see the end when the child is gone.
-    drop(command);
-    let group = i32::try_from(child.id()).unwrap_or(i32::MAX);
-    interrupt::hold_group(group);
+pub fn run(command: Command, package: &str, deadline: Duration, on_line: impl FnMut(&str)) -> Result<()> {
+    Running::start(command, package, Stdio::null())?.follow(deadline, on_line)
+}
 
+/// The same with `feed` writing the program's standard input, in a thread of its own. Its error counts even when the
+/// program is content with what it got; a program that fails is told before a pipe that broke because of that.
+pub fn run_fed<T: Send>(
+    command: Command,
+    package: &str,
+    deadline: Duration,
+    on_line: impl FnMut(&str),
+    feed: impl FnOnce(ChildStdin) -> Result<T> + Send,
+) -> Result<T> {
+    let mut running = Running::start(command, package, Stdio::piped())?;
+    let name = running.name.clone();
+    let input = running.child.stdin.take();
+    std::thread::scope(|scope| {
+        let fed = scope.spawn(move || match input {
+            Some(input) => feed(input),
+            None => Err(Failure::failed(format!("{name} has no standard input"))),
+        });
+        running.follow(deadline, on_line)?;
+        fed.join().unwrap_or_else(|_| Err(Failure::failed("what fed it ended early")))
+    })
+}
+
+/// A program that was started, and its output.
+struct Running {
+    name: String,
+    child: Child,
+    group: i32,
+    reader: std::io::PipeReader,
+}
+
+impl Running {
+    fn start(mut command: Command, package: &str, stdin: Stdio) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let broken = |e: std::io::Error| Failure::failed(format!("could not run {name}: {e}"));
+        let (reader, writer) = std::io::pipe().map_err(broken)?;
+        command.stdin(stdin).stdout(writer.try_clone().map_err(broken)?).stderr(writer).process_group(0);
+        if interrupt::requested() {
+            return Err(Failure::failed("interrupted"));
+        }
+        // With the command go the writing ends of the pipe: the reader must see the end when the child is gone.
+        let child = command.spawn().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Failure::failed(format!(
+                "expected the program {name}, which is not installed: run `apt-get install {package}`"
+            )),
+            _ => Failure::failed(format!("could not run {name}: {e}")),
+        })?;
+        let group = i32::try_from(child.id()).unwrap_or(i32::MAX);
+        interrupt::hold_group(group);
+        Ok(Self { name, child, group, reader })
+    }
+
+    fn follow(self, deadline: Duration, on_line: impl FnMut(&str)) -> Result<()> {
+        let Self { name, child, group, reader } = self;
+        let ended = follow(&name, child, group, reader, deadline, on_line);
+        interrupt::release_group(group);
+        ended
+    }
+}
+
+fn follow(
+    name: &str,
+    mut child: Child,
+    group: i32,
+    reader: std::io::PipeReader,
+    deadline: Duration,
+    mut on_line: impl FnMut(&str),
+) -> Result<()> {
     let (send, receive) = sync_channel::<String>(256);
     std::thread::spawn(move || {
         let mut reader = BufReader::new(reader);
@@ -92,12 +144,10 @@ pub fn run(mut command: Command, package: &str, deadline: Duration, mut on_line:
             Ok(None) => {}
             Err(e) => {
                 let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-                interrupt::release_group(group);
                 return Err(Failure::failed(format!("lost {name}: {e}")));
             }
         }
     };
-    interrupt::release_group(group);
     if status.success() {
         return Ok(());
     }
@@ -129,6 +179,28 @@ mod tests {
         assert!(failed.message.contains("exit status: 3") && failed.message.contains("no room"), "{failed}");
         let missing = run(Command::new("no-such-program"), "some-package", Duration::from_secs(1), |_| {}).unwrap_err();
         assert!(missing.message.contains("apt-get install some-package"), "{missing}");
+    }
+
+    #[test]
+    fn input_is_fed() {
+        use std::io::Write;
+        let feed = |script, bytes: usize| {
+            let mut lines = Vec::new();
+            let fed = run_fed(
+                sh(script),
+                "dash",
+                Duration::from_secs(10),
+                |l| lines.push(l.to_owned()),
+                |mut input| input.write_all(&vec![b'x'; bytes]).map_err(|e| Failure::because("feeding", &e)),
+            );
+            (fed.map_err(|e| e.message), lines)
+        };
+        assert_eq!(feed("wc -c", 300_000), (Ok(()), vec!["300000".to_owned()]));
+        let (failed, _) = feed("echo no room >&2; exit 3", 300_000);
+        assert!(failed.clone().unwrap_err().contains("no room"), "{failed:?}");
+        // It is content too early.
+        let (failed, _) = feed("exit 0", 300_000);
+        assert!(failed.clone().unwrap_err().starts_with("feeding"), "{failed:?}");
     }
 
     #[test]

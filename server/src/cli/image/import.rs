@@ -1,7 +1,9 @@
-//! Image parts from what a person has: a root folder, a tar file of one, or kernel, initrd and squashfs files.
+//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, or kernel, initrd and squashfs
+//! files.
 //! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
 
 use super::BuiltImage;
+use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
@@ -15,6 +17,8 @@ use std::process::Command;
 pub struct ImportOptions {
     /// Root folder or tar file.
     pub source: Option<PathBuf>,
+    /// OCI image, instead of a source.
+    pub oci: Option<OciOptions>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
     /// Booted as it is.
@@ -29,6 +33,9 @@ pub struct ImportOptions {
 
 /// Make the parts in `out`; files that are taken as they are stay where they are.
 pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
+    if let Some(image) = &options.oci {
+        return oci::import(image, options, out, progress);
+    }
     let built = match (&options.source, &options.kernel, &options.initrd, &options.rootfs) {
         (Some(source), kernel, None, None) => {
             let meta = std::fs::metadata(source)

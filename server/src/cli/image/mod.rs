@@ -4,6 +4,7 @@
 mod apt;
 pub mod debian;
 pub mod import;
+mod oci;
 mod pack;
 
 use super::Global;
@@ -16,6 +17,7 @@ use super::upload;
 pub use debian::{DebianOptions, build_debian};
 use higuma_proto::api::{Image as Stored, ImagePart, NewImage, Page};
 pub use import::{ImportOptions, import};
+pub use oci::OciOptions;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
 
@@ -25,10 +27,10 @@ pub enum Image {
     /// Build an image from a distribution's packages
     #[command(subcommand)]
     Build(Build),
-    /// Make an image of a root folder, a tar file, or kernel + initrd or squashfs files
+    /// Make an image of a root folder, a tar file, an OCI image, or kernel + initrd or squashfs files
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n\nA root folder or tar file needs boot/vmlinuz-RELEASE (or --kernel) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Import),
     /// List images
@@ -101,13 +103,27 @@ pub struct Import {
     #[arg(long)]
     version: String,
     /// Root folder, or tar file (.tar, .tar.gz, .tar.zst)
-    #[arg(value_name = "DIR|FILE.tar", conflicts_with_all = ["dir", "initrd", "rootfs"])]
+    #[arg(value_name = "DIR|FILE.tar", conflicts_with_all = ["dir", "initrd", "rootfs", "oci"])]
     source: Option<PathBuf>,
     /// Root folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["initrd", "rootfs"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["initrd", "rootfs", "oci"])]
     dir: Option<PathBuf>,
+    /// OCI image: a name like registry.example/team/os:7, or an OCI layout (folder or tar) or archive of `docker save`
+    /// (PATH:TAG when it has several); no root is needed
+    #[arg(long, value_name = "NAME|PATH", conflicts_with_all = ["initrd", "rootfs"])]
+    oci: Option<String>,
+    /// USER:PASSWORD for the registry, or a config.json of Docker; - reads it from standard input
+    /// [default: what `docker login` keeps]
+    #[arg(long, value_name = "FILE", requires = "oci")]
+    credentials: Option<PathBuf>,
+    /// Speak plain HTTP to the registry; localhost is always spoken to so
+    #[arg(long, requires = "oci")]
+    insecure_http: bool,
+    /// What the OCI image may unpack to, in GiB [default: 32, and 200 times its packed size]
+    #[arg(long, value_name = "GIB", requires = "oci", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    max_size: Option<u64>,
     /// Kernel: bzImage or arm64 Image
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["source", "dir"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["source", "dir", "oci"])]
     kernel: Option<PathBuf>,
     /// Initrd that is booted as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rootfs", "modules_from"])]
@@ -171,6 +187,12 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
         Image::Import(args) => {
             let options = ImportOptions {
                 source: args.source.or(args.dir),
+                oci: args.oci.map(|image| OciOptions {
+                    image,
+                    credentials: args.credentials,
+                    insecure_http: args.insecure_http,
+                    max_size: args.max_size,
+                }),
                 kernel: args.kernel,
                 initrd: args.initrd,
                 rootfs: args.rootfs,

@@ -103,6 +103,36 @@ pub fn squashfs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf>
     Ok(path)
 }
 
+/// The same of a flattened OCI image, whose owners, devices and extended attributes are only in the stream that goes to
+/// the program: no root is needed. The same image gives the same bytes.
+pub fn squashfs_of_image(image: &higuma_oci::Flattened, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    progress.line("packing the root file system");
+    let path = out.join(ROOTFS);
+    if path.exists() {
+        std::fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
+    }
+    let keep = |path: &[u8]| !path.is_empty() && !higuma_oci::running_system(path);
+    let written = process::run_fed(
+        higuma_oci::squashfs::pack(&path),
+        "squashfs-tools",
+        DEADLINE,
+        |_| {},
+        |input| {
+            let mut input = std::io::BufWriter::with_capacity(1 << 20, input);
+            higuma_oci::write_tar(&image.tree, &image.spool, &mut input, &keep)
+                .map_err(|e| Failure::because("could not pack the root file system", &e))
+        },
+    )?;
+    let empty = tempfile::tempdir_in(out).map_err(Failure::io("make a folder in", out))?;
+    let command = higuma_oci::squashfs::set_root(image.tree.root(), empty.path(), &path);
+    process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
+    if written.xattrs_left_out > 0 {
+        let count = written.xattrs_left_out;
+        progress.line(&format!("left out {count} extended attributes (such as ACLs) that a squashfs cannot keep"));
+    }
+    Ok(path)
+}
+
 /// Sorted names in a folder; a folder that cannot be read has none.
 fn entries(dir: &Path, keep: impl Fn(&str, bool) -> bool) -> Vec<String> {
     let Ok(dir) = std::fs::read_dir(dir) else { return Vec::new() };

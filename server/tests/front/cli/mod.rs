@@ -7,6 +7,7 @@ mod fake;
 mod firmware;
 mod ipam;
 mod job;
+mod oci;
 mod vault;
 
 use fake::{Answer, Fake, Request, TOKEN};

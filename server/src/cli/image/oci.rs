@@ -1,0 +1,226 @@
+//! Image parts from an OCI image: flattened by `higuma-oci`, its kernel and modules taken out, the rest packed. Runs without
+//! root. The image's own configuration (Env, Cmd, Entrypoint, User) is for containers and is not used: the init of the
+//! image starts it.
+
+use super::BuiltImage;
+use super::import::ImportOptions;
+use super::pack;
+use crate::cli::error::{Failure, Result, chain};
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::cli::scratch::Scratch;
+use higuma_oci::{Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Step};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Where distributions put modules; the first is mostly a link to the second.
+const MODULES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
+/// Credentials are not longer, bytes.
+const LONGEST_CREDENTIALS: u64 = 1 << 20;
+
+/// Which OCI image.
+#[derive(Debug, Clone, Default)]
+pub struct OciOptions {
+    /// Name or path.
+    pub image: String,
+    /// File, or `-`.
+    pub credentials: Option<PathBuf>,
+    /// Plain HTTP.
+    pub insecure_http: bool,
+    /// GiB unpacked; any ratio is then right.
+    pub max_size: Option<u64>,
+}
+
+/// Make the parts in `out`: all of them, or none.
+pub fn import(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
+    let staging = Scratch::under(out)?;
+    let mut built = make(image, options, staging.path(), progress)?;
+    for part in [Some(&mut built.kernel), built.modules.as_mut(), built.rootfs.as_mut()].into_iter().flatten() {
+        let place = out.join(part.file_name().unwrap_or_default());
+        std::fs::rename(&*part, &place).map_err(Failure::io("move a part to", &place))?;
+        *part = place;
+    }
+    Ok(built)
+}
+
+fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
+    let source = Source::parse(&image.image).map_err(failure)?;
+    let scratch = Scratch::new()?;
+    let mut limits = Limits::default();
+    if let Some(gib) = image.max_size {
+        (limits.unpacked, limits.packed, limits.ratio) = (gib << 30, gib << 30, 0);
+    }
+    let credentials = match &source {
+        Source::Registry(reference) => credentials(image.credentials.as_deref(), &reference.host)?,
+        Source::Path { .. } => None,
+    };
+    let registry = RegistryOptions { credentials, insecure_http: image.insecure_http, ..RegistryOptions::default() };
+    let load = Options { platform: options.arch.as_deref().map(Platform::new), limits, registry };
+    let flat = flatten(&source, scratch.path(), &load, progress)?;
+    if flat.tree.init().is_none() {
+        return Err(Failure::usage(format!(
+            "expected an image that can start a machine, {} has no /sbin/init and no systemd: it is made for containers; install \
+             an init in it (Debian: systemd-sysv)",
+            image.image
+        )));
+    }
+
+    let kernel = match &options.kernel {
+        Some(path) => path.clone(),
+        None => kernel_of(&flat, &image.image, out)?,
+    };
+    let (arch, said) = pack::kernel_facts(&kernel)?;
+    if Platform::new(&arch) != flat.platform {
+        return Err(Failure::usage(format!(
+            "expected a kernel for {}, {} is one for {arch}",
+            flat.platform,
+            kernel.display()
+        )));
+    }
+    let (modules_root, release) = match &options.modules_from {
+        Some(root) => (root.clone(), pack::release_of(&kernel, said, root)?),
+        None => {
+            let root = scratch.path().join("modules");
+            let release = modules_of(&flat, &kernel, said, &root)?;
+            (root, release)
+        }
+    };
+    progress.line(&format!("kernel {release} for {arch}"));
+    let modules = pack::modules(&modules_root, &release, out, progress)?;
+    let rootfs = pack::squashfs_of_image(&flat, out, progress)?;
+    let part = out.join(pack::KERNEL);
+    if options.kernel.is_some() {
+        std::fs::copy(&kernel, &part).map_err(Failure::io("copy", &kernel))?;
+    }
+    Ok(BuiltImage {
+        arch,
+        kernel_release: release,
+        kernel: part,
+        initrd: None,
+        modules: Some(modules),
+        rootfs: Some(rootfs),
+    })
+}
+
+fn failure(error: higuma_oci::Error) -> Failure {
+    use higuma_oci::Error;
+    let text = chain(&error);
+    match error {
+        Error::NotFound(_) => Failure::not_found(text),
+        Error::Unauthorised { .. } => {
+            Failure { exit: crate::cli::error::Exit::Unauthorised, message: format!("{text}: see --credentials") }
+        }
+        Error::Registry { .. } => Failure { exit: crate::cli::error::Exit::Unavailable, message: text },
+        Error::Io { .. } => Failure::failed(text),
+        Error::Limit { .. } => Failure::usage(format!("{text}; if the image is right, see --max-size")),
+        _ => Failure::usage(text),
+    }
+}
+
+/// Out of the file, standard input, or what `docker login` keeps (`$DOCKER_CONFIG`, else ~/.docker).
+fn credentials(file: Option<&Path>, host: &str) -> Result<Option<Credentials>> {
+    let mut text = Zeroizing::new(String::new());
+    let read = |input: &mut dyn Read, text: &mut String| input.take(LONGEST_CREDENTIALS).read_to_string(text);
+    match file {
+        Some(path) if path == Path::new("-") => {
+            read(&mut std::io::stdin().lock(), &mut text).map_err(Failure::io("read", path))?
+        }
+        Some(path) => {
+            std::fs::File::open(path).and_then(|mut f| read(&mut f, &mut text)).map_err(Failure::io("read", path))?
+        }
+        None => {
+            let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+            let folder = folder.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")));
+            return folder.map_or(Ok(None), |folder| Credentials::of_docker(&folder, host)).map_err(failure);
+        }
+    };
+    Credentials::read(&text, host).map(Some).map_err(failure)
+}
+
+fn flatten(source: &Source, scratch: &Path, options: &Options, progress: &Progress) -> Result<Flattened> {
+    let mut bytes = None;
+    let mut shown = 0;
+    let mut on_step = |step: Step| match step {
+        Step::Chosen { platform, layers, bytes: total } => {
+            progress.line(&format!("image for {platform}: {layers} layers, {}", output::size(total)));
+            bytes = Some(progress.bytes("fetching", total));
+        }
+        Step::Fetched(done) => {
+            if let Some(bytes) = &mut bytes {
+                bytes.add(done.saturating_sub(shown));
+            }
+            shown = done.max(shown);
+        }
+        Step::Again(why) => progress.line(&why),
+        Step::Layer(which) => progress.line(&format!("unpacking {which}")),
+    };
+    higuma_oci::load(source, scratch, options, &mut on_step).map_err(failure)
+}
+
+/// The one kernel in /boot, else beside its modules (Fedora and its kin), written to `out`.
+fn kernel_of(flat: &Flattened, name: &str, out: &Path) -> Result<PathBuf> {
+    let in_boot = flat.tree.names("boot").into_iter().filter(|(name, _)| name.starts_with("vmlinuz-"));
+    let mut found: Vec<(String, Found)> =
+        in_boot.filter_map(|(name, found)| Some((format!("boot/{name}"), found?))).collect();
+    if found.is_empty() {
+        let releases =
+            MODULES.iter().find_map(|folder| Some(flat.tree.names(folder)).filter(|names| !names.is_empty()));
+        let paths =
+            releases.unwrap_or_default().into_iter().map(|(release, _)| format!("lib/modules/{release}/vmlinuz"));
+        found = paths.filter_map(|path| Some((path.clone(), flat.tree.find(&path)?))).collect();
+    }
+    found.retain(|(_, found)| matches!(found, Found::File(..)));
+    match &found[..] {
+        [(_, Found::File(_, content))] => {
+            let path = out.join(pack::KERNEL);
+            let mut file = std::fs::File::create(&path).map_err(Failure::io("make", &path))?;
+            flat.spool.copy(*content, &mut file).map_err(Failure::io("write", &path))?;
+            Ok(path)
+        }
+        [] => Err(Failure::usage(format!(
+            "expected a kernel in {name} as /boot/vmlinuz-RELEASE, there is none, as in most images made for containers: install \
+             a kernel in the image, or give one with --kernel FILE and its modules with --modules-from DIR (a folder with \
+             lib/modules/RELEASE)"
+        ))),
+        more => {
+            let names: Vec<&str> = more.iter().map(|(path, _)| path.as_str()).collect();
+            Err(Failure::usage(format!(
+                "expected one kernel in {name}, found {}: choose with --kernel",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// The kernel's modules out of the image into `root`, as a folder that has lib/modules/RELEASE.
+fn modules_of(flat: &Flattened, kernel: &Path, said: Option<String>, root: &Path) -> Result<String> {
+    let folder = root.join("lib/modules");
+    std::fs::create_dir_all(&folder).map_err(Failure::io("make the folder", &folder))?;
+    let mut has = std::collections::BTreeMap::new();
+    for base in MODULES {
+        for (release, found) in flat.tree.names(base) {
+            if matches!(found, Some(Found::Dir(_))) {
+                has.entry(release.clone()).or_insert_with(|| format!("{base}/{release}"));
+            }
+        }
+    }
+    let release = match said {
+        Some(said) if has.contains_key(&said) => said,
+        None if has.len() == 1 => has.keys().next().cloned().unwrap_or_default(),
+        said => {
+            let kernel = kernel.display();
+            let said = said.map_or_else(|| "does not tell its release".into(), |s| format!("is {s}"));
+            let found = has.keys().take(10).cloned().collect::<Vec<_>>().join(", ");
+            let found = if found.is_empty() { "no modules".into() } else { format!("modules of {found}") };
+            return Err(Failure::usage(format!(
+                "expected /lib/modules/RELEASE of the kernel in the image; {kernel} {said}, and there are {found}: give its modules \
+                 with --modules-from DIR"
+            )));
+        }
+    };
+    if let Some(path) = has.get(&release) {
+        flat.tree.extract(&flat.spool, path, &folder.join(&release)).map_err(failure)?;
+    }
+    Ok(release)
+}
