@@ -40,7 +40,11 @@ impl Home {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_higuma"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_higuma")), args)
+    }
+
+    fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HIGUMA_")) {
             command.env_remove(name);
         }

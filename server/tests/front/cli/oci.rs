@@ -52,7 +52,13 @@ fn import(home: &Home, image: &str, out: &str, more: &[&str]) -> Output {
     let out = home.path(out);
     std::fs::create_dir_all(&out).unwrap();
     let args = ["image", "import", "--name", "t", "--version", "1", "--oci", image, "--output", out.to_str().unwrap()];
-    let mut command = home.command(&[&args, more].concat());
+    let program = home.path("higuma");
+    if !program.exists() {
+        // Where nobody may reach it.
+        let built = env!("CARGO_BIN_EXE_higuma");
+        std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
+    }
+    let mut command = home.command_of(&program, &[&args, more].concat());
     if nix::unistd::geteuid().is_root() {
         for folder in [home.path("."), home.path("tmp"), out] {
             std::fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).unwrap();
