@@ -7,10 +7,11 @@ mod dhcp;
 mod listen;
 mod quiet;
 mod rivals;
+mod store;
 mod tasks;
 mod tftp;
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Home};
 use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
 use crate::http::routes::Listener;
@@ -168,7 +169,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let lock = data::lock(&config.data_dir)?;
     let authority = Arc::new(Authority::load_or_create(&config.data_dir)?);
     let blobs = Blobs::open(&config.data_dir.join("blobs"))?;
-    let cache = cache::open(&config, stop.clone()).await?;
+    let (home, cache) = cache::open(&config, stop.clone()).await?;
     let url = config.database_url.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&url)).await.map_err(Error::internal)??;
 
@@ -204,7 +205,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         app: app.clone(),
         blobs: blobs.clone(),
         cache: cache.clone(),
-        blob_upstreams: config.blob_upstream.clone(),
+        home: home.clone(),
         site: site.clone(),
         ipxe: ipxe.clone(),
         http_port: http_at.port(),
@@ -254,7 +255,11 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     parts.spawn(tasks::sweep(app.clone(), metrics, stop.clone()));
     parts.spawn(tasks::exchanges(app.clone(), stop.clone()));
     // What is used is for the server to say that has the blobs.
-    let own = cache.is_none();
+    let own = matches!(home, Home::Here);
+    if let Some(shared) = home.store() {
+        parts.spawn(store::collect(app.clone(), shared.clone(), stop.clone()));
+        parts.spawn(store::move_in(app.clone(), blobs.clone(), site.clone(), shared.clone(), stop.clone()));
+    }
     parts.spawn(tasks::collect_blobs(app.clone(), blobs, site, own, stop.clone()));
     if let Some(cache) = cache {
         parts.spawn(cache::watch(cache, stop.clone()));

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod bench_lldp;
 pub mod bmc;
+pub mod ceph;
 pub mod console;
 pub mod error;
 pub mod images;

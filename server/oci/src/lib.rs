@@ -19,6 +19,7 @@ mod registry;
 mod spool;
 pub mod squashfs;
 mod tree;
+mod trust;
 mod write;
 
 pub use credentials::Credentials;
@@ -34,4 +35,5 @@ pub use reference::Reference;
 pub use registry::{Registry, RegistryOptions};
 pub use spool::{Content, Spool};
 pub use tree::{Entry, Found, Inode, Kind, Metadata, Tree};
+pub use trust::trusted_tls;
 pub use write::{Written, running_system, write_tar};

@@ -2,9 +2,12 @@
 //! everything else is in `blobs/tmp` and goes away. It knows nothing of the database.
 
 pub mod cache;
+mod home;
 mod reader;
+pub mod s3;
 mod write;
 
+pub use home::Home;
 pub use reader::Reader;
 pub use write::Upload;
 

@@ -138,6 +138,44 @@ pub fn http_urls(text: &str) -> Option<Vec<String>> {
     (once && all.len() <= UPSTREAMS).then_some(all)
 }
 
+/// A bucket of an S3 store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
+    pub endpoint: String,
+    /// Its name.
+    pub name: String,
+    /// Folders in it, without slashes at both ends; empty: none.
+    pub prefix: String,
+}
+
+/// `off` (none), or `https://HOST[:PORT]/BUCKET[/PREFIX]`. A user or password has no place in it.
+pub fn bucket(text: &str) -> Option<Option<Bucket>> {
+    if text == "off" {
+        return Some(None);
+    }
+    let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+    let (authority, path) = rest.split_once('/')?;
+    check_authority(authority).ok()?;
+    let mut parts = path.trim_end_matches('/').split('/');
+    let name = parts.next()?;
+    // S3 User Guide, bucket naming rules; Ceph has capitals and `_` too, of old.
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let is_name = (3..=63).contains(&name.len()) && name.bytes().all(fits) && !name.starts_with('.');
+    let prefix: Vec<&str> = parts.collect();
+    let is_prefix = prefix.iter().all(|part| !matches!(*part, "" | "." | "..") && part.bytes().all(fits));
+    (is_name && is_prefix && path.len() <= 200).then(|| {
+        let endpoint = format!("{scheme}://{authority}");
+        Some(Bucket { endpoint, name: name.to_owned(), prefix: prefix.join("/") })
+    })
+}
+
+/// Letters, digits and `-`: a region, say.
+pub fn word(text: &str) -> Option<String> {
+    let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    fits.then(|| text.to_owned())
+}
+
 /// `on` (true) or `off`.
 pub fn on_or_off(text: &str) -> Option<bool> {
     match text {

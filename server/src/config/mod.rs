@@ -4,7 +4,7 @@
 mod forms;
 mod table;
 
-pub use forms::{Place, duration_or_zero};
+pub use forms::{Bucket, Place, duration_or_zero};
 pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
@@ -87,6 +87,12 @@ pub struct Config {
     pub upload_limit: u64,
     /// `http://HOST:PORT` of servers that have the blobs; empty: this one keeps them itself.
     pub blob_upstream: Vec<String>,
+    /// Where blobs are kept, when not in the data folder.
+    pub blob_s3: Option<Bucket>,
+    /// Its region.
+    pub blob_s3_region: String,
+    /// File with its key pair; none: the environment has it.
+    pub blob_s3_credentials: Option<PathBuf>,
     /// Bytes of the cache of blobs that are elsewhere.
     pub blob_cache_size: u64,
     /// Where TFTP is served; empty: nowhere.
@@ -345,6 +351,16 @@ impl Layers {
                 });
             }
         };
+        let blob_upstream = self.value("blob-upstream", forms::http_urls)?;
+        let blob_s3 = self.value("blob-s3", forms::bucket).map_err(without_password)?;
+        if blob_s3.is_some() && !blob_upstream.is_empty() {
+            return Err(ConfigError::Value {
+                name: "blob-s3".to_owned(),
+                origin: self.given.get("blob-s3").map(|g| g.origin.clone()).unwrap_or_default(),
+                expected: "off where blob-upstream is set: blobs come from servers or from an S3 store".to_owned(),
+                got: self.text("blob-s3").unwrap_or_default().to_owned(),
+            });
+        }
         Ok(Config {
             database_url,
             http_listen: listen("http-listen")?,
@@ -359,7 +375,10 @@ impl Layers {
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
             master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,
-            blob_upstream: self.value("blob-upstream", forms::http_urls)?,
+            blob_upstream,
+            blob_s3,
+            blob_s3_region: self.value("blob-s3-region", forms::word)?,
+            blob_s3_credentials: self.text("blob-s3-credentials").filter(|path| !path.is_empty()).map(PathBuf::from),
             blob_cache_size: self.value("blob-cache-size", |t| forms::size(t).filter(|bytes| *bytes > 0))?,
             log_format: self.value("log-format", |t| match t {
                 "text" => Some(LogFormat::Text),
@@ -369,6 +388,16 @@ impl Layers {
             settings,
             data_dir,
         })
+    }
+}
+
+/// A URL may hold a password, where it has no place: it is not repeated.
+fn without_password(error: ConfigError) -> ConfigError {
+    match error {
+        ConfigError::Value { name, origin, expected, got } if got.contains('@') => {
+            ConfigError::Value { name, origin, expected, got: "a URL with '@' (not shown)".to_owned() }
+        }
+        other => other,
     }
 }
 

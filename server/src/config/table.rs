@@ -16,6 +16,10 @@ pub enum Form {
     HttpUrl,
     /// Several of them, or off.
     HttpUrls,
+    /// A bucket of an S3 store, or off.
+    S3,
+    /// One word.
+    Word,
     /// HOST:PORT.
     Authority,
     /// 90s, 15m, 24h.
@@ -50,6 +54,8 @@ impl Form {
             Self::Nodes => "off|all|EXPRESSION",
             Self::HttpUrl => "http://HOST:PORT",
             Self::HttpUrls => "http://HOST:PORT[,...]|off",
+            Self::S3 => "https://HOST/BUCKET[/PREFIX]|off",
+            Self::Word => "WORD",
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
@@ -77,6 +83,10 @@ impl Form {
             Self::HttpUrls => {
                 "off, or up to 8 of http://HOST:PORT, each once, with commas, e.g. http://10.0.0.1:8080,http://10.0.0.2:8080"
             }
+            Self::S3 => {
+                "off, or http or https://HOST[:PORT]/BUCKET[/PREFIX], without user or password, e.g. https://s3.example.net/higuma"
+            }
+            Self::Word => "letters, digits and '-'",
             Self::Authority => "HOST:PORT, e.g. 10.0.0.1:8444 or [fd00::1]:8444",
             Self::Duration => "a number above zero with ms, s, m, h or d, e.g. 90s or 15m",
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
@@ -139,7 +149,10 @@ pub const SETTINGS: &[Setting] = &[
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
     s("blob-upstream", Form::HttpUrls, "off", "For a boot server near the racks: plain HTTP of servers over the same database that have the blobs, tried in turn; this one keeps a cache of them"),
-    s("blob-cache-size", Form::Size, "20GiB", "Size of that cache (the data folder's blob-cache); no blob may be larger"),
+    s("blob-s3", Form::S3, "off", "Blobs are kept in this bucket of an S3 store (Ceph RGW, MinIO, AWS), which all servers over the database share; this one keeps a cache of them"),
+    s("blob-s3-region", Form::Word, "us-east-1", "Region that requests to the S3 store are signed for"),
+    s("blob-s3-credentials", Form::Path, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment", "File with the lines aws_access_key_id = ... and aws_secret_access_key = ...; read again when it changes"),
+    s("blob-cache-size", Form::Size, "20GiB", "Size of the cache of blobs that are elsewhere (the data folder's blob-cache); no blob may be larger"),
     s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
     s("job-stagger", Form::DurationOrZero, "500ms", "Time between two nodes of a job that are powered on, so that not all draw their inrush current at once"),
     s("job-nodes", Form::Count, "20000", "Nodes of one job, at most"),

@@ -91,3 +91,30 @@ fn the_page_of_the_book_is_current() {
     let table = markdown();
     assert!(page.ends_with(&table), "docs/src/settings.md: expected it to end with\n{table}");
 }
+
+#[test]
+fn a_bucket_is_a_url_without_secrets() {
+    let of = |text: &str| Config::load(&flags(&[("blob-s3", text)]), &|_| None, true);
+    assert_eq!(of("off").unwrap().blob_s3, None);
+    let bucket = of("https://s3.example.net:7443/fleet/rack/7/").unwrap().blob_s3.unwrap();
+    assert_eq!(
+        (bucket.endpoint.as_str(), bucket.name.as_str(), bucket.prefix.as_str()),
+        ("https://s3.example.net:7443", "fleet", "rack/7")
+    );
+    for bad in [
+        "https://s3.example.net",
+        "https://s3.example.net/",
+        "https://s3.example.net/ab",
+        "s3://bucket/x",
+        "https://user:hunter2@s3.example.net/bucket",
+        "https://s3.example.net/bucket/../x",
+        "https://s3.example.net/bucket//x",
+        "https://s3.example.net/bucket?x=1",
+    ] {
+        let err = of(bad).unwrap_err();
+        assert!(!format!("{err} {err:?}").contains("hunter2"), "{err}");
+    }
+    let both = flags(&[("blob-s3", "https://h/bucket"), ("blob-upstream", "http://h:8080")]);
+    let err = Config::load(&both, &|_| None, true).unwrap_err().to_string();
+    assert!(err.contains("--blob-s3") && err.contains("blob-upstream"), "{err}");
+}

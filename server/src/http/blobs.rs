@@ -4,7 +4,7 @@
 use super::State;
 use super::blob_answer::{self, ALWAYS, Asked, BlobAnswer};
 use super::failure::{Answer, Failure};
-use crate::blob::Reader;
+use crate::blob::{Home, Reader};
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
@@ -65,8 +65,8 @@ pub async fn recorded(state: Data<State>, path: Path<String>, request: HttpReque
 /// PUT: streamed, idempotent, all or nothing.
 pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, body: Payload) -> Answer {
     let sha256: Sha256 = path.parse()?;
-    if state.cache.is_some() {
-        let upstreams = state.blob_upstreams.join(" or ");
+    if let Home::Servers(upstreams) = &state.home {
+        let upstreams = upstreams.join(" or ");
         return Err(Failure(Error::Conflict(format!(
             "this server keeps no blobs (its setting blob-upstream is {upstreams}): upload to the server there"
         ))));
@@ -84,6 +84,11 @@ pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, b
         Err(_) => Err(format!("nothing came for {} s", SILENCE.as_secs())),
     });
     let mut pieces = std::pin::pin!(pieces);
+    if let Home::Store(store) = &state.home {
+        let limit = state.upload_limit;
+        let blob = service::shared_blobs::store(&state.app, store, &mut pieces, &sha256, limit, length).await;
+        return Ok(HttpResponse::Ok().json(blob?));
+    }
     // Until the record is there, the collector of unused blobs waits.
     let size = state.blobs.put(&mut pieces, &sha256, state.upload_limit).await?;
     let _arriving = state.blobs.arriving().await;

@@ -30,11 +30,11 @@ pub async fn own_reasons(state: &State) -> Vec<String> {
     reasons
 }
 
-/// What is worse than it should be, while nodes can be booted: upstreams of the blob cache that are not reachable.
+/// What is worse than it should be, while nodes can be booted: places of blobs (an upstream, an S3 store) that are not reachable.
 pub fn degraded(state: &State) -> Vec<String> {
     let trouble = state.cache.iter().flat_map(|cache| cache.trouble());
     trouble
-        .map(|why| format!("a blob-upstream is not reachable, only cached blobs are served from here: {why}"))
+        .map(|why| format!("blobs cannot be had where they are kept, only cached ones are served from here: {why}"))
         .collect()
 }
 

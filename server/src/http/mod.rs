@@ -32,8 +32,8 @@ pub(crate) use guard::same_origin;
 pub use health::{Readiness, publish_gauges};
 pub(crate) use health::{degraded, own_reasons};
 
-use crate::blob::Blobs;
 use crate::blob::cache::Cache;
+use crate::blob::{Blobs, Home};
 use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
@@ -60,8 +60,8 @@ pub struct State {
     pub blobs: Blobs,
     /// Of blobs that are elsewhere.
     pub cache: Option<Cache>,
-    /// Where they are.
-    pub blob_upstreams: Vec<String>,
+    /// Where blobs are kept.
+    pub home: Home,
     /// Blob of the first stage's site part.
     pub site: Sha256,
     /// iPXE's programs, for HTTP boot.

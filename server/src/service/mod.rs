@@ -29,6 +29,7 @@ pub mod register;
 pub mod rules;
 pub mod scripts;
 mod search;
+pub mod shared_blobs;
 pub mod status;
 pub mod sweep;
 pub mod switches;

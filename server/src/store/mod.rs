@@ -1,6 +1,7 @@
 //! State, on SQLite or PostgreSQL: the only code that names diesel. It keeps and finds records of `domain`; it decides
 //! nothing. Everything that is written goes through [`Store::write`], one transaction a call.
 
+mod blob_claims;
 mod blobs;
 mod bmcs;
 mod boots;

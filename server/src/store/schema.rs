@@ -14,6 +14,13 @@ diesel::table! {
     }
 }
 diesel::table! {
+    blob_claims (sha256) {
+        sha256 -> Text,
+        kind -> Text,
+        until -> BigInt,
+    }
+}
+diesel::table! {
     boot_events (boot, seq) {
         boot -> Text,
         seq -> BigInt,
@@ -414,6 +421,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     address_sightings,
     addresses,
+    blob_claims,
     blobs,
     bmc_credentials,
     boot_events,

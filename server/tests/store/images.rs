@@ -159,3 +159,32 @@ pub async fn profiles_and_revisions(db: Empty) {
     assert!(!db.put(|tx| tx.delete_profile(&name("db"))).await);
     assert_eq!(db.get(|tx| tx.profile(&name("db"))).await, None);
 }
+
+pub async fn a_blob_arrives_or_leaves(db: Empty) {
+    let db = db.open();
+    let sha = || Sha256::of("shared");
+    // Each of the two keeps the other out, until its end.
+    assert!(db.put(move |tx| tx.claim_arriving(&sha(), 10, 20)).await);
+    assert!(db.put(move |tx| tx.claim_arriving(&sha(), 11, 15)).await, "two uploads of one blob");
+    assert!(db.get(move |tx| tx.is_arriving(&sha(), 19)).await, "the later end counts");
+    assert!(!db.put(move |tx| tx.claim_leaving(&sha(), 19, 40)).await);
+    assert!(db.put(move |tx| tx.claim_leaving(&sha(), 20, 40)).await, "the upload's server died");
+    assert!(!db.get(move |tx| tx.is_arriving(&sha(), 20)).await);
+    assert!(!db.put(move |tx| tx.claim_arriving(&sha(), 39, 60)).await);
+    assert!(!db.put(move |tx| tx.claim_leaving(&sha(), 39, 60)).await, "one server removes it");
+    assert!(db.put(move |tx| tx.claim_arriving(&sha(), 40, 60)).await, "the removal's server died");
+    // The end of a removal is none of an upload.
+    db.put(move |tx| tx.end_leaving(&sha())).await;
+    assert!(db.get(move |tx| tx.is_arriving(&sha(), 41)).await);
+    // What is recorded does not leave, and a claim that is over is forgotten.
+    db.put(move |tx| tx.put_blob(&sha(), 6, 50)).await;
+    assert!(!db.put(move |tx| tx.claim_leaving(&sha(), 100, 200)).await);
+    db.put(|tx| tx.forget_blob_claims(59)).await;
+    assert!(db.get(move |tx| tx.is_arriving(&sha(), 59)).await);
+    db.put(|tx| tx.forget_blob_claims(60)).await;
+    assert!(!db.get(move |tx| tx.is_arriving(&sha(), 1)).await);
+    assert_eq!(db.put(|tx| tx.forget_unused_blobs(60, 10)).await, [sha()]);
+    assert!(db.put(move |tx| tx.claim_leaving(&sha(), 100, 200)).await);
+    db.put(move |tx| tx.end_leaving(&sha())).await;
+    assert!(db.put(move |tx| tx.claim_arriving(&sha(), 101, 200)).await);
+}

@@ -106,6 +106,7 @@ async fn run_all(databases: fixture::Databases) {
         boots::offers_expire,
         images::images_are_immutable_and_paged,
         images::blobs_in_use_are_never_forgotten,
+        images::a_blob_arrives_or_leaves,
         images::first_stages_replace_each_other,
         images::profiles_and_revisions,
         jobs::round_trip_counts_and_pages,

@@ -5,11 +5,10 @@ use super::auth::{Challenge, token};
 use crate::error::{Error, Result, shown};
 use crate::manifest::LONGEST;
 use crate::reference::Reference;
+use crate::trust::trusted_tls;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -19,9 +18,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const MOST_REDIRECTS: usize = 5;
 /// Of an error's text, bytes.
 const LONGEST_PROBLEM: u64 = 8192;
-/// Where Linux distributions keep the certificates that a machine trusts.
-const BUNDLES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// See the module.
 pub(super) struct Wire {
@@ -61,7 +57,7 @@ impl Wire {
             }
         });
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(plain)?)
+            .tls_backend_preconfigured(trusted_tls(plain)?)
             .connect_timeout(CONNECT)
             .read_timeout(options.silence)
             .redirect(redirects)
@@ -252,26 +248,4 @@ fn causes(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// TLS by ring, trusting what this machine trusts (`SSL_CERT_FILE`, else its bundle).
-fn tls(plain: bool) -> Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    let file = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
-    let file = file.or_else(|| BUNDLES.iter().map(std::path::PathBuf::from).find(|path| path.is_file()));
-    if let Some(path) = &file
-        && let Ok(certificates) = CertificateDer::pem_file_iter(path)
-    {
-        roots.add_parsable_certificates(certificates.flatten());
-    }
-    if roots.is_empty() && !plain {
-        let file = file.map_or_else(|| BUNDLES[0].into(), |path| path.display().to_string());
-        return Err(Error::Usage(format!(
-            "expected the certificates that this machine trusts in {file}: run `apt-get install ca-certificates`, or set SSL_CERT_FILE"
-        )));
-    }
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Error::Usage(format!("could not set up TLS: {e}")))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use rand::RngExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// No byte for so long: the upstream is given up for this try.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -20,6 +20,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 const GATHER: Duration = Duration::from_millis(100);
 /// Rounds through all upstreams without a whole piece.
 const ROUNDS: usize = 6;
+/// When bytes came already, it is tried for at least so long after the last: a store that is started again, say, or a line.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Pause after the first round; doubled after each.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -49,7 +51,7 @@ pub(super) async fn run(inner: Arc<Inner>, arriving: Arc<Arriving>) {
     let stopped = Err(Failure::new(Reason::Stopped, "the server stops: ask again in a moment"));
     let mut ending = Ending { inner: inner.clone(), arriving: arriving.clone(), outcome: stopped };
     let limit = WHOLE + Duration::from_secs(arriving.size / SLOWEST);
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let outcome = tokio::select! {
         outcome = timeout(limit, fetch(&inner, &arriving)) => outcome.unwrap_or_else(|_| {
             let (sha256, size, seconds) = (&arriving.sha256, arriving.size, limit.as_secs());
@@ -213,12 +215,14 @@ struct Tries<'a> {
     /// Since a whole piece came.
     failures: usize,
     last: Option<Failure>,
+    /// When the last bytes came.
+    heard: Option<Instant>,
 }
 
 impl<'a> Tries<'a> {
     fn new(inner: &'a Inner) -> Self {
         let out = vec![None; inner.upstreams.count()];
-        Self { inner, next: inner.upstreams.preferred(), out, served: Vec::new(), failures: 0, last: None }
+        Self { inner, next: inner.upstreams.preferred(), out, served: Vec::new(), failures: 0, last: None, heard: None }
     }
 
     /// The next one, at once after another's failure, after a pause when all have failed.
@@ -232,7 +236,8 @@ impl<'a> Tries<'a> {
             return Err(failure.unwrap_or_else(|| Failure::new(Reason::Unreachable, "no blob-upstream is set")));
         }
         let rounds = self.failures / left;
-        if let Some(last) = self.last.take().filter(|_| rounds >= ROUNDS) {
+        let patient = self.heard.is_some_and(|heard| heard.elapsed() < PATIENCE);
+        if let Some(last) = self.last.take().filter(|_| rounds >= ROUNDS && !patient) {
             return Err(Failure::new(last.reason, format!("{} (tried {} times)", last.message, self.failures)));
         }
         if self.failures > 0 && self.failures.is_multiple_of(left) {
@@ -266,6 +271,9 @@ impl<'a> Tries<'a> {
     fn failed(&mut self, which: usize, failure: Failure, got: u64) {
         tracing::debug!(reason = failure.reason.as_str(), "a try for a blob failed: {failure}");
         metrics::counter!("higuma_blob_cache_tries_failed_total", "reason" => failure.reason.as_str()).increment(1);
+        if got > 0 {
+            self.heard = Some(Instant::now());
+        }
         if got >= PIECE {
             self.failures = 0;
         }
