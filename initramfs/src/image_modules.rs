@@ -1,5 +1,5 @@
 //! The `modules` part of an image: what the second stage loads before the image's own system runs. Network drivers that
-//! the image's kernel does not have are left out (a cloud kernel has few); loop, squashfs and overlay must be there.
+//! the image's kernel does not have are left out (a cloud kernel has few); loop, overlay and the root file system's type must be there.
 
 use std::path::Path;
 
@@ -8,35 +8,37 @@ use crate::{
     archive::{self, Archive},
     drivers::Drivers,
     modules::{ModuleIndex, Presence},
+    rootfs::RootFs,
 };
 
-/// Without these a root file system cannot be mounted.
-const REQUIRED: [&str; 3] = ["loop", "squashfs", "overlay"];
 /// Used where the kernel has them as modules: unpacking of squashfs, addresses by IPv6.
 const OPTIONAL: [&str; 4] = ["zstd_decompress", "xz_dec", "ipv6", "virtio_rng"];
 const LEVEL: i32 = 19;
 
-/// Builds the part from the image's root folder: a zstd-compressed newc cpio, padded to 512 bytes.
+/// Builds the part from the image's root folder: a zstd-compressed newc cpio, padded to 512 bytes. `filesystem`: the type of the root
+/// file system.
 ///
 /// # Errors
-/// [`Error::NoSuchModule`] when the kernel has no loop, squashfs or overlay; [`Error::BadTree`] when the release's modules
+/// [`Error::NoSuchModule`] when the kernel has no loop, overlay or `filesystem`; [`Error::BadTree`] when the release's modules
 /// are not below `root`; [`Error::Io`].
-pub fn build(root: &Path, kernel_release: &str) -> Result<Vec<u8>> {
-    archive::compress(&uncompressed(root, kernel_release)?, LEVEL)
+pub fn build(root: &Path, kernel_release: &str, filesystem: RootFs) -> Result<Vec<u8>> {
+    archive::compress(&uncompressed(root, kernel_release, filesystem)?, LEVEL)
 }
 
 /// The same before compression: a newc cpio.
 ///
 /// # Errors
 /// Those of [`build`].
-pub fn uncompressed(root: &Path, kernel_release: &str) -> Result<Vec<u8>> {
+pub fn uncompressed(root: &Path, kernel_release: &str, filesystem: RootFs) -> Result<Vec<u8>> {
     let mut index = ModuleIndex::open(root, kernel_release)?;
-    let missing: Vec<&str> = REQUIRED.into_iter().filter(|name| index.presence(name) == Presence::Missing).collect();
+    // Without these a root file system cannot be mounted.
+    let required = ["loop", filesystem.name(), "overlay"];
+    let missing: Vec<&str> = required.into_iter().filter(|name| index.presence(name) == Presence::Missing).collect();
     if !missing.is_empty() {
         return Err(Error::NoSuchModule { release: kernel_release.to_owned(), names: missing.join(", ") });
     }
     let mut drivers = Drivers::nics()?;
-    drivers.names.extend(REQUIRED.iter().chain(&OPTIONAL).map(|name| (*name).to_owned()));
+    drivers.names.extend(required.iter().chain(&OPTIONAL).map(|name| (*name).to_owned()));
     drivers.retain_present(&index);
     drivers.teach(&mut index);
     let mut archive = Archive::new(Vec::new());

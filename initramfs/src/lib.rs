@@ -13,6 +13,7 @@ pub mod first_stage;
 pub mod image_modules;
 pub mod kernel_package;
 pub mod modules;
+pub mod rootfs;
 pub mod second_stage;
 pub mod site;
 

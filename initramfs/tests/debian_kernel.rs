@@ -4,6 +4,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
+use higuma_initramfs::rootfs::RootFs;
 use higuma_initramfs::{
     archive,
     drivers::DriverSet,
@@ -119,10 +120,13 @@ fn the_right_drivers_for_real_hardware() {
 fn image_modules_of_the_full_and_the_cloud_kernel() {
     for meta in [kernel_package::META, "linux-image-cloud-amd64"] {
         let tree = tree(meta);
-        let plain =
-            image_modules::uncompressed(&tree.root, &tree.release).expect("loop, squashfs and overlay are there");
-        let packed = image_modules::build(&tree.root, &tree.release).unwrap();
-        assert_eq!(archive::decompress(&packed, 1 << 30).unwrap(), plain);
+        let plain = image_modules::uncompressed(&tree.root, &tree.release, RootFs::Squashfs)
+            .expect("loop, squashfs and overlay are there");
+        let packed = image_modules::build(&tree.root, &tree.release, RootFs::Squashfs).unwrap();
+        assert!(archive::decompress(&packed, 1 << 30).unwrap() == plain);
+        let erofs = image_modules::uncompressed(&tree.root, &tree.release, RootFs::Erofs).unwrap();
+        let has = |archive: &[u8], name: &[u8]| archive.windows(name.len()).any(|bytes| bytes == name);
+        assert!(has(&erofs, b"/erofs.ko") && !has(&plain, b"/erofs.ko"), "{}", tree.release);
         println!("{}: modules part {} bytes, {} packed", tree.release, plain.len(), packed.len());
         // The cut-down tables lead to the same order as the whole ones.
         let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use higuma_initramfs::rootfs::RootFs;
 use higuma_initramfs::{
     Error,
     drivers::{DriverSet, Drivers},
@@ -149,7 +150,7 @@ fn driver_lists() {
 #[test]
 fn image_modules_need_what_mounts_a_root() {
     let root = tree("lib/modules");
-    let part = image_modules::uncompressed(root.path(), "6.1.0-x").unwrap();
+    let part = image_modules::uncompressed(root.path(), "6.1.0-x", RootFs::Squashfs).unwrap();
     let out = tempfile::tempdir().unwrap();
     unpack(&part, out.path());
     let index = ModuleIndex::load(out.path(), "6.1.0-x").unwrap();
@@ -159,10 +160,10 @@ fn image_modules_need_what_mounts_a_root() {
     assert_eq!(index.presence("libcrc32c"), Presence::Missing);
     let dir = root.path().join("lib/modules/6.1.0-x");
     fs::write(dir.join("modules.dep"), DEP.replace("kernel/squashfs.ko:\n", "")).unwrap();
-    let message = image_modules::build(root.path(), "6.1.0-x").unwrap_err().to_string();
+    let message = image_modules::build(root.path(), "6.1.0-x", RootFs::Squashfs).unwrap_err().to_string();
     assert!(message.contains("squashfs") && !message.contains("loop"), "{message}");
     fs::write(dir.join("modules.builtin"), "kernel/fs/squashfs/squashfs.ko\n").unwrap();
-    image_modules::build(root.path(), "6.1.0-x").expect("a built-in squashfs does");
+    image_modules::build(root.path(), "6.1.0-x", RootFs::Squashfs).expect("a built-in squashfs does");
 }
 
 fn unpack(archive: &[u8], dir: &Path) {

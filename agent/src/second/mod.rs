@@ -55,7 +55,7 @@ async fn prepare(journal: &Journal) -> Result<(), String> {
     let streams = handover.way == Way::Streamed;
     // DHCP wants af_packet; no device asks for it or for ipv6. What the image's kernel has built in is not packed.
     let network = ["af_packet", "ipv6"].into_iter().filter(|_| streams);
-    let always = ["loop", "squashfs", "overlay"].into_iter().chain(network).map(str::to_owned).collect();
+    let always = ["loop", "overlay"].into_iter().chain(network).map(str::to_owned).collect();
     let mut load = modules::LoadModules { name: SECOND_STAGE, always, by_devices: streams };
     // What is built in needs no module: the mounts will tell.
     steps::run_optional(&mut load, journal).await;
@@ -64,9 +64,14 @@ async fn prepare(journal: &Journal) -> Result<(), String> {
         Way::Embedded => rootfs::embedded(&handover, journal).await?,
         Way::Streamed => rootfs::streamed(&handover, journal).await?,
     };
+    let kind = mount::kind(&image)?;
+    let name = kind.name();
+    let mut load = modules::LoadModules { name: SECOND_STAGE, always: vec![name.to_owned()], by_devices: false };
+    steps::run_optional(&mut load, journal).await;
     let percent = handover.plan.overlay_percent;
-    blocking(move || mount::new_root(&image, percent).and_then(|()| mount::share_run())).await?;
-    journal.info(SECOND_STAGE, &format!("root file system mounted, writable overlay of up to {percent} % of memory"));
+    blocking(move || mount::new_root(&image, kind, percent).and_then(|()| mount::share_run())).await?;
+    let words = format!("root file system ({name}) mounted, writable overlay of up to {percent} % of memory");
+    journal.info(SECOND_STAGE, &words);
 
     let tree = Tree::open(Path::new(mount::NEW_ROOT)).map_err(|e| format!("cannot open the new root: {e}"))?;
     let init = init_of(&tree, BootArgs::of_this_machine().init)?;

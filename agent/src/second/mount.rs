@@ -1,10 +1,11 @@
-//! Builds the new root: the squashfs read-only under a tmpfs of limited size, joined by an overlay. Mounts nothing that lies
+//! Builds the new root: the root file system (squashfs or erofs) read-only under a tmpfs of limited size, joined by an overlay. Mounts nothing that lies
 //! on a disk.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 
+use higuma_initramfs::rootfs::RootFs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::sys;
@@ -39,12 +40,19 @@ pub fn room_for_image(size: u64) -> Result<String, String> {
     Ok(format!("{folder}/rootfs.squashfs"))
 }
 
-/// Mounts the squashfs in `image` and an overlay over it at [`NEW_ROOT`].
-pub fn new_root(image: &Path, overlay_percent: u32) -> Result<(), String> {
+/// The type of the root file system in `image`.
+pub fn kind(image: &Path) -> Result<RootFs, String> {
+    let file = File::open(image).map_err(|e| format!("cannot open {}: {e}", image.display()))?;
+    let kind = RootFs::of(file).map_err(|e| format!("cannot read {}: {e}", image.display()))?;
+    kind.ok_or_else(|| format!("{} is neither squashfs nor erofs: make the image anew", image.display()))
+}
+
+/// Mounts the file system of `kind` in `image` and an overlay over it at [`NEW_ROOT`].
+pub fn new_root(image: &Path, kind: RootFs, overlay_percent: u32) -> Result<(), String> {
     // The device lets its file go when the last user is gone: it stays open until it is mounted.
     let (device, _open) = loop_device(image)?;
     let lower = format!("{WORK}/lower");
-    new_mount(&device, &lower, "squashfs", MsFlags::MS_RDONLY | MsFlags::MS_NODEV, "")?;
+    new_mount(&device, &lower, kind.name(), MsFlags::MS_RDONLY | MsFlags::MS_NODEV, "")?;
     let upper = format!("{WORK}/overlay");
     let percent = overlay_percent.clamp(1, 90);
     new_mount("tmpfs", &upper, "tmpfs", MsFlags::empty(), &format!("mode=0755,size={percent}%"))?;

@@ -6,6 +6,7 @@ use crate::cli::error::{Exit, Failure, Result};
 use crate::cli::process;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
+use higuma_initramfs::rootfs::RootFs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
@@ -43,12 +44,21 @@ pub struct DebianOptions {
     pub ssh_keys: Vec<String>,
     /// Instead of this machine's package sources.
     pub mirror: Option<String>,
+    /// Type of the root file system.
+    pub kind: RootFs,
 }
 
 impl Default for DebianOptions {
     fn default() -> Self {
         let suite = "bookworm".into();
-        Self { suite, packages: Vec::new(), kernel: Kernel::Full, ssh_keys: Vec::new(), mirror: None }
+        Self {
+            suite,
+            packages: Vec::new(),
+            kernel: Kernel::Full,
+            ssh_keys: Vec::new(),
+            mirror: None,
+            kind: RootFs::default(),
+        }
     }
 }
 
@@ -106,8 +116,8 @@ pub fn build_debian(options: &DebianOptions, out: &Path, progress: &Progress) ->
     for link in ["vmlinuz", "vmlinuz.old", "initrd.img", "initrd.img.old"] {
         remove(&root.join(link))?;
     }
-    let modules = pack::modules(&root, &release, out, progress)?;
-    let rootfs = pack::squashfs(&root, out, progress)?;
+    let modules = pack::modules(&root, &release, options.kind, out, progress)?;
+    let rootfs = pack::rootfs(options.kind, &root, out, progress)?;
     progress.line("image built");
     Ok(BuiltImage { arch, kernel_release: release, kernel, initrd: None, modules: Some(modules), rootfs: Some(rootfs) })
 }

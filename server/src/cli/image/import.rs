@@ -9,6 +9,7 @@ use crate::cli::error::{Failure, Result};
 use crate::cli::process;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
+use higuma_initramfs::rootfs::RootFs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,6 +22,8 @@ pub struct ImportOptions {
     pub oci: Option<OciOptions>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
+    /// Type of the root file system that is made.
+    pub kind: RootFs,
     /// Booted as it is.
     pub initrd: Option<PathBuf>,
     /// squashfs.
@@ -41,17 +44,17 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
             let meta = std::fs::metadata(source)
                 .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
             if meta.is_dir() {
-                from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), out, progress)
+                from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
             } else {
                 let scratch = Scratch::new()?;
                 let root = scratch.path().join("root");
                 unpack_tar(source, &root, progress)?;
-                from_tree(&root, kernel.as_deref(), options.modules_from.as_deref(), out, progress)
+                from_tree(&root, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
             }
         }
         (None, Some(kernel), Some(initrd), None) => {
             let (arch, release) = pack::kernel_facts(kernel)?;
-            readable(initrd)?;
+            begins(initrd)?;
             Ok(BuiltImage {
                 arch,
                 kernel_release: release.unwrap_or_default(),
@@ -62,7 +65,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
             })
         }
         (None, Some(kernel), None, Some(rootfs)) => {
-            from_squashfs(kernel, rootfs, options.modules_from.as_deref(), out, progress)
+            from_rootfs(kernel, rootfs, options.modules_from.as_deref(), out, progress)
         }
         _ => Err(Failure::usage(
             "expected a root folder, a tar file, --kernel with --initrd, or --kernel with --rootfs; see --help",
@@ -82,6 +85,7 @@ fn from_tree(
     root: &Path,
     kernel: Option<&Path>,
     modules_from: Option<&Path>,
+    kind: RootFs,
     out: &Path,
     progress: &Progress,
 ) -> Result<BuiltImage> {
@@ -90,14 +94,14 @@ fn from_tree(
     let modules_root = modules_from.unwrap_or(root);
     let release = pack::release_of(&source, said, modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
-    let modules = pack::modules(modules_root, &release, out, progress)?;
+    let modules = pack::modules(modules_root, &release, kind, out, progress)?;
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
-    let rootfs = pack::squashfs(root, out, progress)?;
+    let rootfs = pack::rootfs(kind, root, out, progress)?;
     Ok(BuiltImage { arch, kernel_release: release, kernel, initrd: None, modules: Some(modules), rootfs: Some(rootfs) })
 }
 
-fn from_squashfs(
+fn from_rootfs(
     kernel: &Path,
     rootfs: &Path,
     modules_from: Option<&Path>,
@@ -105,26 +109,37 @@ fn from_squashfs(
     progress: &Progress,
 ) -> Result<BuiltImage> {
     let (arch, said) = pack::kernel_facts(kernel)?;
+    let kind = kind_of(rootfs)?;
     let unpacked = Scratch::new()?;
     let modules_root = match modules_from {
-        Some(dir) => {
-            check_squashfs(rootfs)?;
-            dir.to_owned()
-        }
+        Some(dir) => dir.to_owned(),
         None => {
             progress.line("reading the modules out of the root file system");
-            check_squashfs(rootfs)?;
             let root = unpacked.path().join("root");
-            let mut command = Command::new("unsquashfs");
-            command.args(["-no-progress", "-quiet", "-no-xattrs", "-dest"]).arg(&root).arg(rootfs);
-            command.args(["lib/modules", "usr/lib/modules"]);
-            process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
+            let (mut command, package) = match kind {
+                RootFs::Squashfs => (Command::new("unsquashfs"), "squashfs-tools"),
+                RootFs::Erofs => (Command::new("fsck.erofs"), "erofs-utils"),
+            };
+            match kind {
+                RootFs::Squashfs => {
+                    command.args(["-no-progress", "-quiet", "-no-xattrs", "-dest"]).arg(&root).arg(rootfs);
+                    command.args(["lib/modules", "usr/lib/modules"]);
+                }
+                // It has no way to take out a part.
+                RootFs::Erofs => {
+                    command
+                        .arg(format!("--extract={}", root.display()))
+                        .args(["--no-preserve", "--overwrite"])
+                        .arg(rootfs);
+                }
+            }
+            process::run(command, package, DEADLINE, |_| {})?;
             root
         }
     };
     let release = pack::release_of(kernel, said, &modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
-    let modules = pack::modules(&modules_root, &release, out, progress)?;
+    let modules = pack::modules(&modules_root, &release, kind, out, progress)?;
     Ok(BuiltImage {
         arch,
         kernel_release: release,
@@ -135,22 +150,20 @@ fn from_squashfs(
     })
 }
 
-fn readable(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let mut head = Vec::new();
+/// Of the first bytes of a file.
+fn begins(path: &Path) -> Result<Option<RootFs>> {
     let what = |e: std::io::Error| Failure::usage(format!("could not read {}: {e}", path.display()));
-    std::fs::File::open(path).and_then(|f| f.take(4).read_to_end(&mut head)).map_err(what)?;
-    Ok(head)
+    std::fs::File::open(path).and_then(RootFs::of).map_err(what)
 }
 
-fn check_squashfs(path: &Path) -> Result<()> {
-    if readable(path)? == b"hsqs" {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "expected a squashfs in {}: make one with `mksquashfs DIR FILE -comp zstd`",
-        path.display()
-    )))
+/// By what is in the file.
+fn kind_of(path: &Path) -> Result<RootFs> {
+    begins(path)?.ok_or_else(|| {
+        Failure::usage(format!(
+            "expected a squashfs or an erofs in {}: make one with `mksquashfs DIR FILE -comp zstd`",
+            path.display()
+        ))
+    })
 }
 
 fn unpack_tar(tar: &Path, root: &Path, progress: &Progress) -> Result<()> {

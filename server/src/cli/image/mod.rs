@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::scratch::Scratch;
 use super::upload;
 pub use debian::{DebianOptions, build_debian};
+use higuma_initramfs::rootfs::RootFs;
 use higuma_proto::api::{Image as Stored, ImagePart, NewImage, Page};
 pub use import::{ImportOptions, import};
 pub use oci::OciOptions;
@@ -61,6 +62,25 @@ pub enum Build {
     Debian(Debian),
 }
 
+/// For flags.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub enum RootfsType {
+    /// zstd.
+    #[default]
+    Squashfs,
+    /// LZ4HC.
+    Erofs,
+}
+
+impl From<RootfsType> for RootFs {
+    fn from(kind: RootfsType) -> Self {
+        match kind {
+            RootfsType::Squashfs => Self::Squashfs,
+            RootfsType::Erofs => Self::Erofs,
+        }
+    }
+}
+
 /// `image build debian`.
 #[derive(Debug, clap::Args)]
 pub struct Debian {
@@ -82,6 +102,9 @@ pub struct Debian {
     /// Public keys that may log in as root; may be given several times (a profile can add keys, too)
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
+    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
+    #[arg(long, value_enum, default_value_t)]
+    rootfs_type: RootfsType,
     /// Default kernel command line of the image
     #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "TEXT")]
     cmdline: String,
@@ -128,9 +151,12 @@ pub struct Import {
     /// Initrd that is booted as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rootfs", "modules_from"])]
     initrd: Option<PathBuf>,
-    /// Root file system
-    #[arg(long, value_name = "FILE.squashfs")]
+    /// Root file system: a squashfs or an erofs
+    #[arg(long, value_name = "FILE")]
     rootfs: Option<PathBuf>,
+    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs"])]
+    rootfs_type: RootfsType,
     /// Folder with lib/modules/RELEASE [default: the root file system]
     #[arg(long, value_name = "DIR")]
     modules_from: Option<PathBuf>,
@@ -158,7 +184,7 @@ pub struct BuiltImage {
     pub initrd: Option<PathBuf>,
     /// cpio with the modules that the second stage needs.
     pub modules: Option<PathBuf>,
-    /// squashfs.
+    /// squashfs or erofs.
     pub rootfs: Option<PathBuf>,
 }
 
@@ -181,6 +207,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                 kernel: args.kernel,
                 ssh_keys: super::profile::read_ssh_keys(&args.ssh_keys)?,
                 mirror: args.mirror,
+                kind: args.rootfs_type.into(),
             };
             make(global, &args.name, &version, &args.cmdline, args.output, |dir, p| build_debian(&options, dir, p))
         }
@@ -194,6 +221,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                     max_size: args.max_size,
                 }),
                 kernel: args.kernel,
+                kind: args.rootfs_type.into(),
                 initrd: args.initrd,
                 rootfs: args.rootfs,
                 modules_from: args.modules_from,

@@ -9,6 +9,7 @@ use crate::cli::error::{Failure, Result, chain};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
+use higuma_initramfs::rootfs::RootFs;
 use higuma_oci::{Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Step};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
         }
     };
     progress.line(&format!("kernel {release} for {arch}"));
-    let modules = pack::modules(&modules_root, &release, out, progress)?;
+    let modules = pack::modules(&modules_root, &release, RootFs::Squashfs, out, progress)?;
     let rootfs = pack::squashfs_of_image(&flat, out, progress)?;
     let part = out.join(pack::KERNEL);
     if options.kernel.is_some() {

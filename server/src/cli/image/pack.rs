@@ -1,9 +1,10 @@
-//! From a root tree to the parts of an image: finds the kernel and its release, packs the modules and the squashfs.
+//! From a root tree to the parts of an image: finds the kernel and its release, packs the modules and the root file system.
 //! The tree is only read; links in it are never followed out of it to find a kernel.
 
 use crate::cli::error::{Failure, Result, chain};
 use crate::cli::process;
 use crate::cli::progress::Progress;
+use higuma_initramfs::rootfs::RootFs;
 use kexec_rs::KernelInfo;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -67,17 +68,38 @@ pub fn release_of(kernel: &Path, said: Option<String>, root: &Path) -> Result<St
 }
 
 /// Makes the modules part in `out`.
-pub fn modules(root: &Path, release: &str, out: &Path, progress: &Progress) -> Result<PathBuf> {
+pub fn modules(root: &Path, release: &str, kind: RootFs, out: &Path, progress: &Progress) -> Result<PathBuf> {
     progress.line(&format!("packing the second stage's modules of {release}"));
-    let bytes = higuma_initramfs::image_modules::build(root, release)
+    let bytes = higuma_initramfs::image_modules::build(root, release, kind)
         .map_err(|e| Failure::because("could not pack the modules", &e))?;
     let path = out.join(MODULES);
     std::fs::write(&path, bytes).map_err(Failure::io("write", &path))?;
     Ok(path)
 }
 
-/// Makes the squashfs in `out`: without kernel and initrd, and without what belongs to a running system.
-pub fn squashfs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+/// Makes the root file system in `out`: without kernel and initrd, and without what belongs to a running system.
+pub fn rootfs(kind: RootFs, root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    match kind {
+        RootFs::Squashfs => squashfs(root, out, progress),
+        RootFs::Erofs => erofs(root, out, progress),
+    }
+}
+
+/// By `mkfs.erofs`, with times kept; its own time of making is in it.
+fn erofs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    progress.line("packing the root file system");
+    let path = out.join(ROOTFS);
+    let mut command = Command::new("mkfs.erofs");
+    command.args(["-zlz4hc,12", "-C65536", "-x2", "--preserve-mtime", "--quiet"]);
+    command.args(["-U", "00000000-0000-0000-0000-000000000000"]);
+    command.arg("--exclude-regex=^(boot/(vmlinuz|initrd).*|(proc|sys|dev|run|tmp)/.*)$");
+    command.arg(&path).arg(root);
+    command.env_remove("SOURCE_DATE_EPOCH").env("LC_ALL", "C.UTF-8");
+    process::run(command, "erofs-utils", DEADLINE, |_| {})?;
+    Ok(path)
+}
+
+fn squashfs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
     progress.line("packing the root file system");
     let path = out.join(ROOTFS);
     // It appends to what is there, whatever its options say, unless nothing is.
