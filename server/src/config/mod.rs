@@ -315,6 +315,7 @@ impl Layers {
             poll_interval: time("poll-interval")?,
             embed_limit: self.value("embed-limit", forms::size)?,
             blob_grace: time("blob-grace")?,
+            blob_urls: self.value("blob-urls", forms::http_urls)?,
             first_stage_cmdline: self.value("first-stage-cmdline", |t| t.parse::<Cmdline>().ok())?,
             advertise_grpc: self.optional("advertise-grpc", |t| check_authority(t).ok().map(str::to_owned))?,
             advertise_http: self.optional("advertise-http", forms::http_url)?,

@@ -138,6 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
+    s("blob-urls", Form::HttpUrls, "off", "Servers over the same database from which nodes take blobs too, beside the one that they boot from: plain HTTP"),
     s("blob-upstream", Form::HttpUrls, "off", "For a boot server near the racks: plain HTTP of servers over the same database that have the blobs, tried in turn; this one keeps a cache of them"),
     s("blob-cache-size", Form::Size, "20GiB", "Size of that cache (the data folder's blob-cache); no blob may be larger"),
     s("first-stage-cmdline", Form::Cmdline, "console=tty0 console=ttyS0,115200", "Added to the first stage's kernel command line"),
