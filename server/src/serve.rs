@@ -18,6 +18,7 @@ use crate::http::{self, State};
 use crate::ipxe_files::IpxeFiles;
 use crate::pci_names::PciNames;
 use crate::service::bmc::Hands;
+use crate::service::delivery::Deliveries;
 use crate::service::exchanges::{Journal, kept as exchanges};
 use crate::service::jobs::Perform;
 use crate::service::{App, firmware, vault};
@@ -204,6 +205,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         app: app.clone(),
         blobs: blobs.clone(),
         cache: cache.clone(),
+        deliveries: Deliveries::new(config.blob_caps),
         blob_upstreams: config.blob_upstream.clone(),
         site: site.clone(),
         ipxe: ipxe.clone(),

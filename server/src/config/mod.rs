@@ -8,6 +8,7 @@ pub use forms::{Place, duration_or_zero};
 pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
+use crate::domain::delivery::Caps;
 use crate::domain::dhcp::Mode;
 use crate::domain::parking::Parking;
 use crate::domain::script::check_authority;
@@ -85,6 +86,8 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Largest blob, bytes.
     pub upload_limit: u64,
+    /// Bounds of downloads of blobs.
+    pub blob_caps: Caps,
     /// `http://HOST:PORT` of servers that have the blobs; empty: this one keeps them itself.
     pub blob_upstream: Vec<String>,
     /// Bytes of the cache of blobs that are elsewhere.
@@ -360,6 +363,11 @@ impl Layers {
             pci_ids: self.text("pci-ids").filter(|path| !path.is_empty()).map(PathBuf::from),
             master_key_file: self.text("master-key-file").filter(|path| !path.is_empty()).map(PathBuf::from),
             upload_limit: self.value("upload-limit", forms::size)?,
+            blob_caps: Caps {
+                total: self.value("blob-rate-total", forms::size)?,
+                node: self.value("blob-rate-node", forms::size)?,
+                downloads: self.value("blob-downloads", forms::count_or_zero)?,
+            },
             blob_upstream: self.value("blob-upstream", forms::http_urls)?,
             blob_cache_size: self.value("blob-cache-size", |t| forms::size(t).filter(|bytes| *bytes > 0))?,
             log_format: self.value("log-format", |t| match t {

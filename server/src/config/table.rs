@@ -26,6 +26,8 @@ pub enum Form {
     Size,
     /// 20000.
     Count,
+    /// The same, and 0.
+    CountOrZero,
     /// Kernel command line.
     Cmdline,
     /// Account of a BMC.
@@ -53,7 +55,7 @@ impl Form {
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
-            Self::Count => "NUMBER",
+            Self::Count | Self::CountOrZero => "NUMBER",
             Self::Cmdline => "PARAMETERS",
             Self::BmcUser => "NAME",
             Self::Words(words) => words,
@@ -82,6 +84,7 @@ impl Form {
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
             Self::Count => "a whole number above zero, e.g. 20000",
+            Self::CountOrZero => "a whole number, e.g. 1000, or 0 for no bound",
             Self::BmcUser => "1 to 16 letters, digits, '-' or '_', beginning with a letter",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
@@ -138,6 +141,9 @@ pub const SETTINGS: &[Setting] = &[
     s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
+    s("blob-rate-total", Form::Size, "0", "Bytes a second that all downloads of blobs together may take, shared fairly between clients (0: no bound)"),
+    s("blob-rate-node", Form::Size, "0", "Bytes a second that the downloads of one client address may take (0: no bound)"),
+    s("blob-downloads", Form::CountOrZero, "0", "Downloads of blobs at the same time; above it clients are told when to ask again (0: no bound)"),
     s("blob-urls", Form::HttpUrls, "off", "Servers over the same database from which nodes take blobs too, beside the one that they boot from: plain HTTP"),
     s("blob-upstream", Form::HttpUrls, "off", "For a boot server near the racks: plain HTTP of servers over the same database that have the blobs, tried in turn; this one keeps a cache of them"),
     s("blob-cache-size", Form::Size, "20GiB", "Size of that cache (the data folder's blob-cache); no blob may be larger"),

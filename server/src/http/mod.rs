@@ -38,6 +38,7 @@ use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
 use crate::service::App;
+use crate::service::delivery::Deliveries;
 use actix_http::HttpService;
 use actix_service::map_config;
 use actix_web::dev::{AppConfig, Server};
@@ -60,6 +61,8 @@ pub struct State {
     pub blobs: Blobs,
     /// Of blobs that are elsewhere.
     pub cache: Option<Cache>,
+    /// Downloads under way.
+    pub deliveries: Deliveries,
     /// Where they are.
     pub blob_upstreams: Vec<String>,
     /// Blob of the first stage's site part.

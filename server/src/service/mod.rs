@@ -7,6 +7,7 @@ pub mod bmc;
 pub mod boots;
 pub mod cabling;
 pub mod credentials;
+pub mod delivery;
 pub mod dhcp;
 pub mod enrol;
 pub mod events;
