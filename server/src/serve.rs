@@ -19,6 +19,7 @@ use crate::http::{self, State};
 use crate::ipxe_files::IpxeFiles;
 use crate::pci_names::PciNames;
 use crate::service::bmc::Hands;
+use crate::service::delivery::Deliveries;
 use crate::service::exchanges::{Journal, kept as exchanges};
 use crate::service::jobs::Perform;
 use crate::service::{App, firmware, vault};
@@ -206,6 +207,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         blobs: blobs.clone(),
         cache: cache.clone(),
         home: home.clone(),
+        deliveries: Deliveries::new(config.blob_caps),
         site: site.clone(),
         ipxe: ipxe.clone(),
         http_port: http_at.port(),

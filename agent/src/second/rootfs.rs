@@ -171,7 +171,7 @@ mod tests {
         dead.urls.push(url);
         let journal = Journal::starting_at(0);
         let short = Duration::from_millis(5);
-        let limits = Limits { stall: short, pause: short, read: Duration::from_secs(2) };
+        let limits = Limits { stall: short, pause: short, read: Duration::from_secs(2), ..Limits::default() };
         let pace = Pace { limits, overall: Duration::from_secs(600), pause: short };
         let mut file = tempfile::tempfile().unwrap();
         let why = download(&dead, &mut file, &pace, &journal).unwrap_err();

@@ -95,7 +95,12 @@ fn part(content: &[u8], urls: &[&str]) -> Part {
 }
 
 fn quick() -> Limits {
-    Limits { stall: Duration::from_millis(400), pause: Duration::from_millis(5), read: Duration::from_secs(2) }
+    Limits {
+        stall: Duration::from_millis(400),
+        pause: Duration::from_millis(5),
+        read: Duration::from_secs(2),
+        ..Limits::default()
+    }
 }
 
 fn get(part: &Part) -> (Result<(), FetchError>, Vec<u8>, Vec<String>) {

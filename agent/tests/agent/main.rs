@@ -4,6 +4,7 @@
 mod bmc;
 mod collect;
 mod fetch;
+mod fetch_parallel;
 mod firmware;
 mod hardware;
 mod smbios;

@@ -190,6 +190,11 @@ pub fn count(text: &str) -> Option<usize> {
     text.parse().ok().filter(|n| *n > 0)
 }
 
+/// The same, and `0`.
+pub fn count_or_zero(text: &str) -> Option<usize> {
+    text.parse().ok()
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -249,6 +254,7 @@ mod tests {
     #[test]
     fn counts() {
         assert_eq!((count("20000"), count("0"), count("-1"), count("many")), (Some(20_000), None, None, None));
+        assert_eq!((count_or_zero("20"), count_or_zero("0"), count_or_zero("-1")), (Some(20), Some(0), None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub use forms::{Bucket, Place, duration_or_zero};
 pub use table::{Form, SETTINGS, Setting, markdown};
 
 use crate::domain::cmdline::Cmdline;
+use crate::domain::delivery::Caps;
 use crate::domain::dhcp::Mode;
 use crate::domain::parking::Parking;
 use crate::domain::script::check_authority;
@@ -85,6 +86,8 @@ pub struct Config {
     pub grpc_listen: SocketAddr,
     /// Largest blob, bytes.
     pub upload_limit: u64,
+    /// Bounds of downloads of blobs.
+    pub blob_caps: Caps,
     /// `http://HOST:PORT` of servers that have the blobs; empty: this one keeps them itself.
     pub blob_upstream: Vec<String>,
     /// Where blobs are kept, when not in the data folder.
@@ -321,6 +324,7 @@ impl Layers {
             poll_interval: time("poll-interval")?,
             embed_limit: self.value("embed-limit", forms::size)?,
             blob_grace: time("blob-grace")?,
+            blob_urls: self.value("blob-urls", forms::http_urls)?,
             first_stage_cmdline: self.value("first-stage-cmdline", |t| t.parse::<Cmdline>().ok())?,
             advertise_grpc: self.optional("advertise-grpc", |t| check_authority(t).ok().map(str::to_owned))?,
             advertise_http: self.optional("advertise-http", forms::http_url)?,
@@ -379,6 +383,11 @@ impl Layers {
             blob_s3,
             blob_s3_region: self.value("blob-s3-region", forms::word)?,
             blob_s3_credentials: self.text("blob-s3-credentials").filter(|path| !path.is_empty()).map(PathBuf::from),
+            blob_caps: Caps {
+                total: self.value("blob-rate-total", forms::size)?,
+                node: self.value("blob-rate-node", forms::size)?,
+                downloads: self.value("blob-downloads", forms::count_or_zero)?,
+            },
             blob_cache_size: self.value("blob-cache-size", |t| forms::size(t).filter(|bytes| *bytes > 0))?,
             log_format: self.value("log-format", |t| match t {
                 "text" => Some(LogFormat::Text),

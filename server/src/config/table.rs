@@ -30,6 +30,8 @@ pub enum Form {
     Size,
     /// 20000.
     Count,
+    /// The same, and 0.
+    CountOrZero,
     /// Kernel command line.
     Cmdline,
     /// Account of a BMC.
@@ -59,7 +61,7 @@ impl Form {
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
-            Self::Count => "NUMBER",
+            Self::Count | Self::CountOrZero => "NUMBER",
             Self::Cmdline => "PARAMETERS",
             Self::BmcUser => "NAME",
             Self::Words(words) => words,
@@ -92,6 +94,7 @@ impl Form {
             Self::DurationOrZero => "a number with ms, s, m, h or d, e.g. 3s, or 0s for none",
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
             Self::Count => "a whole number above zero, e.g. 20000",
+            Self::CountOrZero => "a whole number, e.g. 1000, or 0 for no bound",
             Self::BmcUser => "1 to 16 letters, digits, '-' or '_', beginning with a letter",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
@@ -148,6 +151,10 @@ pub const SETTINGS: &[Setting] = &[
     s("embed-limit", Form::Size, "512MiB", "Root file systems up to this size are embedded in the second stage, larger ones streamed"),
     s("upload-limit", Form::Size, "64GiB", "Largest blob"),
     s("blob-grace", Form::Duration, "1h", "Blobs that nothing uses are removed when they are older"),
+    s("blob-rate-total", Form::Size, "0", "Bytes a second that all downloads of blobs together may take, shared fairly between clients (0: no bound)"),
+    s("blob-rate-node", Form::Size, "0", "Bytes a second that the downloads of one client address may take (0: no bound)"),
+    s("blob-downloads", Form::CountOrZero, "0", "Downloads of blobs at the same time; above it clients are told when to ask again (0: no bound)"),
+    s("blob-urls", Form::HttpUrls, "off", "Servers over the same database from which nodes take blobs too, beside the one that they boot from: plain HTTP"),
     s("blob-upstream", Form::HttpUrls, "off", "For a boot server near the racks: plain HTTP of servers over the same database that have the blobs, tried in turn; this one keeps a cache of them"),
     s("blob-s3", Form::S3, "off", "Blobs are kept in this bucket of an S3 store (Ceph RGW, MinIO, AWS), which all servers over the database share; this one keeps a cache of them"),
     s("blob-s3-region", Form::Word, "us-east-1", "Region that requests to the S3 store are signed for"),

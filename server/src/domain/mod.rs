@@ -7,6 +7,7 @@ pub mod boot_window;
 pub mod cabling;
 pub mod cmdline;
 pub mod credential;
+pub mod delivery;
 pub mod dhcp;
 pub mod enrol;
 pub mod facts;

@@ -107,7 +107,7 @@ impl Agent for Methods {
     async fn get_firmware_plan(&self, request: Request<GetFirmwarePlanRequest>) -> Reply<GetFirmwarePlanResponse> {
         let boot = caller(&request)?;
         let answer = firmware::ask(&self.app, &boot).await.map_err(status)?;
-        Ok(Response::new(wire::firmware_plan(answer)))
+        Ok(Response::new(wire::firmware_plan(&self.app, answer)))
     }
 
     async fn report_firmware(&self, request: Request<ReportFirmwareRequest>) -> Reply<ReportFirmwareResponse> {

@@ -20,7 +20,7 @@ pub struct Asked<'a> {
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobAnswer {
-    /// 200, 206, 304 or 416.
+    /// 200, 206, 304, 416 or 503.
     pub status: u16,
     /// Beside those of every answer ([`ALWAYS`]): names in lower case.
     pub headers: Vec<(&'static str, String)>,
@@ -32,7 +32,7 @@ pub struct BlobAnswer {
     pub has_body: bool,
 }
 
-/// Headers of every answer about a blob.
+/// Headers of every answer about a blob, but [`busy`].
 pub const ALWAYS: [(&str, &str); 3] = [
     ("accept-ranges", "bytes"),
     ("cache-control", "public, max-age=31536000, immutable"),
@@ -61,6 +61,12 @@ pub fn answer(asked: &Asked<'_>, sha256: &Sha256, size: u64) -> BlobAnswer {
         }
     };
     BlobAnswer { status, headers, from, length: Some(length), has_body: !asked.is_head }
+}
+
+/// There is no room for another download now.
+pub fn busy(retry_after: u64) -> BlobAnswer {
+    let headers = vec![("retry-after", retry_after.to_string()), ("cache-control", "no-store".to_owned())];
+    BlobAnswer { status: 503, headers, from: 0, length: Some(0), has_body: false }
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@ use crate::blob::{Home, Reader};
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
+use crate::service::delivery::Busy;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_stream::StreamExt;
@@ -34,7 +37,7 @@ pub async fn get(state: Data<State>, path: Path<String>, request: HttpRequest) -
         };
     }
     match service::blobs::open(app, &state.blobs, cache, &sha256).await {
-        Ok(reader) => Ok(download(&request, &sha256, reader)),
+        Ok(reader) => Ok(download(&state, &request, &sha256, reader)),
         Err(error) => again(error),
     }
 }
@@ -119,6 +122,14 @@ fn begin(request: &HttpRequest, sha256: &Sha256, size: u64) -> (HttpResponseBuil
     (answer, length.filter(|length| *length > 0 || status == 200).map(|length| (from, length)))
 }
 
+fn busy(retry_after: u64) -> HttpResponse {
+    let mut answer = HttpResponse::ServiceUnavailable();
+    for (name, value) in blob_answer::busy(retry_after).headers {
+        answer.insert_header((name, value));
+    }
+    answer.finish()
+}
+
 fn head(request: &HttpRequest, sha256: &Sha256, size: u64) -> HttpResponse {
     match begin(request, sha256, size) {
         (mut answer, Some((_, length))) => answer.body(OnlySize(length)),
@@ -126,15 +137,25 @@ fn head(request: &HttpRequest, sha256: &Sha256, size: u64) -> HttpResponse {
     }
 }
 
-fn download(request: &HttpRequest, sha256: &Sha256, reader: Reader) -> HttpResponse {
+fn download(state: &State, request: &HttpRequest, sha256: &Sha256, reader: Reader) -> HttpResponse {
     match begin(request, sha256, reader.size()) {
         // An error cuts the connection: fewer bytes than were announced.
         (mut answer, Some((from, length))) => {
-            let pieces = reader.pieces(from, length).map(|piece| {
-                piece.map_err(|error| {
-                    super::failure::log_internal(&error);
-                    std::io::Error::other(error)
-                })
+            let client = request.peer_addr().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
+            let download = match state.deliveries.begin(client) {
+                Ok(download) => Arc::new(download),
+                Err(Busy { retry_after }) => return busy(retry_after),
+            };
+            let pieces = reader.pieces(from, length).then(move |piece| {
+                let download = download.clone();
+                async move {
+                    let bytes = piece.map_err(|error| {
+                        super::failure::log_internal(&error);
+                        std::io::Error::other(error)
+                    })?;
+                    download.take(bytes.len() as u64).await?;
+                    Ok::<_, std::io::Error>(bytes)
+                }
             });
             answer.body(SizedStream::new(length, pieces))
         }

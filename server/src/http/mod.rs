@@ -38,6 +38,7 @@ use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::ipxe_files::IpxeFiles;
 use crate::service::App;
+use crate::service::delivery::Deliveries;
 use actix_http::HttpService;
 use actix_service::map_config;
 use actix_web::dev::{AppConfig, Server};
@@ -62,6 +63,8 @@ pub struct State {
     pub cache: Option<Cache>,
     /// Where blobs are kept.
     pub home: Home,
+    /// Downloads under way.
+    pub deliveries: Deliveries,
     /// Blob of the first stage's site part.
     pub site: Sha256,
     /// iPXE's programs, for HTTP boot.

@@ -7,6 +7,7 @@ pub mod bmc;
 pub mod boots;
 pub mod cabling;
 pub mod credentials;
+pub mod delivery;
 pub mod dhcp;
 pub mod enrol;
 pub mod events;
@@ -93,6 +94,8 @@ pub struct Settings {
     pub embed_limit: u64,
     /// Unused blobs younger than this are kept.
     pub blob_grace: Micros,
+    /// `http://HOST:PORT` of servers that nodes take blobs from beside the one that they boot from.
+    pub blob_urls: Vec<String>,
     /// Added to the first stage's kernel command line.
     pub first_stage_cmdline: crate::domain::cmdline::Cmdline,
     /// `HOST:PORT` of the agents' gRPC, as nodes reach it; none: the host of the script request with `grpc_port`.
@@ -136,6 +139,7 @@ impl Default for Settings {
             poll_interval: 5 * SECOND,
             embed_limit: 512 << 20,
             blob_grace: 3600 * SECOND,
+            blob_urls: Vec::new(),
             first_stage_cmdline: crate::domain::cmdline::Cmdline::default(),
             advertise_grpc: None,
             advertise_http: None,

@@ -3,7 +3,6 @@
 use super::App;
 use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
-use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event};
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
@@ -11,6 +10,7 @@ use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
 use crate::domain::profile::Profile;
+use crate::domain::{Micros, Sha256};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 
 /// The plan as an agent gets it: whole URLs, settings, and the boot's deadline.
@@ -31,7 +31,7 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
                 role: part.role.to_string(),
                 sha256: part.sha256.to_string(),
                 size: part.size,
-                urls: vec![format!("{}/blobs/{}", boot.http_base, part.sha256)],
+                urls: blob_urls(app, &boot.http_base, &part.sha256),
             })
             .collect(),
         cmdline: plan.cmdline.to_string(),
@@ -49,6 +49,12 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         max_attempts: 3,
         on_failure: "reboot".to_owned(),
     }
+}
+
+/// Where a blob is: at the server that the node boots from, then at the others of the setting.
+fn blob_urls(app: &App, http_base: &str, sha256: &Sha256) -> Vec<String> {
+    let others = app.settings.blob_urls.iter().map(String::as_str).filter(|base| *base != http_base);
+    std::iter::once(http_base).chain(others).map(|base| format!("{base}/blobs/{sha256}")).collect()
 }
 
 /// What an agent is to do with the BMC. It holds passwords: for the wire only.
@@ -82,7 +88,7 @@ pub fn bmc_plan(setup: super::bmc::Setup) -> agent::GetBmcPlanResponse {
 }
 
 /// What an agent is told of the firmware policy.
-pub fn firmware_plan(answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
+pub fn firmware_plan(app: &App, answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
     use agent::get_firmware_plan_response::Answer;
     let answer = match answer {
         FirmwareAnswer::Nothing => Answer::Nothing(agent::FirmwareNothing {}),
@@ -95,7 +101,7 @@ pub fn firmware_plan(answer: FirmwareAnswer) -> agent::GetFirmwarePlanResponse {
         FirmwareAnswer::Update(handed) => {
             let HandedOut { attempt, size, http_base } = *handed;
             let sha256 = attempt.program.blob.to_string();
-            let urls = vec![format!("{http_base}/blobs/{sha256}")];
+            let urls = blob_urls(app, &http_base, &attempt.program.blob);
             Answer::Update(agent::FirmwareUpdate {
                 attempt_id: attempt.id.to_string(),
                 component: attempt.kind.to_string(),

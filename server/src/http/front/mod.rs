@@ -9,12 +9,14 @@ use super::{State, blob_answer, observe};
 use crate::blob::Reader;
 use crate::error::Error;
 use crate::service;
+use crate::service::delivery::Busy;
 use actix_server::GracefulShutdownSignal;
 use actix_service::{Service, ServiceFactory};
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -118,6 +120,7 @@ impl Desk {
     async fn meet(&self, socket: TcpStream) -> io::Result<Option<TcpStream>> {
         // A head and the first bytes behind it go out when they are there.
         socket.set_nodelay(true)?;
+        let client = socket.peer_addr()?.ip();
         let mut patience = self.first;
         loop {
             let mut bytes = [0; HEAD];
@@ -142,7 +145,7 @@ impl Desk {
                 Err(_) => return Ok(None),
             };
             let closes = blob.closes;
-            self.answer(&socket, blob).await?;
+            self.answer(&socket, client, blob).await?;
             if closes {
                 end(socket).await;
                 return Ok(None);
@@ -163,9 +166,16 @@ impl Desk {
         Next::Blob(Blob { reader, answer, head: wish.length, closes: wish.closes })
     }
 
-    async fn answer(&self, socket: &TcpStream, blob: Blob) -> io::Result<()> {
-        let Blob { reader, answer, head, closes } = blob;
+    async fn answer(&self, socket: &TcpStream, client: IpAddr, blob: Blob) -> io::Result<()> {
+        let Blob { reader, mut answer, head, closes } = blob;
         let begun = Instant::now();
+        let download = match answer.has_body.then(|| self.state.deliveries.begin(client)).transpose() {
+            Ok(download) => download,
+            Err(Busy { retry_after }) => {
+                answer = blob_answer::busy(retry_after);
+                None
+            }
+        };
         let mut gone = vec![0; head];
         // All of it is there: it was looked at.
         if socket.try_read(&mut gone)? != head {
@@ -174,8 +184,10 @@ impl Desk {
         send::text(socket, &send::head(&answer, closes, Timestamp::now())).await?;
         observe::count("http", ROUTE, answer.status, begun.elapsed());
         let mut sent = 0;
-        let outcome = match (answer.length.filter(|_| answer.has_body), reader.file()) {
-            (Some(length), Some(file)) => send::piece(socket, file, answer.from, length, &mut sent).await,
+        let outcome = match (answer.length, reader.file(), download) {
+            (Some(length), Some(file), Some(download)) => {
+                send::piece(socket, file, answer.from, length, &download, &mut sent).await
+            }
             _ => Ok(()),
         };
         metrics::counter!("higuma_blob_bytes_total").increment(sent);

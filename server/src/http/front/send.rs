@@ -2,6 +2,7 @@
 //! kernel's memory yet is read by threads that may block, and not, as far as that can be told, by one that serves connections.
 
 use super::super::blob_answer::{ALWAYS, BlobAnswer};
+use crate::service::delivery::Download;
 use jiff::Timestamp;
 use rustix::fs::{Advice, fadvise, sendfile};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
@@ -33,12 +34,14 @@ pub fn head(answer: &BlobAnswer, closes: bool, now: Timestamp) -> String {
         200 => "OK",
         206 => "Partial Content",
         304 => "Not Modified",
+        503 => "Service Unavailable",
         _ => "Range Not Satisfiable",
     };
     let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
     let mut text = format!("HTTP/1.1 {} {reason}\r\ndate: {date}\r\n", answer.status);
     let own = answer.headers.iter().map(|(name, value)| (*name, value.as_str()));
-    for (name, value) in ALWAYS.into_iter().chain(own) {
+    let always = ALWAYS.into_iter().filter(|_| answer.status != 503);
+    for (name, value) in always.chain(own) {
         text += &format!("{name}: {value}\r\n");
     }
     if let Some(length) = answer.length {
@@ -71,13 +74,21 @@ pub async fn text(socket: &TcpStream, text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the socket or the disk; the client takes nothing; the file is shorter.
-pub async fn piece(socket: &TcpStream, file: &Arc<File>, from: u64, length: u64, sent: &mut u64) -> io::Result<()> {
-    let end = from + length;
+pub async fn piece(
+    socket: &TcpStream,
+    file: &Arc<File>,
+    from: u64,
+    length: u64,
+    download: &Download,
+    sent: &mut u64,
+) -> io::Result<()> {
+    let (end, most) = (from + length, download.window(WINDOW));
     let mut at = from;
     while at < end {
         // A client that takes as fast as the kernel gives must not have the thread for itself.
         tokio::task::yield_now().await;
-        let window = end.min(at + WINDOW);
+        let window = end.min(at + most);
+        download.take(window - at).await?;
         in_memory(file, at, window).await?;
         while at < window {
             writable(socket).await?;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 #[test]
 fn from_script_to_running() {
-    let server = Server::start(&[]);
+    let server = Server::start(&[("blob-urls", "http://10.9.9.9:8080,http://[fd00::9]:8080")]);
     let c = &server.client;
     let not_ready = c.get("/readyz", &[]).expect(503).json();
     assert!(not_ready["reasons"][0].as_str().unwrap().contains("higuma first-stage build"), "{not_ready}");
@@ -45,6 +45,10 @@ fn from_script_to_running() {
     assert_eq!(c.call("GET", &path("profile"), &a, None).expect(200).json()["profile"], "hv");
     let detail = c.call("GET", &path("detail"), &a, None).expect(200).json();
     let url = detail["parts"][0]["urls"][0].as_str().unwrap();
+    let (first, blob) = url.split_once("/blobs/").unwrap();
+    assert_eq!(first, c.plain, "the server that it boots from comes first");
+    let others = ["http://10.9.9.9:8080", "http://[fd00::9]:8080"].map(|base| format!("{base}/blobs/{blob}"));
+    assert_eq!(detail["parts"][0]["urls"], json!([url, others[0], others[1]]));
     assert_eq!(c.send("GET", url, &[], None).expect(200).body, b"image kernel");
 
     // Another node's credential reads nothing of this one's.

@@ -3,7 +3,7 @@
 use super::fixture::Server;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Connection(BufReader<TcpStream>);
 
@@ -110,4 +110,54 @@ fn who_takes_nothing_or_goes_away_disturbs_nobody() {
     let begun = std::time::Instant::now();
     server.restart();
     assert!(idle.ended() && begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_client_gets_its_rate_over_all_its_connections_and_no_more() {
+    let server = Server::start(&[("blob-rate-node", "4MiB"), ("blob-rate-total", "1GiB")]);
+    let bytes = vec![7; 3_000_000];
+    let path = format!("/blobs/{}", server.client.blob(&bytes));
+    // With a query the full server answers: the other way that blobs are sent.
+    for path in [path.clone(), format!("{path}?full")] {
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| assert!(server.client.get(&path, &[]).expect(200).body == bytes));
+            }
+        });
+        // 6 MB at 4 MiB/s, a quarter of a second ahead.
+        assert!(begun.elapsed() >= Duration::from_millis(1_100), "{path}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(15), "{path}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn more_downloads_than_allowed_are_told_when_to_ask_again() {
+    let server = Server::start(&[("blob-downloads", "1")]);
+    let bytes = vec![7; 40_000_000];
+    let path = format!("/blobs/{}", server.client.blob(&bytes));
+    let mut slow = Connection::open(&server);
+    slow.ask("GET", &path, "");
+    slow.0.read_exact(&mut [0; 1000]).unwrap();
+    for path in [path.clone(), format!("{path}?full")] {
+        let refused = server.client.get(&path, &[]).expect(503);
+        let after: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((2..=62).contains(&after), "{after}");
+        assert_eq!(refused.header("cache-control"), "no-store");
+    }
+    // What has no bytes needs no place, and the connection that was refused goes on.
+    let mut other = Connection::open(&server);
+    other.ask("GET", &path, "");
+    other.ask("HEAD", &path, "");
+    assert_eq!((other.answer(false).0, other.answer(true).0), (503, 200));
+    drop(slow);
+    let begun = Instant::now();
+    let mut last = 503;
+    while last == 503 && begun.elapsed() < Duration::from_secs(20) {
+        other.ask("GET", &path, "Range: bytes=0-9\r\n");
+        last = other.answer(false).0;
+    }
+    assert_eq!(last, 206);
+    let metrics = server.client.admin("GET", "/metrics", None).expect(200).text();
+    assert!(metrics.contains("higuma_blob_downloads_refused_total"), "{metrics}");
 }
