@@ -205,7 +205,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         app: app.clone(),
         blobs: blobs.clone(),
         cache: cache.clone(),
-        deliveries: Deliveries::new(config.blob_caps),
+        deliveries: Deliveries::new(config.blob_caps, app.exchanges.clone()),
         blob_upstreams: config.blob_upstream.clone(),
         site: site.clone(),
         ipxe: ipxe.clone(),
