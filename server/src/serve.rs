@@ -207,7 +207,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
         blobs: blobs.clone(),
         cache: cache.clone(),
         home: home.clone(),
-        deliveries: Deliveries::new(config.blob_caps),
+        deliveries: Deliveries::new(config.blob_caps, app.exchanges.clone()),
         site: site.clone(),
         ipxe: ipxe.clone(),
         http_port: http_at.port(),

@@ -142,7 +142,7 @@ fn download(state: &State, request: &HttpRequest, sha256: &Sha256, reader: Reade
         // An error cuts the connection: fewer bytes than were announced.
         (mut answer, Some((from, length))) => {
             let client = request.peer_addr().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
-            let download = match state.deliveries.begin(client) {
+            let download = match state.deliveries.begin(client, sha256, reader.size(), length) {
                 Ok(download) => Arc::new(download),
                 Err(Busy { retry_after }) => return busy(retry_after),
             };
@@ -154,6 +154,7 @@ fn download(state: &State, request: &HttpRequest, sha256: &Sha256, reader: Reade
                         std::io::Error::other(error)
                     })?;
                     download.take(bytes.len() as u64).await?;
+                    download.sent(bytes.len() as u64);
                     Ok::<_, std::io::Error>(bytes)
                 }
             });

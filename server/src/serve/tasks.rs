@@ -75,6 +75,7 @@ pub async fn bmcs(app: App, stop: CancellationToken) -> Result<()> {
 pub async fn exchanges(app: App, stop: CancellationToken) -> Result<()> {
     const EVERY: Duration = Duration::from_millis(500);
     while pause(EVERY, &stop).await {
+        app.exchanges.settle(app.now());
         if let Err(error) = exchanges::store_waiting(&app).await {
             crate::http::failure::log_internal(&error);
         }

@@ -1,11 +1,14 @@
 //! The downloads of blobs that are under way: who may begin one, and when its next bytes may go, as [`crate::domain::delivery`]
 //! decides. Without bounds nobody waits, and nothing is locked while bytes go.
 
-use crate::domain::Micros;
+use super::exchanges::{Downloaded, Journal};
 use crate::domain::delivery::{Caps, Delivery, Ticket, Turn};
+use crate::domain::{Micros, Sha256};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -24,6 +27,8 @@ struct Inner {
     caps: Caps,
     begun: Instant,
     state: Mutex<State>,
+    /// What was taken is written there.
+    journal: Journal,
 }
 
 struct State {
@@ -39,17 +44,17 @@ pub struct Busy {
 }
 
 impl Deliveries {
-    /// With these bounds.
-    pub fn new(caps: Caps) -> Self {
+    /// With these bounds; what was taken is written into the journal.
+    pub fn new(caps: Caps, journal: Journal) -> Self {
         let state = State { delivery: Delivery::new(caps), waiting: HashMap::new() };
-        Self(Arc::new(Inner { caps, begun: Instant::now(), state: Mutex::new(state) }))
+        Self(Arc::new(Inner { caps, begun: Instant::now(), state: Mutex::new(state), journal }))
     }
 
-    /// A client begins a download, which ends when it is dropped.
+    /// A client begins a download, which ends when it is dropped: so many bytes of a blob that has `size`.
     ///
     /// # Errors
     /// There is no room.
-    pub fn begin(&self, client: IpAddr) -> Result<Download, Busy> {
+    pub fn begin(&self, client: IpAddr, sha256: &Sha256, size: u64, length: u64) -> Result<Download, Busy> {
         let (client, now) = (client.to_canonical(), self.0.now());
         let mut state = self.0.state();
         let begun = state.delivery.begin(client, now);
@@ -58,7 +63,9 @@ impl Deliveries {
         match begun {
             Ok(()) => {
                 metrics::gauge!("higuma_blob_downloads").set(going as f64);
-                Ok(Download { all: self.0.clone(), client })
+                let sha256 = sha256.clone();
+                let began = Timestamp::now().as_microsecond();
+                Ok(Download { all: self.0.clone(), client, sha256, size, length, began, sent: AtomicU64::new(0) })
             }
             Err(retry_after) => {
                 metrics::counter!("higuma_blob_downloads_refused_total").increment(1);
@@ -82,6 +89,12 @@ impl Inner {
 pub struct Download {
     all: Arc<Inner>,
     client: IpAddr,
+    sha256: Sha256,
+    size: u64,
+    length: u64,
+    /// UTC, microseconds.
+    began: Micros,
+    sent: AtomicU64,
 }
 
 impl Drop for Download {
@@ -92,10 +105,25 @@ impl Drop for Download {
         let going = state.delivery.going();
         drop(state);
         metrics::gauge!("higuma_blob_downloads").set(going as f64);
+        let bytes = self.sent.load(Ordering::Relaxed);
+        self.all.journal.downloaded(&Downloaded {
+            client: self.client,
+            sha256: self.sha256.clone(),
+            size: self.size,
+            bytes,
+            began: self.began,
+            ended: Timestamp::now().as_microsecond().max(self.began),
+            cut: bytes < self.length,
+        });
     }
 }
 
 impl Download {
+    /// So many bytes went.
+    pub fn sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes to ask for at once, of `most`.
     pub fn window(&self, most: u64) -> u64 {
         self.all.caps.window(most)
@@ -169,15 +197,19 @@ mod tests {
         IpAddr::from([10, 0, 0, n])
     }
 
+    fn begin(all: &Deliveries, client: IpAddr) -> Result<Download, Busy> {
+        all.begin(client, &Sha256::of("x"), 1, 1)
+    }
+
     #[tokio::test]
     async fn waits_add_up_to_the_rate_and_who_goes_away_holds_nobody_up() {
-        let all = Deliveries::new(Caps { total: 1 << 20, ..Caps::default() });
+        let all = Deliveries::new(Caps { total: 1 << 20, ..Caps::default() }, Journal::default());
         let begun = Instant::now();
         let tasks: Vec<_> = (1..=4)
             .map(|n| {
                 let all = all.clone();
                 tokio::spawn(async move {
-                    let download = all.begin(ip(n)).unwrap();
+                    let download = begin(&all, ip(n)).unwrap();
                     for _ in 0..4 {
                         download.take(64 * 1024).await.unwrap();
                     }
@@ -186,7 +218,7 @@ mod tests {
             .collect();
         let gone = tokio::spawn({
             let all = all.clone();
-            async move { all.begin(ip(9)).unwrap().take(64 * 1024).await }
+            async move { begin(&all, ip(9)).unwrap().take(64 * 1024).await }
         });
         tokio::task::yield_now().await;
         gone.abort();
@@ -201,11 +233,11 @@ mod tests {
 
     #[test]
     fn places_are_given_back() {
-        let all = Deliveries::new(Caps { downloads: 1, ..Caps::default() });
-        let first = all.begin(ip(1)).unwrap();
-        let busy = all.begin("::ffff:10.0.0.2".parse().unwrap()).err().unwrap();
+        let all = Deliveries::new(Caps { downloads: 1, ..Caps::default() }, Journal::default());
+        let first = begin(&all, ip(1)).unwrap();
+        let busy = begin(&all, "::ffff:10.0.0.2".parse().unwrap()).err().unwrap();
         assert!((2..=62).contains(&busy.retry_after));
         drop(first);
-        all.begin(ip(2)).unwrap();
+        begin(&all, ip(2)).unwrap();
     }
 }

@@ -6,8 +6,10 @@ pub mod kept;
 mod machines;
 mod pending;
 mod recent;
+mod transfers;
 
 pub use machines::Who;
+pub use transfers::Piece as Downloaded;
 
 use crate::domain::boot::clean;
 use crate::domain::dhcp::Request;
@@ -21,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use transfers::{Transfer, Transfers};
 
 /// Exchanges in memory.
 const KEPT: usize = 20_000;
@@ -41,6 +44,7 @@ pub struct Journal {
     epoch: Arc<str>,
     kept: Arc<Mutex<Kept>>,
     newest: Arc<watch::Sender<u64>>,
+    transfers: Arc<Mutex<Transfers>>,
 }
 
 #[derive(Default)]
@@ -102,6 +106,7 @@ impl Journal {
             epoch: uuid::Uuid::new_v4().to_string().into(),
             kept: Arc::default(),
             newest: Arc::new(watch::channel(0).0),
+            transfers: Arc::default(),
         }
     }
 
@@ -130,6 +135,37 @@ impl Journal {
         let newest = kept.next;
         drop(kept);
         self.newest.send_replace(newest);
+    }
+
+    /// A request for a blob ended. What a client took of one blob is one exchange, written when all of it was taken, or nothing
+    /// more came for half a minute.
+    pub fn downloaded(&self, piece: &Downloaded) {
+        let whole = self.transfers.lock().unwrap_or_else(PoisonError::into_inner).take(piece);
+        whole.into_iter().for_each(|transfer| self.write_transfer(&transfer));
+    }
+
+    /// Writes down the downloads of which nothing more came.
+    pub fn settle(&self, now: Micros) {
+        let quiet = self.transfers.lock().unwrap_or_else(PoisonError::into_inner).quiet(now);
+        quiet.iter().for_each(|transfer| self.write_transfer(transfer));
+    }
+
+    fn write_transfer(&self, transfer: &Transfer) {
+        metrics::counter!("higuma_blob_transfers_total", "result" => transfer.result).increment(1);
+        let Who { mac, uuid, node } = self.who_has(transfer.client).unwrap_or_default();
+        let client = transfer.client.to_string();
+        self.write(Exchange {
+            result: transfer.result.to_owned(),
+            detail: transfer.detail(),
+            mac,
+            uuid,
+            node,
+            address: client.clone(),
+            client,
+            bytes: transfer.bytes,
+            took_us: transfer.ended - transfer.began,
+            ..exchange(transfer.ended, "blob", transfer.sha256.as_str().get(..12).unwrap_or_default())
+        });
     }
 
     /// A machine has this address: it was given or offered it, says that it uses it, or took it of another server. What it only

@@ -59,6 +59,7 @@ fn message(e: &Exchange) -> String {
     let text = match (e.bytes, address) {
         (0, Some(address)) => format!("{address}; {}", e.detail),
         (0, None) => e.detail.clone(),
+        (bytes, _) if e.service == "blob" => format!("{}: {}", human::decimal_size(bytes), e.detail),
         (bytes, _) => format!("{} by {}", human::decimal_size(bytes), e.service),
     };
     text.trim_end_matches([' ', ';']).to_owned()

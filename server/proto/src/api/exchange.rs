@@ -9,9 +9,9 @@ pub struct Exchange {
     pub number: u64,
     /// When.
     pub at_us: i64,
-    /// dhcp, tftp, http-boot or script.
+    /// dhcp, tftp, http-boot, script or blob.
     pub service: String,
-    /// What was asked: a DHCP message, or the name of a file.
+    /// What was asked: a DHCP message, the name of a file, or the beginning of a blob's sha256.
     pub what: String,
     /// What came of it: offer, ack, nak, silence, complete, ended, not_found, ...
     pub result: String,

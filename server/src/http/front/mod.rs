@@ -7,6 +7,7 @@ mod send;
 
 use super::{State, blob_answer, observe};
 use crate::blob::Reader;
+use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
 use crate::service::delivery::Busy;
@@ -107,6 +108,7 @@ enum Next {
 }
 
 struct Blob {
+    sha256: Sha256,
     /// Of a blob that is here whole.
     reader: Reader,
     answer: blob_answer::BlobAnswer,
@@ -163,13 +165,15 @@ impl Desk {
         let here = service::blobs::here(&self.state.blobs, self.state.cache.as_ref(), &wish.sha256).await;
         let Ok(Some(reader)) = here else { return Next::Other };
         let answer = blob_answer::answer(&wish.asked, &wish.sha256, reader.size());
-        Next::Blob(Blob { reader, answer, head: wish.length, closes: wish.closes })
+        Next::Blob(Blob { sha256: wish.sha256, reader, answer, head: wish.length, closes: wish.closes })
     }
 
     async fn answer(&self, socket: &TcpStream, client: IpAddr, blob: Blob) -> io::Result<()> {
-        let Blob { reader, mut answer, head, closes } = blob;
+        let Blob { sha256, reader, mut answer, head, closes } = blob;
         let begun = Instant::now();
-        let download = match answer.has_body.then(|| self.state.deliveries.begin(client)).transpose() {
+        let wanted = answer.length.filter(|_| answer.has_body);
+        let begin = |length| self.state.deliveries.begin(client, &sha256, reader.size(), length);
+        let download = match wanted.map(begin).transpose() {
             Ok(download) => download,
             Err(Busy { retry_after }) => {
                 answer = blob_answer::busy(retry_after);
@@ -186,7 +190,9 @@ impl Desk {
         let mut sent = 0;
         let outcome = match (answer.length, reader.file(), download) {
             (Some(length), Some(file), Some(download)) => {
-                send::piece(socket, file, answer.from, length, &download, &mut sent).await
+                let outcome = send::piece(socket, file, answer.from, length, &download, &mut sent).await;
+                download.sent(sent);
+                outcome
             }
             _ => Ok(()),
         };

@@ -171,7 +171,7 @@ pub(in crate::service) fn without_boot(tx: &mut Tx<'_>, node: &NodeUuid, boot: O
     };
     let asked = oldest_first(tx, node, &ExchangeFilter { from, ..ExchangeFilter::default() }, WITHOUT)?;
     // Else it is a system that runs and renews its lease.
-    let starts = asked.iter().any(|e| e.service != "dhcp" || e.what == "DISCOVER");
+    let starts = asked.iter().any(|e| !matches!(e.service.as_str(), "dhcp" | "blob") || e.what == "DISCOVER");
     Ok(if starts { asked } else { Vec::new() })
 }
 

@@ -1,6 +1,6 @@
 //! Downloads on connections as clients really use them: several on one, other requests in between, slow and vanishing readers.
 
-use super::fixture::Server;
+use super::fixture::{NODE_A, Server};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -160,4 +160,34 @@ fn more_downloads_than_allowed_are_told_when_to_ask_again() {
     assert_eq!(last, 206);
     let metrics = server.client.admin("GET", "/metrics", None).expect(200).text();
     assert!(metrics.contains("higuma_blob_downloads_refused_total"), "{metrics}");
+}
+
+#[test]
+fn what_a_node_took_is_on_its_timeline() {
+    let server = Server::start(&[]);
+    let c = &server.client;
+    c.seed();
+    // From here on this address is the node's.
+    c.nonce(NODE_A);
+    let bytes = vec![7; 3_000_000];
+    let blob = c.blob(&bytes);
+    for (path, range) in [("", "bytes=0-999999"), ("?full", "bytes=1000000-2499999"), ("", "bytes=2500000-")] {
+        c.get(&format!("/blobs/{blob}{path}"), &[("range", range)]).expect(206);
+    }
+    let begun = Instant::now();
+    let found = loop {
+        let all = c.admin("GET", "/api/v1/boot-exchanges", None).expect(200).json();
+        let items = all["items"].as_array().unwrap();
+        let found: Vec<_> = items.iter().filter(|e| e["service"] == "blob").cloned().collect();
+        if !found.is_empty() || begun.elapsed() > Duration::from_secs(20) {
+            break found;
+        }
+    };
+    let [line] = &found[..] else { panic!("one line: {found:?}") };
+    assert_eq!((line["result"].as_str(), line["bytes"].as_u64()), (Some("complete"), Some(3_000_000)), "{line}");
+    assert!(line["detail"].as_str().unwrap().ends_with(" in 3 requests"), "{line}");
+    assert!(line["took_us"].as_i64().unwrap() > 0 && blob.starts_with(line["what"].as_str().unwrap()), "{line}");
+    assert_eq!(line["uuid"].as_str().or(line["node"].as_str()), Some(NODE_A), "{line}");
+    let metrics = c.admin("GET", "/metrics", None).expect(200).text();
+    assert!(metrics.contains("higuma_blob_transfers_total{result=\"complete\"} 1"), "{metrics}");
 }
