@@ -22,7 +22,7 @@ use crate::service::bmc::Hands;
 use crate::service::delivery::Deliveries;
 use crate::service::exchanges::{Journal, kept as exchanges};
 use crate::service::jobs::Perform;
-use crate::service::{App, firmware, vault};
+use crate::service::{App, firmware, scrub, vault};
 use crate::store::Store;
 use crate::tls::{self, Authority, Current};
 use crate::{grpc, telemetry};
@@ -236,6 +236,9 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
             handle.stop(true).await;
         });
         parts.spawn(async move { server.await.map_err(Error::internal) });
+    }
+    if cache.is_none() {
+        scrub::remember(&app, &blobs).await?;
     }
     parts.spawn(grpc::serve(app.clone(), grpc_socket, grpc_tls, stop.clone()));
     // What a stop or a crash cut off.

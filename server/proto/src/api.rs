@@ -60,7 +60,10 @@
 //! | GET /api/v1/nodes/{uuid}/exchanges?cursor=&limit= | -> Page<[`Exchange`]>, newest first: what the node asked of boot services of any server |
 //! | GET /api/v1/boot-exchanges?node=&mac=&net=&after=&epoch=&wait= | -> [`Exchanges`]: what machines asked of DHCP, TFTP, HTTP boot and scripts of this server lately |
 //! | GET, POST /api/v1/images | -> Page<[`Image`]>; [`NewImage`] -> [`Image`] |
-//! | GET, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; -> nothing (204) |
+//! | POST /api/v1/images/gc | [`ImageGc`] -> [`ImageGcAnswer`] (a dry run changes nothing) |
+//! | GET, POST, DELETE /api/v1/images/scrub | -> [`Scrub`]; [`NewScrub`] -> [`Scrub`] (202: it goes on in the background); cancels it -> [`Scrub`] |
+//! | GET, PATCH, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; [`ImagePatch`] -> [`Image`]; -> nothing (204). To read and to patch, {version} may be a label |
+//! | PUT, DELETE /api/v1/images/{name}/labels/{label} | [`SetLabel`] -> [`Image`] (made, or moved there); -> nothing (204) |
 //! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
 //! | GET, PUT, DELETE /api/v1/profiles/{name} | -> [`Profile`]; [`NewProfile`] -> [`Profile`] (a new revision when it differs) |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
@@ -104,7 +107,9 @@ pub use firmware::{
     NewFirmwareRule, NodeFirmware,
 };
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
-pub use image::{Image, ImagePart, NewImage};
+pub use image::{
+    DamagedBlob, Image, ImageGc, ImageGcAnswer, ImageGcLine, ImagePart, ImagePatch, NewImage, NewScrub, Scrub, SetLabel,
+};
 pub use ipam::{
     Address, AddressConflict, CsvImport, CsvImported, NewPool, Pool, ReleaseAddress, Released, ReserveAddress,
 };
@@ -352,7 +357,7 @@ pub struct ScriptPreview {
 pub struct NewProfile {
     /// Same alphabet as an image name.
     pub name: String,
-    /// "name:version" of an image that exists.
+    /// "name:version" of an image that exists; of a label, the version that it means now is kept.
     pub image: String,
     /// Added to the image's default command line.
     #[serde(default)]
@@ -388,6 +393,9 @@ pub struct Profile {
     pub created_us: i64,
     /// Nodes it is assigned to.
     pub nodes: u64,
+    /// Digest of its image; absent in lists, and when the image is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
 }
 
 /// A blob.

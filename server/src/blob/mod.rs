@@ -1,10 +1,11 @@
 //! The blob store: immutable files named by their sha256, `blobs/ab/abcdef...`. What has its name is whole and durable;
-//! everything else is in `blobs/tmp` and goes away. It knows nothing of the database.
+//! everything else is in `blobs/tmp` and goes away, or was found wrong and is in `blobs/bad`. It knows nothing of the database.
 
 pub mod cache;
 mod home;
 mod reader;
 pub mod s3;
+pub mod scrub;
 mod write;
 
 pub use home::Home;
@@ -129,7 +130,7 @@ impl Blobs {
             let mut found = Vec::new();
             for folder in std::fs::read_dir(root.as_path())? {
                 let folder = folder?;
-                if !folder.file_type()?.is_dir() || folder.file_name() == "tmp" {
+                if !folder.file_type()?.is_dir() || matches!(folder.file_name().to_str(), Some("tmp" | "bad")) {
                     continue;
                 }
                 for file in std::fs::read_dir(folder.path())? {

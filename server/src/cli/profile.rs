@@ -21,7 +21,7 @@ pub enum Profile {
         /// Name: a-z, 0-9, dot, dash, underscore
         name: String,
         /// Image
-        #[arg(long, value_name = "NAME:VERSION")]
+        #[arg(long, value_name = "NAME:VERSION|LABEL")]
         image: String,
         /// What it adds to the image
         #[command(flatten)]
@@ -35,7 +35,7 @@ pub enum Profile {
         /// Name
         name: String,
         /// Image
-        #[arg(long, value_name = "NAME:VERSION")]
+        #[arg(long, value_name = "NAME:VERSION|LABEL")]
         image: Option<String>,
         /// Leave this file out from now on; may be given several times
         #[arg(long, value_name = "PATH")]
@@ -208,6 +208,7 @@ fn show(p: &Stored, now: i64) -> String {
         ("Name", p.spec.name.clone()),
         ("Revision", p.revision.to_string()),
         ("Image", p.spec.image.clone()),
+        ("Digest", p.image_digest.clone().unwrap_or_default()),
         ("Command line", p.spec.cmdline.clone()),
         ("Nodes", p.nodes.to_string()),
         ("Changed", output::time_ago(p.created_us, now)),

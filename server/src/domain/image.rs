@@ -2,6 +2,7 @@
 
 use super::cmdline::Cmdline;
 use super::ids::{Invalid, Micros, Name, Sha256};
+use super::image_kept::Kept;
 use super::node::words;
 use std::fmt;
 use std::str::FromStr;
@@ -91,6 +92,8 @@ pub struct Image {
     pub parts: Vec<Part>,
     /// Made.
     pub created: Micros,
+    /// What is known of it beside.
+    pub kept: Kept,
 }
 
 impl Image {

@@ -15,6 +15,8 @@ pub mod firmware;
 pub mod identity;
 pub mod ids;
 pub mod image;
+pub mod image_gc;
+pub mod image_kept;
 pub mod inventory;
 pub mod ipam;
 pub mod job;

@@ -100,6 +100,7 @@ mod tests {
             kernel_release: "6.1".into(),
             parts: vec![Part { role: Role::Kernel, sha256: Sha256::of("k"), size: 1 }],
             created: 0,
+            kept: Default::default(),
         };
         let spec = Spec {
             image: image.reference.clone(),

@@ -2,7 +2,7 @@
 
 use super::State;
 use super::failure::{Answer, Failure};
-use crate::domain::image::{Arch, ImageRef};
+use crate::domain::image::Arch;
 use crate::domain::{Name, NodeUuid};
 use crate::error::Error;
 use crate::service::auth::Person;
@@ -11,12 +11,12 @@ use crate::service::node_events::{self as event_cases, NodeEventQuery};
 use crate::service::nodes::NodeQuery;
 use crate::service::profiles as profile_cases;
 use crate::service::rules as rule_cases;
-use crate::service::{boots as boot_cases, first_stage as stage_cases, images as image_cases, nodes as node_cases};
+use crate::service::{boots as boot_cases, first_stage as stage_cases, nodes as node_cases};
 use crate::store::NodeEventFilter;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ReqData};
 use higuma_proto::api::{
-    AcknowledgeEvents, Acknowledged, MergeInto, NewFirstStage, NewImage, NewProfile, NodePatch, PutRules, RuleTest,
+    AcknowledgeEvents, Acknowledged, MergeInto, NewFirstStage, NewProfile, NodePatch, PutRules, RuleTest,
 };
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub(super) fn ok(body: impl serde::Serialize) -> Answer {
     Ok(HttpResponse::Ok().json(body))
 }
 
-fn created(body: impl serde::Serialize) -> Answer {
+pub(super) fn created(body: impl serde::Serialize) -> Answer {
     Ok(HttpResponse::Created().json(body))
 }
 
@@ -140,27 +140,6 @@ pub async fn boots(s: S, uuid: Path<String>, page: Query<PageQuery>) -> Answer {
 
 pub async fn boot(s: S, id: Path<String>) -> Answer {
     ok(boot_cases::show(&s.app, &id).await?)
-}
-
-pub async fn images(s: S, page: Query<PageQuery>) -> Answer {
-    ok(image_cases::list(&s.app, page.cursor.as_deref(), page.limit).await?)
-}
-
-pub async fn create_image(s: S, new: Json<NewImage>) -> Answer {
-    created(image_cases::create(&s.app, new.into_inner()).await?)
-}
-
-fn reference(path: &(String, String)) -> Result<ImageRef, Failure> {
-    Ok(ImageRef { name: path.0.parse()?, version: path.1.parse()? })
-}
-
-pub async fn image(s: S, path: Path<(String, String)>) -> Answer {
-    ok(image_cases::show(&s.app, reference(&path)?).await?)
-}
-
-pub async fn delete_image(s: S, path: Path<(String, String)>) -> Answer {
-    image_cases::delete(&s.app, reference(&path)?).await?;
-    Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn profiles(s: S, page: Query<PageQuery>) -> Answer {

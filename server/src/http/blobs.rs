@@ -57,7 +57,7 @@ fn again(error: Error) -> Answer {
 pub async fn recorded(state: Data<State>, path: Path<String>, request: HttpRequest) -> Answer {
     let sha256: Sha256 = path.parse()?;
     let missing = || Failure(Error::NotFound(format!("there is no blob {sha256}: upload it")));
-    let known = service::blobs::size(&state.app, sha256.clone()).await?.ok_or_else(missing)?;
+    let known = service::blobs::wanted(&state.app, sha256.clone()).await?.ok_or_else(missing)?;
     match service::blobs::look(&state.app, &state.blobs, state.cache.as_ref(), &sha256).await {
         Ok(size) if size == known => Ok(head(&request, &sha256, size)),
         Ok(_) | Err(Error::NotFound(_)) => Err(missing()),

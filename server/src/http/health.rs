@@ -30,12 +30,13 @@ pub async fn own_reasons(state: &State) -> Vec<String> {
     reasons
 }
 
-/// What is worse than it should be, while nodes can be booted: places of blobs (an upstream, an S3 store) that are not reachable.
+/// What is worse than it should be, while nodes can be booted: places of blobs (an upstream, an S3 store) that are not reachable,
+/// damaged blobs.
 pub fn degraded(state: &State) -> Vec<String> {
     let trouble = state.cache.iter().flat_map(|cache| cache.trouble());
-    trouble
-        .map(|why| format!("blobs cannot be had where they are kept, only cached ones are served from here: {why}"))
-        .collect()
+    let places = trouble
+        .map(|why| format!("blobs cannot be had where they are kept, only cached ones are served from here: {why}"));
+    places.chain(state.app.scrub.trouble()).collect()
 }
 
 /// The last answer of `/readyz`, which everybody may ask: at most one check a second, one at a time, for a check

@@ -18,6 +18,7 @@ mod front;
 mod guard;
 mod health;
 pub mod identity;
+mod images;
 mod inventory;
 mod ipam;
 mod ipxe_files;

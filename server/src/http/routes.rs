@@ -3,8 +3,8 @@
 
 use super::failure::{Answer, Failure};
 use super::{
-    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, inventory, ipam, ipxe_files,
-    jobs, scripts, vault,
+    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, images, inventory, ipam,
+    ipxe_files, jobs, scripts, vault,
 };
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
@@ -200,10 +200,17 @@ fn https() -> Vec<Route> {
         route(POST,   "/api/v1/jobs/{id}/cancel",        Admin,  || web::to(jobs::cancel)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
         Route { streams: true, ..route(GET, "/api/v1/boot-exchanges", Admin, || web::to(exchanges::list)) },
-        route(GET,    "/api/v1/images",                  Admin,  || web::to(api::images)),
-        route(POST,   "/api/v1/images",                  Admin,  || web::to(api::create_image)),
-        route(GET,    "/api/v1/images/{name}/{version}", Admin,  || web::to(api::image)),
-        route(DELETE, "/api/v1/images/{name}/{version}", Admin,  || web::to(api::delete_image)),
+        route(GET,    "/api/v1/images",                  Admin,  || web::to(images::list)),
+        route(POST,   "/api/v1/images",                  Admin,  || web::to(images::create)),
+        route(POST,   "/api/v1/images/gc",               Admin,  || web::to(images::gc)),
+        route(GET,    "/api/v1/images/scrub",            Admin,  || web::to(images::scrub)),
+        route(POST,   "/api/v1/images/scrub",            Admin,  || web::to(images::start_scrub)),
+        route(DELETE, "/api/v1/images/scrub",            Admin,  || web::to(images::cancel_scrub)),
+        route(GET,    "/api/v1/images/{name}/{version}", Admin,  || web::to(images::show)),
+        route(PATCH,  "/api/v1/images/{name}/{version}", Admin,  || web::to(images::patch)),
+        route(DELETE, "/api/v1/images/{name}/{version}", Admin,  || web::to(images::delete)),
+        route(PUT,    "/api/v1/images/{name}/labels/{label}", Admin, || web::to(images::label)),
+        route(DELETE, "/api/v1/images/{name}/labels/{label}", Admin, || web::to(images::unlabel)),
         route(GET,    "/api/v1/profiles",                Admin,  || web::to(api::profiles)),
         route(POST,   "/api/v1/profiles",                Admin,  || web::to(api::create_profile)),
         route(GET,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::profile)),

@@ -11,6 +11,7 @@ use higuma_proto::api;
 /// Record a blob whose bytes are durable. Again is no error.
 pub async fn record(app: &App, sha256: Sha256, size: u64) -> Result<api::Blob> {
     let now = app.now();
+    app.scrub.mended(&sha256);
     app.store
         .write(move |tx| {
             tx.put_blob(&sha256, size, now)?;
@@ -22,6 +23,24 @@ pub async fn record(app: &App, sha256: Sha256, size: u64) -> Result<api::Blob> {
 /// Size of a recorded blob.
 pub async fn size(app: &App, sha256: Sha256) -> Result<Option<u64>> {
     app.store.read(move |tx| tx.blob(&sha256)).await
+}
+
+/// As [`size`], for who is going to use it instead of uploading it: an old record counts as new from now on, so that it
+/// is not forgotten before what it is wanted for is there.
+pub async fn wanted(app: &App, sha256: Sha256) -> Result<Option<u64>> {
+    let (now, grace) = (app.now(), app.settings.blob_grace);
+    let known = sha256.clone();
+    match app.store.read(move |tx| tx.blob_since(&known)).await? {
+        None => Ok(None),
+        Some((size, since)) if now.saturating_sub(since) < grace / 4 => Ok(Some(size)),
+        Some(_) => {
+            let renew = move |tx: &mut crate::store::Tx<'_>| match tx.blob(&sha256)? {
+                None => Ok(None),
+                Some(size) => tx.put_blob(&sha256, size, now).map(|()| Some(size)),
+            };
+            app.store.write(renew).await
+        }
+    }
 }
 
 /// A blob that is here whole, in the server's own store or in its cache. Errors: the disk.
@@ -62,5 +81,7 @@ fn none(sha256: &Sha256) -> Error {
 /// [`size`] still says that it is not recorded (it may have been uploaded again meanwhile).
 pub async fn forget_unused(app: &App) -> Result<Vec<Sha256>> {
     let before = app.now() - app.settings.blob_grace;
-    app.store.write(move |tx| tx.forget_unused_blobs(before, 100)).await
+    let forgotten = app.store.write(move |tx| tx.forget_unused_blobs(before, 100)).await?;
+    forgotten.iter().for_each(|sha256| app.scrub.mended(sha256));
+    Ok(forgotten)
 }

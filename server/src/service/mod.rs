@@ -18,6 +18,8 @@ pub mod firmware;
 pub mod first_stage;
 pub mod history;
 pub mod identity;
+pub mod image_gc;
+pub mod image_labels;
 pub mod images;
 pub mod ipam;
 pub mod jobs;
@@ -29,6 +31,7 @@ pub mod profiles;
 pub mod register;
 pub mod rules;
 pub mod scripts;
+pub mod scrub;
 mod search;
 pub mod shared_blobs;
 pub mod status;
@@ -67,6 +70,8 @@ pub struct App {
     pub exchanges: exchanges::Journal,
     /// What DHCP remembers between packets.
     pub dhcp: dhcp::Memory,
+    /// What the last scrub of blobs found.
+    pub scrub: scrub::Scrub,
     /// The master keys.
     pub vault: Vault,
     /// Looks who has an address before it is given for the first time; none: nobody looks.
@@ -169,6 +174,7 @@ impl App {
             consoles: bmc::console::Consoles::default(),
             exchanges: exchanges::Journal::default(),
             dhcp: dhcp::Memory::default(),
+            scrub: scrub::Scrub::default(),
             vault: Vault::in_memory(Vec::new()),
             prober: None,
         }

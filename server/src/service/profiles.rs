@@ -10,7 +10,7 @@ use higuma_proto::api::{self, NewProfile, Page};
 
 /// Make a profile. Errors: what does not parse, an image that is not there, a name that is taken.
 pub async fn create(app: &App, new: NewProfile) -> Result<api::Profile> {
-    let (name, spec) = parse(new)?;
+    let (name, wanted) = parse(new)?;
     let created = app.now();
     app.store
         .write(move |tx| {
@@ -19,17 +19,17 @@ pub async fn create(app: &App, new: NewProfile) -> Result<api::Profile> {
                     "there is a profile {name} already: change it with `higuma profile update`"
                 )));
             }
-            need_image(tx, &spec)?;
-            let profile = Profile { name: name.clone(), revision: 1, spec: spec.clone(), created };
+            let spec = need_image(tx, &wanted)?;
+            let profile = Profile { name: name.clone(), revision: 1, spec, created };
             tx.insert_profile_revision(&profile)?;
-            Ok(wire::profile(&profile, 0))
+            of_wire(tx, &profile, 0)
         })
         .await
 }
 
 /// Change a profile: a new revision when it differs, the present one when it does not.
 pub async fn update(app: &App, name: Name, new: NewProfile) -> Result<api::Profile> {
-    let (body_name, spec) = parse(new)?;
+    let (body_name, wanted) = parse(new)?;
     if body_name != name {
         return Err(Error::BadRequest(format!("the path names profile {name}, the body {body_name}: they must agree")));
     }
@@ -38,14 +38,17 @@ pub async fn update(app: &App, name: Name, new: NewProfile) -> Result<api::Profi
         .write(move |tx| {
             let present = tx.profile(&name)?.ok_or_else(|| not_found(&name))?;
             let nodes = tx.nodes_with_profile(&name)?;
-            if present.spec == spec {
-                return Ok(wire::profile(&present, nodes));
+            if present.spec == wanted {
+                return of_wire(tx, &present, nodes);
             }
-            need_image(tx, &spec)?;
+            let spec = need_image(tx, &wanted)?;
+            if present.spec == spec {
+                return of_wire(tx, &present, nodes);
+            }
             let revision = present.revision.checked_add(1).ok_or_else(|| Error::internal("revision overflow"))?;
-            let profile = Profile { name: name.clone(), revision, spec: spec.clone(), created };
+            let profile = Profile { name: name.clone(), revision, spec, created };
             tx.insert_profile_revision(&profile)?;
-            Ok(wire::profile(&profile, nodes))
+            of_wire(tx, &profile, nodes)
         })
         .await
 }
@@ -70,7 +73,8 @@ pub async fn show(app: &App, name: Name) -> Result<api::Profile> {
     app.store
         .read(move |tx| {
             let profile = tx.profile(&name)?.ok_or_else(|| not_found(&name))?;
-            Ok(wire::profile(&profile, tx.nodes_with_profile(&name)?))
+            let nodes = tx.nodes_with_profile(&name)?;
+            of_wire(tx, &profile, nodes)
         })
         .await
 }
@@ -104,14 +108,23 @@ fn parse(new: NewProfile) -> Result<(Name, Spec)> {
 /// Of the whole command line, with room for what the agent adds; Linux 6.1 loads 2,016 bytes at most.
 const CMDLINE_MAX: usize = 1_900;
 
-fn need_image(tx: &mut Tx<'_>, spec: &Spec) -> Result<()> {
+/// The spec with the version that its image means now: a revision never changes, so it names no label.
+fn need_image(tx: &mut Tx<'_>, wanted: &Spec) -> Result<Spec> {
+    let meant = tx.resolve_image(&wanted.image)?.unwrap_or_else(|| wanted.image.clone());
+    let spec = Spec { image: meant, ..wanted.clone() };
     match tx.image(&spec.image)? {
         Some(image) if image.cmdline.join(&spec.cmdline).as_str().len() > CMDLINE_MAX => Err(Error::BadRequest(
             format!("the image's command line and the profile's are over {CMDLINE_MAX} bytes together: shorten one"),
         )),
-        Some(_) => Ok(()),
+        Some(_) => Ok(spec),
         None => Err(Error::BadRequest(format!("there is no image {}: see `higuma image list`", spec.image))),
     }
+}
+
+/// With the digest of its image.
+fn of_wire(tx: &mut Tx<'_>, profile: &Profile, nodes: u64) -> Result<api::Profile> {
+    let image_digest = tx.image(&profile.spec.image)?.map(|image| image.digest().to_string());
+    Ok(api::Profile { image_digest, ..wire::profile(profile, nodes) })
 }
 
 fn not_found(name: &Name) -> Error {

@@ -10,7 +10,7 @@ use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
 use crate::domain::profile::Profile;
-use crate::domain::{Micros, Sha256};
+use crate::domain::{Micros, Name, Sha256};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 
 /// The plan as an agent gets it: whole URLs, settings, and the boot's deadline.
@@ -192,8 +192,8 @@ pub fn node_event(event: &NodeEvent, hostname: &str) -> api::NodeEvent {
     }
 }
 
-/// An image.
-pub fn image(image: &Image) -> api::Image {
+/// An image with its labels.
+pub fn image(image: &Image, labels: &[Name]) -> api::Image {
     api::Image {
         name: image.reference.name.to_string(),
         version: image.reference.version.to_string(),
@@ -207,6 +207,10 @@ pub fn image(image: &Image) -> api::Image {
             .collect(),
         created_us: image.created,
         digest: image.digest().to_string(),
+        labels: labels.iter().map(ToString::to_string).collect(),
+        made_by: image.kept.made_by.clone(),
+        notes: image.kept.notes.clone(),
+        recipe: image.kept.recipe.clone(),
     }
 }
 
@@ -228,5 +232,6 @@ pub fn profile(profile: &Profile, nodes: u64) -> api::Profile {
         revision: profile.revision,
         created_us: profile.created,
         nodes,
+        image_digest: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Blobs that are durable in the blob store, and the first stages, which are made of them.
 
-use super::schema::{blobs, firmware_attempts, firmware_rules, first_stages, image_parts};
+use super::schema::{blobs, firmware_attempts, firmware_rules, first_stages, image_parts, images};
 use super::tx::{Row, Tx, limit_of, to_i64};
 use crate::domain::image::Arch;
 use crate::domain::{Micros, Sha256};
@@ -43,6 +43,15 @@ impl Tx<'_> {
         })
     }
 
+    /// Its size, and since when it is recorded or was last asked for to be used.
+    pub fn blob_since(&mut self, sha256: &Sha256) -> Result<Option<(u64, Micros)>> {
+        let found: Option<(i64, i64)> = self.run(format_args!("blob {sha256}"), |c| {
+            blobs::table.find(sha256.as_str()).select((blobs::size, blobs::created)).first(c).optional()
+        })?;
+        let row = Row { table: "blobs", key: sha256 };
+        found.map(|(size, since)| Ok((row.number("size", size)?, since))).transpose()
+    }
+
     /// Its size.
     pub fn blob(&mut self, sha256: &Sha256) -> Result<Option<u64>> {
         let size: Option<i64> = self.run(format_args!("blob {sha256}"), |c| {
@@ -51,7 +60,25 @@ impl Tx<'_> {
         size.map(|size| Row { table: "blobs", key: sha256 }.number("size", size)).transpose()
     }
 
-    /// Forget blobs that nothing refers to (image parts, the two newest first stages of an architecture, firmware rules,
+    /// In order of name.
+    pub fn blobs_after(&mut self, after: Option<&Sha256>, limit: usize) -> Result<Vec<Sha256>> {
+        let after = after.map_or("", Sha256::as_str);
+        let found: Vec<String> = self.run("blobs", |c| {
+            let query = blobs::table.filter(blobs::sha256.gt(after)).order(blobs::sha256).limit(limit_of(limit));
+            query.select(blobs::sha256).load(c)
+        })?;
+        let row = Row { table: "blobs", key: &"(listed)" };
+        found.iter().map(|sha256| row.parse("sha256", sha256)).collect()
+    }
+
+    /// Bytes of all that are recorded.
+    pub fn blob_bytes(&mut self) -> Result<u64> {
+        let sizes: Vec<i64> = self.run("bytes of blobs", |c| blobs::table.select(blobs::size).load(c))?;
+        let row = Row { table: "blobs", key: &"(summed)" };
+        sizes.into_iter().try_fold(0u64, |sum, size| Ok(sum.saturating_add(row.number("size", size)?)))
+    }
+
+    /// Forget blobs that nothing refers to (image parts, listings of images, the two newest first stages of an architecture, firmware rules,
     /// and open firmware attempts, whose nodes may be downloading) and that were put before `before`; at most `limit`;
     /// returns them, for the blob store to delete after the commit.
     pub fn forget_unused_blobs(&mut self, before: Micros, limit: usize) -> Result<Vec<Sha256>> {
@@ -67,6 +94,7 @@ impl Tx<'_> {
                 pinned.extend(newest);
             }
             let in_image = image_parts::table.filter(image_parts::sha256.eq(blobs::sha256));
+            let is_listing = images::table.filter(images::contents.eq(blobs::sha256.nullable()));
             let in_rule = firmware_rules::table.filter(firmware_rules::blob.eq(blobs::sha256.nullable()));
             let in_attempt = firmware_attempts::table
                 .filter(firmware_attempts::blob.eq(blobs::sha256))
@@ -74,6 +102,7 @@ impl Tx<'_> {
             let mut query = blobs::table
                 .filter(blobs::created.lt(before))
                 .filter(diesel::dsl::not(diesel::dsl::exists(in_image)))
+                .filter(diesel::dsl::not(diesel::dsl::exists(is_listing)))
                 .filter(diesel::dsl::not(diesel::dsl::exists(in_rule)))
                 .filter(diesel::dsl::not(diesel::dsl::exists(in_attempt)))
                 .order((blobs::created, blobs::sha256))

@@ -1,9 +1,10 @@
 //! Images: immutable rows, and their parts, which refer to blobs.
 
-use super::schema::{image_parts, images, profile_revisions, profiles};
+use super::schema::{image_parts, images};
 use super::tx::{Row, Tx, limit_of, to_i64};
-use crate::domain::Name;
+use crate::domain::Sha256;
 use crate::domain::image::{Image, ImageRef, Part};
+use crate::domain::image_kept::Kept;
 use crate::error::{Error, Result};
 use diesel::prelude::*;
 
@@ -16,6 +17,8 @@ struct ImageRec {
     cmdline: String,
     kernel_release: String,
     created: i64,
+    made_by: String,
+    notes: String,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -51,6 +54,7 @@ impl ImageRec {
             kernel_release: self.kernel_release,
             parts,
             created: self.created,
+            kept: Kept { made_by: self.made_by, notes: self.notes, recipe: String::new() },
         })
     }
 }
@@ -69,6 +73,8 @@ impl Tx<'_> {
             cmdline: image.cmdline.to_string(),
             kernel_release: image.kernel_release.clone(),
             created: image.created,
+            made_by: image.kept.made_by.clone(),
+            notes: image.kept.notes.clone(),
         };
         let mut parts = vec![];
         for part in &image.parts {
@@ -87,7 +93,7 @@ impl Tx<'_> {
             });
         }
         self.run(format_args!("image {reference}"), |c| {
-            diesel::insert_into(images::table).values(&rec).execute(c)?;
+            diesel::insert_into(images::table).values((&rec, images::recipe.eq(&image.kept.recipe))).execute(c)?;
             for part in &parts {
                 diesel::insert_into(image_parts::table).values(part).execute(c)?;
             }
@@ -99,7 +105,8 @@ impl Tx<'_> {
     pub fn image(&mut self, image: &ImageRef) -> Result<Option<Image>> {
         let key = (image.name.as_str(), image.version.as_str());
         let (rec, parts) = self.run(format_args!("image {image}"), |c| {
-            let rec = images::table.find(key).select(ImageRec::as_select()).first(c).optional()?;
+            let query = images::table.find(key).select((ImageRec::as_select(), images::recipe));
+            let rec: Option<(ImageRec, String)> = query.first(c).optional()?;
             let parts: Vec<PartRec> = image_parts::table
                 .filter(image_parts::name.eq(key.0))
                 .filter(image_parts::version.eq(key.1))
@@ -107,10 +114,12 @@ impl Tx<'_> {
                 .load(c)?;
             Ok((rec, parts))
         })?;
-        rec.map(|rec: ImageRec| rec.into_image(parts)).transpose()
+        let Some((rec, recipe)) = rec else { return Ok(None) };
+        let image = rec.into_image(parts)?;
+        Ok(Some(Image { kept: Kept { recipe, ..image.kept }, ..image }))
     }
 
-    /// In order of (name, version).
+    /// In order of (name, version), without their recipes.
     pub fn images(&mut self, after: Option<&ImageRef>, limit: usize) -> Result<Vec<Image>> {
         let (recs, parts) = self.run("images", |c| {
             let mut query = images::table
@@ -143,29 +152,32 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Images of which it is a part, or the listing, in order; at most `limit`.
+    pub fn images_with_blob(&mut self, sha256: &Sha256, limit: usize) -> Result<Vec<ImageRef>> {
+        let found: Vec<(String, String)> = self.run(format_args!("images with blob {sha256}"), |c| {
+            let part = image_parts::table
+                .filter(image_parts::sha256.eq(sha256.as_str()))
+                .filter(image_parts::name.eq(images::name))
+                .filter(image_parts::version.eq(images::version));
+            images::table
+                .filter(images::contents.eq(sha256.as_str()).or(diesel::dsl::exists(part).nullable()))
+                .order((images::name, images::version))
+                .limit(limit_of(limit))
+                .select((images::name, images::version))
+                .load(c)
+        })?;
+        let row = Row { table: "images", key: sha256 };
+        let reference = |(name, version): &(String, String)| {
+            Ok(ImageRef { name: row.parse("name", name)?, version: row.parse("version", version)? })
+        };
+        found.iter().map(reference).collect()
+    }
+
     /// False when there is none. Its blobs stay until they are forgotten.
     pub fn delete_image(&mut self, image: &ImageRef) -> Result<bool> {
         let key = (image.name.as_str(), image.version.as_str());
         let deleted =
             self.run(format_args!("image {image}"), |c| diesel::delete(images::table.find(key)).execute(c))?;
         Ok(deleted > 0)
-    }
-
-    /// Names of profiles whose newest revision uses this image, in order of name; at most 10.
-    pub fn profiles_with_image(&mut self, image: &ImageRef) -> Result<Vec<Name>> {
-        let found: Vec<String> = self.run(format_args!("profiles with image {image}"), |c| {
-            let newest =
-                profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::revision));
-            profiles::table
-                .inner_join(profile_revisions::table.on(newest))
-                .filter(profile_revisions::image_name.eq(image.name.as_str()))
-                .filter(profile_revisions::image_version.eq(image.version.as_str()))
-                .order(profiles::name)
-                .limit(10)
-                .select(profiles::name)
-                .load(c)
-        })?;
-        let row = Row { table: "profiles", key: image };
-        found.iter().map(|name| row.parse("name", name)).collect()
     }
 }

@@ -14,6 +14,8 @@ mod expected;
 mod facts;
 mod firmware;
 mod identity;
+mod image_labels;
+mod image_users;
 mod images;
 mod inventory;
 mod ipam;

@@ -134,6 +134,19 @@ diesel::table! {
         cmdline -> Text,
         kernel_release -> Text,
         created -> BigInt,
+        made_by -> Text,
+        notes -> Text,
+        recipe -> Text,
+        contents -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    image_labels (name, label) {
+        name -> Text,
+        label -> Text,
+        version -> Text,
+        moved_by -> Text,
+        moved -> BigInt,
     }
 }
 diesel::table! {
@@ -435,6 +448,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     firmware_attempts,
     firmware_rules,
     first_stages,
+    image_labels,
     image_parts,
     images,
     job_items,

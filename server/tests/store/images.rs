@@ -3,6 +3,7 @@
 use crate::fixture::*;
 use higuma::domain::Sha256;
 use higuma::domain::image::{Arch, Image, ImageRef, Part, Role};
+use higuma::domain::image_kept::{Kept, Label};
 use higuma::domain::node::Node;
 use higuma::domain::profile::{File, Profile, Spec};
 use higuma::error::Error;
@@ -17,6 +18,7 @@ fn image(reference: &str, kernel: &str, initrd: &str) -> Image {
         kernel_release: "6.1".into(),
         parts: vec![part(Role::Kernel, kernel), part(Role::Initrd, initrd)],
         created: 3,
+        kept: Kept { made_by: "me".into(), notes: "two\nlines".into(), recipe: "suite = 'x'".into() },
     }
 }
 
@@ -153,8 +155,11 @@ pub async fn profiles_and_revisions(db: Empty) {
     assert_eq!(page, [(profile("web", 2, "debian:13"), 2)]);
     assert_eq!(db.get(|tx| tx.nodes_with_profile(&name("web"))).await, 2);
     // The newest revision counts.
-    assert_eq!(db.get(|tx| tx.profiles_with_image(&"debian:12".parse()?)).await, [name("cache"), name("db")]);
-    assert_eq!(db.get(|tx| tx.profiles_with_image(&"debian:13".parse()?)).await, [name("web")]);
+    let users = db.get(|tx| tx.image_users(None, 0)).await;
+    assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db")]);
+    assert_eq!(users[&"debian:13".parse().unwrap()].profiles, [name("web")]);
+    let one = db.get(|tx| tx.image_users(Some(&"debian:13".parse()?), 0)).await;
+    assert_eq!(one.into_values().map(|u| u.profiles).collect::<Vec<_>>(), [[name("web")]]);
     assert!(db.put(|tx| tx.delete_profile(&name("db"))).await);
     assert!(!db.put(|tx| tx.delete_profile(&name("db"))).await);
     assert_eq!(db.get(|tx| tx.profile(&name("db"))).await, None);
@@ -187,4 +192,45 @@ pub async fn a_blob_arrives_or_leaves(db: Empty) {
     assert!(db.put(move |tx| tx.claim_leaving(&sha(), 100, 200)).await);
     db.put(move |tx| tx.end_leaving(&sha())).await;
     assert!(db.put(move |tx| tx.claim_arriving(&sha(), 101, 200)).await);
+}
+
+pub async fn labels_and_notes(db: Empty) {
+    let db = db.open();
+    db.put(|tx| {
+        tx.put_blob(&Sha256::of("k"), 1, 1)?;
+        tx.put_blob(&Sha256::of("i"), 1, 1)?;
+        ["d:12", "d:13", "e:1"].iter().try_for_each(|n| tx.insert_image(&image(n, "k", "i")))
+    })
+    .await;
+    let label = |of: &str, version: &str, moved| Label {
+        label: of.parse().unwrap(),
+        version: name(version),
+        moved_by: "me".into(),
+        moved,
+    };
+    let nowhere = db.store.write(move |tx| tx.put_label(&label("d:x", "14", 1))).await;
+    assert!(matches!(nowhere, Err(Error::Conflict(_))), "{nowhere:?}");
+    for (of, version, at) in [("d:stable", "12", 1), ("d:old", "12", 2), ("e:stable", "1", 3), ("d:stable", "13", 4)] {
+        db.put(move |tx| tx.put_label(&label(of, version, at))).await;
+    }
+    assert_eq!(db.get(|tx| tx.label(&"d:stable".parse()?)).await, Some(label("d:stable", "13", 4)));
+    let all = [label("d:old", "12", 2), label("d:stable", "13", 4), label("e:stable", "1", 3)];
+    assert_eq!(db.get(|tx| tx.labels(&name("d"), &name("e"))).await, all);
+    assert_eq!(db.get(|tx| tx.labels(&name("d"), &name("d"))).await, all[..2]);
+    assert_eq!(db.get(|tx| tx.labels_of(&"d:12".parse()?)).await, [name("old")]);
+    for (named, meant) in [("d:stable", Some("d:13")), ("d:12", Some("d:12")), ("d:14", None), ("e:old", None)] {
+        let meant: Option<ImageRef> = meant.map(|m| m.parse().unwrap());
+        assert_eq!(db.get(move |tx| tx.resolve_image(&named.parse()?)).await, meant, "{named}");
+    }
+    // What is labelled cannot go.
+    let labelled = db.store.write(|tx| tx.delete_image(&"d:13".parse()?)).await;
+    assert!(labelled.is_err(), "the service refuses it first, in words");
+    assert!(db.put(|tx| tx.delete_label(&"d:stable".parse()?)).await);
+    assert!(!db.put(|tx| tx.delete_label(&"d:stable".parse()?)).await);
+    assert!(db.put(|tx| tx.delete_image(&"d:13".parse()?)).await);
+
+    assert!(db.put(|tx| tx.set_image_notes(&"d:12".parse()?, "ü\nnew")).await);
+    assert!(!db.put(|tx| tx.set_image_notes(&"d:14".parse()?, "")).await);
+    let kept = db.get(|tx| tx.image(&"d:12".parse()?)).await.unwrap().kept;
+    assert_eq!((kept.notes.as_str(), kept.recipe.as_str(), kept.made_by.as_str()), ("ü\nnew", "suite = 'x'", "me"));
 }

@@ -12,6 +12,7 @@ mod firmware;
 mod fixture;
 mod history;
 mod identity;
+mod image_gc;
 mod images;
 mod ipam;
 mod jobs;
@@ -109,6 +110,10 @@ async fn run_all(databases: fixture::Databases) {
         images::a_blob_arrives_or_leaves,
         images::first_stages_replace_each_other,
         images::profiles_and_revisions,
+        images::labels_and_notes,
+        image_gc::what_is_named_stays,
+        image_gc::a_blob_that_is_wanted_again_is_young,
+        image_gc::it_runs_at_every_moment,
         jobs::round_trip_counts_and_pages,
         jobs::items_step_once_and_a_node_has_one_at_a_time,
         jobs::a_merge_takes_waiting_items_along,

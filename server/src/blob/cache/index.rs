@@ -127,6 +127,16 @@ impl Index {
         self.held.values().map(|held| held.size).sum()
     }
 
+    /// Names of whole blobs.
+    pub fn names(&self) -> Vec<Sha256> {
+        self.held.keys().cloned().collect()
+    }
+
+    /// A whole blob's pin, without counting that as a use.
+    pub fn peek(&self, sha256: &Sha256) -> Option<Arc<()>> {
+        self.held.get(sha256).map(|held| held.pin.clone())
+    }
+
     /// Look a blob up, and count that as a use.
     pub fn find(&mut self, sha256: &Sha256) -> Known {
         let used = self.tick();
@@ -156,12 +166,13 @@ impl Index {
     }
 
     /// Its file is gone, or not what it was: forget it, if it is still the one with this pin.
-    pub fn forget(&mut self, sha256: &Sha256, pin: &Arc<()>) {
-        if self.held.get(sha256).is_some_and(|held| Arc::ptr_eq(&held.pin, pin))
-            && let Some(held) = self.held.remove(sha256)
-        {
+    /// False: it is not.
+    pub fn forget(&mut self, sha256: &Sha256, pin: &Arc<()>) -> bool {
+        let same = self.held.get(sha256).is_some_and(|held| Arc::ptr_eq(&held.pin, pin));
+        if same && let Some(held) = self.held.remove(sha256) {
             self.bytes = self.bytes.saturating_sub(held.size);
         }
+        same
     }
 
     /// Take room for a blob that is to be fetched. Gives it, and files that the caller removes.

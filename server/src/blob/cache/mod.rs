@@ -11,6 +11,7 @@ mod fetch;
 mod http;
 mod index;
 mod part;
+mod scrub;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

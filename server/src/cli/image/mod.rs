@@ -1,11 +1,13 @@
-//! `higuma image`: build, import, list, show, delete. Building happens here, on the client; the server gets blobs by
+//! `higuma image`: build, import, list, show, delete, and what is kept of images. Building happens here, on the client; the server gets blobs by
 //! hash and the image last, so that what is interrupted leaves no image.
 
 mod apt;
 pub mod debian;
 pub mod import;
+pub mod kept;
 mod oci;
 mod pack;
+mod scrub;
 
 use super::Global;
 use super::client::{Client, encode};
@@ -40,7 +42,7 @@ pub enum Image {
     /// One image and its parts
     #[command(after_help = "Example:\n  higuma image show debian:20261122")]
     Show {
-        /// NAME:VERSION
+        /// NAME:VERSION or NAME:LABEL
         image: String,
     },
     /// Delete an image that no profile uses
@@ -49,6 +51,9 @@ pub enum Image {
         /// NAME:VERSION
         image: String,
     },
+    /// What is kept of images
+    #[command(flatten)]
+    Kept(kept::Kept),
 }
 
 /// Build an image from a distribution's packages
@@ -241,6 +246,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
             Client::new(global)?.call(Method::DELETE, &path_of(&image)?, None::<&()>)?;
             Ok(())
         }
+        Image::Kept(command) => kept::run(global, command),
     }
 }
 
@@ -262,6 +268,8 @@ fn make(
         cmdline: cmdline.into(),
         kernel_release: built.kernel_release.clone(),
         parts,
+        notes: String::new(),
+        recipe: String::new(),
     };
     if let Some(dir) = output {
         std::fs::create_dir_all(&dir).map_err(Failure::io("make the folder", &dir))?;
@@ -301,26 +309,30 @@ fn make(
 }
 
 fn path_of(image: &str) -> Result<String> {
+    let (name, version) = split(image)?;
+    Ok(format!("/api/v1/images/{}/{}", encode(name), encode(version)))
+}
+
+fn split(image: &str) -> Result<(&str, &str)> {
     match image.split_once(':') {
-        Some((name, version)) if !name.is_empty() && !version.is_empty() => {
-            Ok(format!("/api/v1/images/{}/{}", encode(name), encode(version)))
-        }
+        Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok((name, version)),
         _ => Err(Failure::usage(format!("expected an image as NAME:VERSION, e.g. debian:20261122, got {image:?}"))),
     }
 }
 
 fn list_table(images: &[Stored], now: i64) -> String {
-    let rows: Vec<[String; 6]> = images
+    let rows: Vec<[String; 7]> = images
         .iter()
         .map(|i| {
             let size = i.parts.iter().map(|p| p.size).sum();
             let reference = format!("{}:{}", i.name, i.version);
             let digest = i.digest.chars().take(12).collect();
             let (arch, kernel) = (i.arch.clone(), i.kernel_release.clone());
-            [reference, arch, kernel, output::size(size), digest, output::ago(i.created_us, now)]
+            let made = output::ago(i.created_us, now);
+            [reference, i.labels.join(", "), arch, kernel, output::size(size), digest, made]
         })
         .collect();
-    output::table(["IMAGE", "ARCH", "KERNEL", "SIZE", "DIGEST", "MADE"], &rows)
+    output::table(["IMAGE", "LABELS", "ARCH", "KERNEL", "SIZE", "DIGEST", "MADE"], &rows)
 }
 
 fn show(i: &Stored, now: i64) -> String {
@@ -330,11 +342,15 @@ fn show(i: &Stored, now: i64) -> String {
         ("Kernel", i.kernel_release.clone()),
         ("Command line", i.cmdline.clone()),
         ("Digest", i.digest.clone()),
+        ("Labels", i.labels.join(", ")),
         ("Made", output::time_ago(i.created_us, now)),
+        ("Made by", i.made_by.clone()),
     ];
+    lines.extend(i.notes.lines().map(|line| ("Notes", line.to_owned())));
     for part in &i.parts {
         lines.push(("Part", format!("{:8} {:>10}  {}", part.role, output::size(part.size), part.sha256)));
     }
+    lines.extend(i.recipe.lines().map(|line| ("Recipe", line.to_owned())));
     output::fields(&lines)
 }
 

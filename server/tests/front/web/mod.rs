@@ -56,6 +56,7 @@ async fn seed(url: &str) {
                 kernel_release: "6.1".into(),
                 parts: vec![Part { role: Role::Kernel, sha256: blob, size: 6 }],
                 created: now,
+                kept: Default::default(),
             })?;
             tx.insert_profile_revision(&Profile {
                 name: "web".parse()?,

@@ -1,0 +1,65 @@
+//! Images by JSON: parse, call the use case, answer.
+
+use super::api::{PageQuery, S, created, ok};
+use super::failure::{Answer, Failure};
+use crate::domain::image::ImageRef;
+use crate::service::auth::Person;
+use crate::service::image_gc as gc_cases;
+use crate::service::image_labels as label_cases;
+use crate::service::images as image_cases;
+use crate::service::scrub as scrub_cases;
+use actix_web::HttpResponse;
+use actix_web::web::{Json, Path, Query, ReqData};
+use higuma_proto::api::{ImageGc, ImagePatch, NewImage, NewScrub, SetLabel};
+
+pub async fn list(s: S, page: Query<PageQuery>) -> Answer {
+    ok(image_cases::list(&s.app, page.cursor.as_deref(), page.limit).await?)
+}
+
+pub async fn create(s: S, new: Json<NewImage>, person: ReqData<Person>) -> Answer {
+    created(image_cases::create_by(&s.app, new.into_inner(), &person.name).await?)
+}
+
+pub async fn gc(s: S, asked: Json<ImageGc>, person: ReqData<Person>) -> Answer {
+    ok(gc_cases::run(&s.app, asked.into_inner(), &person.name).await?)
+}
+
+pub async fn scrub(s: S) -> Answer {
+    ok(s.app.scrub.status())
+}
+
+pub async fn start_scrub(s: S, asked: Json<NewScrub>, person: ReqData<Person>) -> Answer {
+    let (blobs, cache) = (s.blobs.clone(), s.cache.clone());
+    let status = scrub_cases::start(&s.app, blobs, cache, asked.into_inner(), &person.name)?;
+    Ok(HttpResponse::Accepted().json(status))
+}
+
+pub async fn cancel_scrub(s: S) -> Answer {
+    ok(scrub_cases::cancel(&s.app))
+}
+
+fn reference(path: &(String, String)) -> Result<ImageRef, Failure> {
+    Ok(ImageRef { name: path.0.parse()?, version: path.1.parse()? })
+}
+
+pub async fn show(s: S, path: Path<(String, String)>) -> Answer {
+    ok(image_cases::show(&s.app, reference(&path)?).await?)
+}
+
+pub async fn patch(s: S, path: Path<(String, String)>, patch: Json<ImagePatch>) -> Answer {
+    ok(image_cases::patch(&s.app, reference(&path)?, patch.into_inner()).await?)
+}
+
+pub async fn delete(s: S, path: Path<(String, String)>) -> Answer {
+    image_cases::delete(&s.app, reference(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn label(s: S, path: Path<(String, String)>, to: Json<SetLabel>, person: ReqData<Person>) -> Answer {
+    ok(label_cases::set(&s.app, reference(&path)?, to.into_inner(), &person.name).await?)
+}
+
+pub async fn unlabel(s: S, path: Path<(String, String)>) -> Answer {
+    label_cases::remove(&s.app, reference(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,42 @@
+//! People move labels of images. Whether a label may be is decided in `domain`; who used it before keeps the version
+//! that it meant then.
+
+use super::App;
+use super::images::{not_found, of_wire, resolve};
+use crate::domain::Name;
+use crate::domain::image::ImageRef;
+use crate::domain::image_kept::{Label, may_label};
+use crate::error::{Error, Result};
+use higuma_proto::api::{self, SetLabel};
+
+/// Make a label of a version, or move it there. Errors: no such version, the label is the name of a version.
+pub async fn set(app: &App, label: ImageRef, to: SetLabel, who: &str) -> Result<api::Image> {
+    let (version, who, now) = (to.version.parse::<Name>()?, who.to_owned(), app.now());
+    app.store
+        .write(move |tx| {
+            let named = ImageRef { name: label.name.clone(), version: version.clone() };
+            let image = resolve(tx, &named)?;
+            let is_version = tx.image(&label)?.is_some();
+            let others = tx.labels(&label.name, &label.name)?.iter().filter(|other| other.label != label).count();
+            may_label(&label, is_version, others).map_err(Error::Conflict)?;
+            tx.put_label(&Label {
+                label: label.clone(),
+                version: image.version.clone(),
+                moved_by: who.clone(),
+                moved: now,
+            })?;
+            let stored = tx.image(&image)?.ok_or_else(|| not_found(&image))?;
+            of_wire(tx, &stored)
+        })
+        .await
+}
+
+/// Take a label away; what it means stays.
+pub async fn remove(app: &App, label: ImageRef) -> Result<()> {
+    app.store
+        .write(move |tx| match tx.delete_label(&label)? {
+            true => Ok(()),
+            false => Err(Error::NotFound(format!("there is no label {label}: `higuma image list` shows them"))),
+        })
+        .await
+}

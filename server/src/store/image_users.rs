@@ -1,0 +1,105 @@
+//! Who names an image: profiles, labels, and the present boots of nodes. What follows from it is decided in the domain.
+
+use super::schema::{boots, image_labels, nodes, profile_revisions, profiles};
+use super::tx::{Row, Tx};
+use crate::domain::Micros;
+use crate::domain::boot::Phase;
+use crate::domain::image::ImageRef;
+use crate::domain::image_gc::Users;
+use crate::error::Result;
+use diesel::prelude::*;
+use std::collections::BTreeMap;
+
+impl Tx<'_> {
+    /// Who names which image, or only `one`. The newest revision of a profile counts, and what a node boots now: its
+    /// present boot that did not end; not that of a retired node that was last heard from before `silent`.
+    pub fn image_users(&mut self, one: Option<&ImageRef>, silent: Micros) -> Result<BTreeMap<ImageRef, Users>> {
+        let mut users = BTreeMap::<ImageRef, Users>::new();
+        for (name, version, profile) in self.profiles_of_images(one)? {
+            let row = Row { table: "profile_revisions", key: &profile };
+            let image =
+                ImageRef { name: row.parse("image_name", &name)?, version: row.parse("image_version", &version)? };
+            users.entry(image).or_default().profiles.push(row.parse("profile", &profile)?);
+        }
+        for (name, version, label) in self.labels_of_images(one)? {
+            let row = Row { table: "image_labels", key: &label };
+            let image = ImageRef { name: row.parse("name", &name)?, version: row.parse("version", &version)? };
+            users.entry(image).or_default().labels.push(row.parse("label", &label)?);
+        }
+        for (image, count, node) in self.nodes_of_images(one, silent)? {
+            let row = Row { table: "boots", key: &image };
+            let of = users.entry(row.parse("image", &image)?).or_default();
+            of.nodes = row.number("(counted)", count)?;
+            of.node = row.parse_opt("node", node.as_deref())?;
+        }
+        Ok(users)
+    }
+
+    fn profiles_of_images(&mut self, one: Option<&ImageRef>) -> Result<Vec<(String, String, String)>> {
+        self.run("profiles of images", |c| {
+            let newest =
+                profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::revision));
+            let mut query = profiles::table
+                .inner_join(profile_revisions::table.on(newest))
+                .order(profiles::name)
+                .select((profile_revisions::image_name, profile_revisions::image_version, profiles::name))
+                .into_boxed();
+            if let Some(image) = one {
+                query = query
+                    .filter(profile_revisions::image_name.eq(image.name.as_str()))
+                    .filter(profile_revisions::image_version.eq(image.version.as_str()));
+            }
+            query.load(c)
+        })
+    }
+
+    fn labels_of_images(&mut self, one: Option<&ImageRef>) -> Result<Vec<(String, String, String)>> {
+        self.run("labels of images", |c| {
+            let mut query = image_labels::table
+                .order((image_labels::name, image_labels::label))
+                .select((image_labels::name, image_labels::version, image_labels::label))
+                .into_boxed();
+            if let Some(image) = one {
+                query = query
+                    .filter(image_labels::name.eq(image.name.as_str()))
+                    .filter(image_labels::version.eq(image.version.as_str()));
+            }
+            query.load(c)
+        })
+    }
+
+    fn nodes_of_images(
+        &mut self,
+        one: Option<&ImageRef>,
+        silent: Micros,
+    ) -> Result<Vec<(String, i64, Option<String>)>> {
+        let found: Vec<(Option<String>, i64, Option<String>)> = self.run("nodes of images", |c| {
+            let present = nodes::boot.eq(boots::id.nullable());
+            let heard = nodes::retired
+                .eq(false)
+                .or(nodes::last_seen.ge(silent))
+                .nullable()
+                .or(boots::heartbeat.is_not_null().nullable().and(boots::heartbeat.ge(silent)));
+            let named = boots::image.is_not_null().and(boots::phase.ne(Phase::Ended.as_str()));
+            let columns = (boots::image, diesel::dsl::count_star(), diesel::dsl::min(nodes::uuid));
+            match one {
+                None => boots::table
+                    .inner_join(nodes::table.on(present))
+                    .filter(named)
+                    .filter(heard)
+                    .group_by(boots::image)
+                    .select(columns)
+                    .load(c),
+                Some(image) => boots::table
+                    .inner_join(nodes::table.on(present))
+                    .filter(named)
+                    .filter(heard)
+                    .filter(boots::image.eq(image.to_string()))
+                    .group_by(boots::image)
+                    .select(columns)
+                    .load(c),
+            }
+        })?;
+        Ok(found.into_iter().filter_map(|(image, count, node)| Some((image?, count, node))).collect())
+    }
+}
