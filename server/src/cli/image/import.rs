@@ -3,8 +3,10 @@
 //! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
 
 use super::BuiltImage;
+use super::check::{self, Subject};
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
+use super::root::{Folder, Squashfs};
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
 use crate::cli::progress::Progress;
@@ -52,6 +54,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
         (None, Some(kernel), Some(initrd), None) => {
             let (arch, release) = pack::kernel_facts(kernel)?;
             readable(initrd)?;
+            check::kernel_alone(kernel, progress)?;
             Ok(BuiltImage {
                 arch,
                 kernel_release: release.unwrap_or_default(),
@@ -90,6 +93,16 @@ fn from_tree(
     let modules_root = modules_from.unwrap_or(root);
     let release = pack::release_of(&source, said, modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
+    let subject = Subject {
+        name: &root.display().to_string(),
+        kernel: &source,
+        arch: &arch,
+        release: &release,
+        modules_root,
+        root: &Folder::open(root)?,
+        filesystem: "squashfs",
+    };
+    check::whole(subject, progress)?;
     let modules = pack::modules(modules_root, &release, out, progress)?;
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
@@ -124,6 +137,16 @@ fn from_squashfs(
     };
     let release = pack::release_of(kernel, said, &modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
+    let subject = Subject {
+        name: &rootfs.display().to_string(),
+        kernel,
+        arch: &arch,
+        release: &release,
+        modules_root: &modules_root,
+        root: &Squashfs::open(rootfs)?,
+        filesystem: "squashfs",
+    };
+    check::whole(subject, progress)?;
     let modules = pack::modules(&modules_root, &release, out, progress)?;
     Ok(BuiltImage {
         arch,

@@ -2,10 +2,13 @@
 //! hash and the image last, so that what is interrupted leaves no image.
 
 mod apt;
+mod check;
 pub mod debian;
 pub mod import;
+mod kernel_config;
 mod oci;
 mod pack;
+mod root;
 
 use super::Global;
 use super::client::{Client, encode};
