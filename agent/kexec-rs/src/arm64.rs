@@ -48,6 +48,7 @@ pub(crate) fn parse(head: &[u8], file_len: u64) -> Result<KernelInfo, ImageError
         max_cmdline: MAX_CMDLINE,
         init_size: image_size,
         file_size: file_len,
+        payload: None,
     })
 }
 

@@ -43,6 +43,9 @@ pub struct KernelInfo {
     pub init_size: u64,
     /// Size of the file in bytes.
     pub file_size: u64,
+    /// Where the file has the compressed kernel (x86 `payload_offset`, `payload_length`): offset and length in bytes;
+    /// none on arm64, whose Image is the kernel itself.
+    pub payload: Option<(u64, u64)>,
 }
 
 impl KernelInfo {

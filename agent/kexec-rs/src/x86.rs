@@ -83,6 +83,7 @@ pub(crate) fn parse(head: &[u8], file_len: u64) -> Result<KernelInfo, ImageError
         max_cmdline: usize::try_from(cmdline_size).unwrap_or(usize::MAX).saturating_sub(1 + ELFCOREHDR),
         init_size: u64::from(u32_at(head, INIT_SIZE).ok_or_else(short)?),
         file_size: file_len,
+        payload: Some((setup_len + payload_offset, payload_length)),
     })
 }
 

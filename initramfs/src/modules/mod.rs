@@ -212,6 +212,15 @@ impl ModuleIndex {
         }
     }
 
+    /// The module's file, decompressed; none for what is built in or not there.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::BadModule`], [`Error::Program`] (xz, gzip).
+    pub fn content(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let module = self.modules.get(&normalise(name));
+        module.map(|module| modinfo::unpacked(&self.dir.join(&module.path))).transpose()
+    }
+
     /// Names of the modules that want a device with this modalias (the content of a `modalias` file of /sys), sorted.
     /// Built-in drivers are not named: they need no loading.
     pub fn by_alias(&self, modalias: &str) -> Vec<&str> {

@@ -47,7 +47,7 @@ pub(super) fn scan(dir: PathBuf, release: &str) -> Result<ModuleIndex> {
     Ok(index)
 }
 
-fn unpacked(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn unpacked(path: &Path) -> Result<Vec<u8>> {
     let bad = |why: String| Error::BadModule { path: path.to_owned(), why };
     match path.extension().and_then(|end| end.to_str()) {
         Some("zst") => {

@@ -7,8 +7,6 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 const MOST_LINKS: usize = 40;
-/// Programs that start a system, in the order in which the second stage looks for them.
-const INITS: [&str; 5] = ["sbin/init", "lib/systemd/systemd", "usr/lib/systemd/systemd", "etc/init", "bin/init"];
 
 /// Something that was looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +64,6 @@ impl Tree {
         let Some(Found::Dir(folder)) = self.find(path) else { return Vec::new() };
         let names = self.inodes[folder].children.keys().filter_map(|name| String::from_utf8(name.clone()).ok());
         names.map(|name| (name.clone(), self.find(&format!("{path}/{name}")))).collect()
-    }
-
-    /// The program that would start the system, if there is one.
-    pub fn init(&self) -> Option<&'static str> {
-        INITS.into_iter().find(|path| match self.find(path) {
-            Some(Found::File(inode, _)) => self.entry(inode).metadata.mode & 0o111 != 0,
-            _ => false,
-        })
     }
 
     /// Write the folder at `path` to `dest`, which must not exist: files and folders only, as the caller's own, with

@@ -1,6 +1,8 @@
 //! Builds a Debian that runs from memory: mmdebstrap makes the tree, what belongs to one machine is taken out of it, and
 //! the parts are packed. Never starts a service, never makes an initrd, never leaves an identity in the image.
 
+use super::check::{self, Subject};
+use super::root::Folder;
 use super::{BuiltImage, apt, pack};
 use crate::cli::error::{Exit, Failure, Result};
 use crate::cli::process;
@@ -110,6 +112,16 @@ pub fn build_debian(options: &DebianOptions, out: &Path, progress: &Progress) ->
     let installed = pack::kernel_in(&root)?;
     let (arch, said) = pack::kernel_facts(&installed)?;
     let release = pack::release_of(&installed, said, &root)?;
+    let subject = Subject {
+        name: &options.suite,
+        kernel: &installed,
+        arch: &arch,
+        release: &release,
+        modules_root: &root,
+        root: &Folder::open(&root)?,
+        filesystem: options.kind.name(),
+    };
+    check::whole(subject, progress)?;
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&installed, &kernel).map_err(Failure::io("copy", &installed))?;
     empty(&root.join("boot"))?;

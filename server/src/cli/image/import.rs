@@ -3,8 +3,10 @@
 //! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
 
 use super::BuiltImage;
+use super::check::{self, Subject};
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
+use super::root::{Folder, Root, Squashfs};
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
 use crate::cli::progress::Progress;
@@ -55,6 +57,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
         (None, Some(kernel), Some(initrd), None) => {
             let (arch, release) = pack::kernel_facts(kernel)?;
             begins(initrd)?;
+            check::kernel_alone(kernel, progress)?;
             Ok(BuiltImage {
                 arch,
                 kernel_release: release.unwrap_or_default(),
@@ -94,6 +97,16 @@ fn from_tree(
     let modules_root = modules_from.unwrap_or(root);
     let release = pack::release_of(&source, said, modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
+    let subject = Subject {
+        name: &root.display().to_string(),
+        kernel: &source,
+        arch: &arch,
+        release: &release,
+        modules_root,
+        root: &Folder::open(root)?,
+        filesystem: kind.name(),
+    };
+    check::whole(subject, progress)?;
     let modules = pack::modules(modules_root, &release, kind, out, progress)?;
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
@@ -111,34 +124,28 @@ fn from_rootfs(
     let (arch, said) = pack::kernel_facts(kernel)?;
     let kind = kind_of(rootfs)?;
     let unpacked = Scratch::new()?;
-    let modules_root = match modules_from {
-        Some(dir) => dir.to_owned(),
-        None => {
-            progress.line("reading the modules out of the root file system");
-            let root = unpacked.path().join("root");
-            let (mut command, package) = match kind {
-                RootFs::Squashfs => (Command::new("unsquashfs"), "squashfs-tools"),
-                RootFs::Erofs => (Command::new("fsck.erofs"), "erofs-utils"),
-            };
-            match kind {
-                RootFs::Squashfs => {
-                    command.args(["-no-progress", "-quiet", "-no-xattrs", "-dest"]).arg(&root).arg(rootfs);
-                    command.args(["lib/modules", "usr/lib/modules"]);
-                }
-                // It has no way to take out a part.
-                RootFs::Erofs => {
-                    command
-                        .arg(format!("--extract={}", root.display()))
-                        .args(["--no-preserve", "--overwrite"])
-                        .arg(rootfs);
-                }
-            }
-            process::run(command, package, DEADLINE, |_| {})?;
-            root
-        }
+    let root = unpacked.path().join("root");
+    if kind == RootFs::Erofs || modules_from.is_none() {
+        progress.line("reading the modules out of the root file system");
+        unpack(kind, rootfs, &root)?;
+    }
+    let looked_at: Box<dyn Root> = match kind {
+        RootFs::Squashfs => Box::new(Squashfs::open(rootfs)?),
+        RootFs::Erofs => Box::new(Folder::open(&root)?),
     };
+    let modules_root = modules_from.map_or(root, Path::to_owned);
     let release = pack::release_of(kernel, said, &modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
+    let subject = Subject {
+        name: &rootfs.display().to_string(),
+        kernel,
+        arch: &arch,
+        release: &release,
+        modules_root: &modules_root,
+        root: looked_at.as_ref(),
+        filesystem: kind.name(),
+    };
+    check::whole(subject, progress)?;
     let modules = pack::modules(&modules_root, &release, kind, out, progress)?;
     Ok(BuiltImage {
         arch,
@@ -148,6 +155,24 @@ fn from_rootfs(
         modules: Some(modules),
         rootfs: Some(rootfs.to_owned()),
     })
+}
+
+/// The modules of a squashfs, or all of an erofs, whose program has no way to take out a part; as the caller's own.
+fn unpack(kind: RootFs, file: &Path, root: &Path) -> Result<()> {
+    match kind {
+        RootFs::Squashfs => {
+            let mut command = Command::new("unsquashfs");
+            command.args(["-no-progress", "-quiet", "-no-xattrs", "-dest"]).arg(root).arg(file);
+            command.args(["lib/modules", "usr/lib/modules"]);
+            process::run(command, "squashfs-tools", DEADLINE, |_| {})
+        }
+        RootFs::Erofs => {
+            let mut command = Command::new("fsck.erofs");
+            command.arg(format!("--extract={}", root.display()));
+            command.args(["--no-preserve-owner", "--preserve-perms", "--overwrite"]).arg(file);
+            process::run(command, "erofs-utils", DEADLINE, |_| {})
+        }
+    }
 }
 
 /// Of the first bytes of a file.

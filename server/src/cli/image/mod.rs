@@ -2,11 +2,14 @@
 //! hash and the image last, so that what is interrupted leaves no image.
 
 mod apt;
+mod check;
 pub mod debian;
 pub mod import;
 pub mod kept;
+mod kernel_config;
 mod oci;
 mod pack;
+mod root;
 mod scrub;
 
 use super::Global;

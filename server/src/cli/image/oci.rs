@@ -3,6 +3,7 @@
 //! image starts it.
 
 use super::BuiltImage;
+use super::check::{self, Subject};
 use super::import::ImportOptions;
 use super::pack;
 use crate::cli::error::{Failure, Result, chain};
@@ -59,13 +60,7 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
     let registry = RegistryOptions { credentials, insecure_http: image.insecure_http, ..RegistryOptions::default() };
     let load = Options { platform: options.arch.as_deref().map(Platform::new), limits, registry };
     let flat = flatten(&source, scratch.path(), &load, progress)?;
-    if flat.tree.init().is_none() {
-        return Err(Failure::usage(format!(
-            "expected an image that can start a machine, {} has no /sbin/init and no systemd: it is made for containers; install \
-             an init in it (Debian: systemd-sysv)",
-            image.image
-        )));
-    }
+    check::init(&image.image, &flat)?;
 
     let kernel = match &options.kernel {
         Some(path) => path.clone(),
@@ -88,6 +83,16 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
         }
     };
     progress.line(&format!("kernel {release} for {arch}"));
+    let subject = Subject {
+        name: &image.image,
+        kernel: &kernel,
+        arch: &arch,
+        release: &release,
+        modules_root: &modules_root,
+        root: &flat,
+        filesystem: RootFs::Squashfs.name(),
+    };
+    check::whole(subject, progress)?;
     let modules = pack::modules(&modules_root, &release, RootFs::Squashfs, out, progress)?;
     let rootfs = pack::squashfs_of_image(&flat, out, progress)?;
     let part = out.join(pack::KERNEL);

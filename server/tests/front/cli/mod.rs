@@ -2,6 +2,7 @@
 //! leave nothing behind.
 
 mod boot;
+mod check;
 mod enrol;
 mod fake;
 mod firmware;
@@ -170,7 +171,7 @@ fn tree(root: &Path) {
     let modules = root.join(format!("usr/lib/modules/{RELEASE}"));
     std::fs::create_dir_all(modules.join("kernel")).unwrap();
     std::os::unix::fs::symlink("usr/lib", root.join("lib")).unwrap();
-    for folder in ["boot", "etc", "proc", "tmp"] {
+    for folder in ["boot", "bin", "etc", "proc", "sbin", "tmp"] {
         std::fs::create_dir(root.join(folder)).unwrap();
     }
     std::fs::write(modules.join("modules.dep"), "").unwrap();
@@ -178,6 +179,10 @@ fn tree(root: &Path) {
     std::fs::write(modules.join("modules.builtin"), builtin).unwrap();
     std::fs::write(root.join(format!("boot/vmlinuz-{RELEASE}")), bzimage()).unwrap();
     std::fs::write(root.join("etc/hostname"), "x\n").unwrap();
+    for (program, content) in [("bin/sh", ""), ("sbin/init", "#!/bin/sh\n")] {
+        std::fs::write(root.join(program), content).unwrap();
+        std::fs::set_permissions(root.join(program), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
     // Does not compress, so that the upload is larger than the buffers on its way.
     let mut seed = 1u64;
     let noise: Vec<u8> = (0..12_000_000u32)

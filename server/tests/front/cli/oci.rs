@@ -13,7 +13,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(<sha2::Sha256 as sha2::Digest>::digest(bytes))
 }
 
-fn tar(args: &[&str], from: &Path) -> Vec<u8> {
+pub(super) fn tar(args: &[&str], from: &Path) -> Vec<u8> {
     let out = Command::new("tar")
         .arg("-C")
         .arg(from)
@@ -26,7 +26,7 @@ fn tar(args: &[&str], from: &Path) -> Vec<u8> {
 }
 
 /// What `docker save` would write for these layers.
-fn save(home: &Home, layers: &[Vec<u8>]) -> PathBuf {
+pub(super) fn save(home: &Home, layers: &[Vec<u8>]) -> PathBuf {
     let dir = home.path("saved");
     std::fs::create_dir_all(&dir).unwrap();
     let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", sha256(layer))).collect();
@@ -48,7 +48,7 @@ fn save(home: &Home, layers: &[Vec<u8>]) -> PathBuf {
 }
 
 /// As nobody, where the test itself is root.
-fn import(home: &Home, image: &str, out: &str, more: &[&str]) -> Output {
+pub(super) fn import(home: &Home, image: &str, out: &str, more: &[&str]) -> Output {
     let out = home.path(out);
     std::fs::create_dir_all(&out).unwrap();
     let args = ["image", "import", "--name", "t", "--version", "1", "--oci", image, "--output", out.to_str().unwrap()];
