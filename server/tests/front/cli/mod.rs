@@ -5,6 +5,7 @@ mod boot;
 mod enrol;
 mod fake;
 mod firmware;
+mod images;
 mod ipam;
 mod job;
 mod oci;
