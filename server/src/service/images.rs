@@ -82,6 +82,19 @@ pub async fn show(app: &App, named: ImageRef) -> Result<api::Image> {
         .await
 }
 
+/// As [`show`], with who names it, in words.
+pub async fn with_uses(app: &App, named: ImageRef) -> Result<(api::Image, Vec<String>)> {
+    let silent = app.now() - RETIRED_SILENCE;
+    app.store
+        .read(move |tx| {
+            let reference = resolve(tx, &named)?;
+            let image = tx.image(&reference)?.ok_or_else(|| not_found(&reference))?;
+            let uses = tx.image_users(Some(&reference), silent)?.remove(&reference).unwrap_or_default();
+            Ok((of_wire(tx, &image)?, uses.reasons().iter().map(Reason::to_string).collect()))
+        })
+        .await
+}
+
 /// Change what people say of an image, named by version or label.
 pub async fn patch(app: &App, named: ImageRef, patch: ImagePatch) -> Result<api::Image> {
     let notes = patch.notes.as_deref().map(check_notes).transpose()?;

@@ -22,6 +22,7 @@ mod fleet;
 mod history;
 mod human;
 mod identity;
+mod images;
 mod inventory;
 mod jobs;
 mod login;
@@ -60,6 +61,8 @@ pub fn routes() -> Vec<Route> {
         route(GET,  "/enrolments",    Admin,  || web::to(enrolments::page)),
         route(POST, "/enrolments",    Admin,  || web::to(enrolments::submit)),
         route(POST, "/enrolments/{id}", Admin, || web::to(enrolments::act)),
+        route(GET,  "/images",        Admin,  || web::to(images::list)),
+        route(GET,  "/images/{name}/{version}", Admin, || web::to(images::page)),
         route(GET,  "/jobs",          Admin,  || web::to(jobs::list)),
         route(GET,  "/jobs/new",      Admin,  || web::to(new_job::page)),
         route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
@@ -91,12 +94,13 @@ pub fn routes() -> Vec<Route> {
 const FORM_LIMIT: usize = 16 * 1024;
 
 /// Links at the top of each page, in this order.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("/", "Fleet"),
     ("/events", "Events"),
     ("/bmcs", "BMCs"),
     ("/cabling", "Cabling"),
     ("/addresses", "Addresses"),
+    ("/images", "Images"),
     ("/firmware", "Firmware"),
     ("/jobs", "Jobs"),
     ("/enrolments", "Enrol"),

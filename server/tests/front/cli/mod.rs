@@ -6,6 +6,7 @@ mod check;
 mod enrol;
 mod fake;
 mod firmware;
+mod images;
 mod ipam;
 mod job;
 mod oci;

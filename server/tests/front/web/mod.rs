@@ -209,6 +209,11 @@ fn look(browser: &Browser) {
     let matching = format!("{} nodes match.", 1 + NEW_BOARDS.len());
     assert!(browser.get("/rules?when=node.admission%20%3D%3D%20'pending'").body.contains(&matching));
     assert!(browser.get("/rules?when=node.x").body.contains("id=\"when-error\""));
+    let images = browser.get("/images");
+    assert!(images.body.contains("href=\"/images/debian/12\""), "{}", images.body);
+    let image = browser.get("/images/debian/12");
+    assert!(image.body.contains("used by profiles: web"), "{}", image.body);
+    assert_eq!(browser.get("/images/debian/13").status, 404);
     let node = browser.get(&format!("/nodes/{UUID}"));
     assert!(node.body.contains("class=\"bar b-ok\"") && !node.body.contains("<u>"), "{}", node.body);
     let firmware = browser.get("/firmware?state=failed");
