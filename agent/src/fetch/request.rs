@@ -34,6 +34,7 @@ fn run(
     let request = request.config().timeout_per_read(Some(task.read)).build();
     let mut answer = request.call().map_err(|e| Ended::Broken(crate::explain::chain(&e)))?;
     let headers = answer.headers();
+    let is_range = answer.status() == 206;
     let skip = match answer.status().as_u16() {
         206 if range(headers).is_some_and(|(first, whole)| first == task.from && whole.is_none_or(|w| w == size)) => 0,
         // The server does not do ranges: what is before ours is passed over.
@@ -75,9 +76,10 @@ fn run(
             Go::Stop => return Err(Ended::Dropped),
         }
     }
-    // To its end, so that the connection serves the next request too.
-    if task.to == size && read(&mut body, buffer).is_ok_and(|n| n > 0) {
-        return Err(Ended::Lying(format!("more than {size} bytes")));
+    // To its end, so that the connection serves the next request too; of a whole that goes on behind the range it does not.
+    let ends_here = is_range || task.to == size;
+    if ends_here && read(&mut body, buffer).is_ok_and(|n| n > 0) {
+        return Err(Ended::Lying(format!("more bytes than {} from {} on", task.to - task.from, task.from)));
     }
     Ok(Ended::Whole)
 }

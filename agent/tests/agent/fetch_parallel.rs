@@ -36,6 +36,7 @@ enum Act {
 struct Seen {
     /// Ranges in the order they were asked, and how long after the first request.
     asked: Mutex<Vec<((usize, usize), Instant)>>,
+    connections: AtomicUsize,
     sent: AtomicUsize,
 }
 
@@ -65,6 +66,7 @@ fn serve(manner: impl Fn(usize, (usize, usize)) -> Act + Send + Sync + 'static) 
 }
 
 fn connection(stream: TcpStream, seen: &Seen, manner: &Manner) {
+    seen.connections.fetch_add(1, Ordering::SeqCst);
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(range) = request(&mut reader) {
         let n = {
@@ -193,7 +195,11 @@ fn pieces_come_from_all_servers_at_once_and_each_byte_once() {
     all.sort_unstable();
     assert_eq!(all.len(), 41);
     assert_eq!(all.iter().map(|(from, to)| to - from).sum::<usize>(), SIZE, "{all:?}");
-    assert!(!a.asked().is_empty() && !b.asked().is_empty());
+    for server in [&a, &b] {
+        assert!(!server.asked().is_empty());
+        let connections = server.seen.connections.load(Ordering::SeqCst);
+        assert!((1..=4).contains(&connections), "kept from piece to piece: {connections}");
+    }
 }
 
 #[test]

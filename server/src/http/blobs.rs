@@ -2,17 +2,19 @@
 //! piece at a time, both ways.
 
 use super::State;
-use super::blob_answer::{self, ALWAYS, Asked, BlobAnswer};
+use super::blob_answer::{self, ALWAYS, Asked, BlobAnswer, Piece};
 use super::failure::{Answer, Failure};
 use crate::blob::{Home, Reader};
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
-use crate::service::delivery::Busy;
+use crate::service::delivery::{Busy, Download};
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use futures_util::future::Either;
+use futures_util::stream;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -102,8 +104,8 @@ pub async fn put(state: Data<State>, path: Path<String>, request: HttpRequest, b
     Ok(HttpResponse::Ok().json(service::blobs::record(&state.app, sha256, size).await?))
 }
 
-/// Status and headers of an answer, and from which byte on how many belong to it; none: it is complete.
-fn begin(request: &HttpRequest, sha256: &Sha256, size: u64) -> (HttpResponseBuilder, Option<(u64, u64)>) {
+/// An answer, and what it begins with.
+fn begin(request: &HttpRequest, sha256: &Sha256, size: u64) -> (HttpResponseBuilder, BlobAnswer) {
     let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
     let asked = Asked {
         is_head: request.method() == Method::HEAD,
@@ -111,15 +113,16 @@ fn begin(request: &HttpRequest, sha256: &Sha256, size: u64) -> (HttpResponseBuil
         if_range: text(header::IF_RANGE),
         if_none_match: text(header::IF_NONE_MATCH),
     };
-    let BlobAnswer { status, headers, from, length, .. } = blob_answer::answer(&asked, sha256, size);
-    let mut answer = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let whole = blob_answer::answer(&asked, sha256, size);
+    let status = StatusCode::from_u16(whole.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = HttpResponse::build(status);
     for (name, value) in ALWAYS {
         answer.insert_header((name, value));
     }
-    for (name, value) in headers {
-        answer.insert_header((name, value));
+    for (name, value) in &whole.headers {
+        answer.insert_header((*name, value.as_str()));
     }
-    (answer, length.filter(|length| *length > 0 || status == 200).map(|length| (from, length)))
+    (answer, whole)
 }
 
 fn busy(retry_after: u64) -> HttpResponse {
@@ -132,36 +135,40 @@ fn busy(retry_after: u64) -> HttpResponse {
 
 fn head(request: &HttpRequest, sha256: &Sha256, size: u64) -> HttpResponse {
     match begin(request, sha256, size) {
-        (mut answer, Some((_, length))) => answer.body(OnlySize(length)),
-        (mut answer, None) => answer.finish(),
+        (mut answer, BlobAnswer { length: Some(length), status: 200 | 206, .. }) => answer.body(OnlySize(length)),
+        (mut answer, _) => answer.finish(),
     }
 }
 
 fn download(state: &State, request: &HttpRequest, sha256: &Sha256, reader: Reader) -> HttpResponse {
-    match begin(request, sha256, reader.size()) {
-        // An error cuts the connection: fewer bytes than were announced.
-        (mut answer, Some((from, length))) => {
-            let client = request.peer_addr().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
-            let download = match state.deliveries.begin(client, sha256, reader.size(), length) {
-                Ok(download) => Arc::new(download),
-                Err(Busy { retry_after }) => return busy(retry_after),
-            };
-            let pieces = reader.pieces(from, length).then(move |piece| {
-                let download = download.clone();
-                async move {
-                    let bytes = piece.map_err(|error| {
-                        super::failure::log_internal(&error);
-                        std::io::Error::other(error)
-                    })?;
-                    download.take(bytes.len() as u64).await?;
-                    download.sent(bytes.len() as u64);
-                    Ok::<_, std::io::Error>(bytes)
-                }
-            });
-            answer.body(SizedStream::new(length, pieces))
+    let (mut answer, whole) = begin(request, sha256, reader.size());
+    let (true, Some(length)) = (whole.has_body, whole.length) else { return answer.finish() };
+    let client = request.peer_addr().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
+    let download = match state.deliveries.begin(client, sha256, reader.size(), whole.blob_bytes()) {
+        Ok(download) => Arc::new(download),
+        Err(Busy { retry_after }) => return busy(retry_after),
+    };
+    let pieces = stream::iter(whole.pieces);
+    let body = futures_util::StreamExt::flat_map(pieces, move |piece| match piece {
+        Piece::Text(text) => Either::Left(stream::iter([Ok(Bytes::from(text))])),
+        Piece::Blob(from, length) => {
+            let download = download.clone();
+            Either::Right(reader.clone().pieces(from, length).then(move |piece| paced(download.clone(), piece)))
         }
-        (mut answer, None) => answer.finish(),
-    }
+    });
+    // An error cuts the connection: fewer bytes than were announced.
+    answer.body(SizedStream::new(length, body))
+}
+
+/// Some bytes, when it is their turn.
+async fn paced(download: Arc<Download>, piece: Result<Bytes, Error>) -> std::io::Result<Bytes> {
+    let bytes = piece.map_err(|error| {
+        super::failure::log_internal(&error);
+        std::io::Error::other(error)
+    })?;
+    download.take(bytes.len() as u64).await?;
+    download.sent(bytes.len() as u64);
+    Ok(bytes)
 }
 
 /// The answer to HEAD: the length of a body that does not come.

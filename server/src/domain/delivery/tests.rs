@@ -1,3 +1,5 @@
+//! Shares, bounds and refusals, on made-up clocks.
+
 #![allow(clippy::unwrap_used)]
 use super::*;
 use std::collections::BTreeSet;

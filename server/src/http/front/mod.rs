@@ -171,9 +171,8 @@ impl Desk {
     async fn answer(&self, socket: &TcpStream, client: IpAddr, blob: Blob) -> io::Result<()> {
         let Blob { sha256, reader, mut answer, head, closes } = blob;
         let begun = Instant::now();
-        let wanted = answer.length.filter(|_| answer.has_body);
-        let begin = |length| self.state.deliveries.begin(client, &sha256, reader.size(), length);
-        let download = match wanted.map(begin).transpose() {
+        let begin = || self.state.deliveries.begin(client, &sha256, reader.size(), answer.blob_bytes());
+        let download = match answer.has_body.then(begin).transpose() {
             Ok(download) => download,
             Err(Busy { retry_after }) => {
                 answer = blob_answer::busy(retry_after);
@@ -188,9 +187,9 @@ impl Desk {
         send::text(socket, &send::head(&answer, closes, Timestamp::now())).await?;
         observe::count("http", ROUTE, answer.status, begun.elapsed());
         let mut sent = 0;
-        let outcome = match (answer.length, reader.file(), download) {
-            (Some(length), Some(file), Some(download)) => {
-                let outcome = send::piece(socket, file, answer.from, length, &download, &mut sent).await;
+        let outcome = match (reader.file(), download) {
+            (Some(file), Some(download)) => {
+                let outcome = send::body(socket, file, &answer.pieces, &download, &mut sent).await;
                 download.sent(sent);
                 outcome
             }

@@ -1,7 +1,7 @@
 //! A piece of a file to a socket, without a copy of it in this process: the kernel moves it (sendfile(2)). What is not in the
 //! kernel's memory yet is read by threads that may block, and not, as far as that can be told, by one that serves connections.
 
-use super::super::blob_answer::{ALWAYS, BlobAnswer};
+use super::super::blob_answer::{ALWAYS, BlobAnswer, Piece};
 use crate::service::delivery::Download;
 use jiff::Timestamp;
 use rustix::fs::{Advice, fadvise, sendfile};
@@ -70,11 +70,31 @@ pub async fn text(socket: &TcpStream, text: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Sends the body of an answer; how many bytes of the file were sent is in `sent`, whatever the outcome.
+///
+/// # Errors
+/// As [`piece`].
+pub async fn body(
+    socket: &TcpStream,
+    file: &Arc<File>,
+    pieces: &[Piece],
+    download: &Download,
+    sent: &mut u64,
+) -> io::Result<()> {
+    for one in pieces {
+        match one {
+            Piece::Text(between) => text(socket, between).await?,
+            Piece::Blob(from, length) => piece(socket, file, *from, *length, download, sent).await?,
+        }
+    }
+    Ok(())
+}
+
 /// Sends `length` bytes of the file from `from` on; how many were sent is in `sent`, whatever the outcome.
 ///
 /// # Errors
 /// Of the socket or the disk; the client takes nothing; the file is shorter.
-pub async fn piece(
+async fn piece(
     socket: &TcpStream,
     file: &Arc<File>,
     from: u64,
@@ -148,12 +168,11 @@ mod tests {
         let answer = BlobAnswer {
             status: 206,
             headers: vec![("etag", "\"a\"".into()), ("content-range", "bytes 2-3/10".into())],
-            from: 2,
+            pieces: vec![Piece::Blob(2, 2)],
             length: Some(2),
             has_body: true,
         };
-        let always = "accept-ranges: bytes\r\ncache-control: public, max-age=31536000, immutable\r\n\
-                      content-type: application/octet-stream\r\n";
+        let always = "accept-ranges: bytes\r\ncache-control: public, max-age=31536000, immutable\r\n";
         assert_eq!(
             head(&answer, true, Timestamp::UNIX_EPOCH),
             format!(
@@ -161,7 +180,8 @@ mod tests {
                  content-range: bytes 2-3/10\r\ncontent-length: 2\r\nconnection: close\r\n\r\n"
             )
         );
-        let unchanged = BlobAnswer { status: 304, headers: Vec::new(), from: 0, length: None, has_body: false };
+        let unchanged =
+            BlobAnswer { status: 304, headers: Vec::new(), pieces: Vec::new(), length: None, has_body: false };
         assert!(!head(&unchanged, false, Timestamp::UNIX_EPOCH).contains("content-length"));
     }
 }

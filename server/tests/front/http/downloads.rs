@@ -191,3 +191,39 @@ fn what_a_node_took_is_on_its_timeline() {
     let metrics = c.admin("GET", "/metrics", None).expect(200).text();
     assert!(metrics.contains("higuma_blob_transfers_total{result=\"complete\"} 1"), "{metrics}");
 }
+
+#[test]
+fn several_ranges_come_in_one_answer() {
+    let server = Server::start(&[]);
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    let blob = server.client.blob(&bytes);
+    let boundary = format!("higuma-{}", &blob[..32]);
+    let mut wanted = Vec::new();
+    for (from, to, before) in [(2_000_000, 3_000_000, ""), (5, 10, "\r\n"), (100, 300_100, "\r\n")] {
+        let range = format!("content-range: bytes {from}-{}/3000000", to - 1);
+        let part = format!("{before}--{boundary}\r\ncontent-type: application/octet-stream\r\n{range}\r\n\r\n");
+        wanted.extend_from_slice(part.as_bytes());
+        wanted.extend_from_slice(&bytes[from..to]);
+    }
+    wanted.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    let ranges = "bytes=-1000000,5-9,100-200000,200001-300099";
+    let etag = format!("\"{blob}\"");
+    for path in [format!("/blobs/{blob}"), format!("/blobs/{blob}?full")] {
+        let got = server.client.get(&path, &[("range", ranges), ("if-range", &etag)]).expect(206);
+        assert_eq!(got.header("content-type"), format!("multipart/byteranges; boundary={boundary}"));
+        assert!(got.body == wanted, "{path}");
+        let other = server.client.get(&path, &[("range", ranges), ("if-range", "\"y\"")]).expect(200);
+        assert_eq!((other.body.len(), other.header("content-type")), (3_000_000, "application/octet-stream"));
+        // The connection goes on behind it, and HEAD knows no ranges.
+        let mut c = Connection::open(&server);
+        c.ask("GET", &path, &format!("Range: {ranges}\r\n"));
+        assert!(c.answer(false) == (206, wanted.clone()));
+        c.ask("HEAD", &path, &format!("Range: {ranges}\r\n"));
+        assert_eq!(c.answer(true).0, 200);
+        c.ask("GET", &path, "Range: bytes=0-0\r\n");
+        assert_eq!(c.answer(false), (206, bytes[..1].to_vec()));
+        let many = (0..17).map(|n| format!("{}-{}", n * 9, n * 9)).collect::<Vec<_>>().join(",");
+        let whole = server.client.get(&path, &[("range", &format!("bytes={many}"))]).expect(200);
+        assert_eq!(whole.body.len(), bytes.len(), "more than sixteen: the whole");
+    }
+}
