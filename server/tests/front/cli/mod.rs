@@ -8,6 +8,7 @@ mod fake;
 mod firmware;
 mod ipam;
 mod job;
+mod kernel_package;
 mod oci;
 mod vault;
 
