@@ -40,6 +40,11 @@ impl Platform {
         })
     }
 
+    /// As Debian and images name it: amd64.
+    pub fn arch(&self) -> &str {
+        &self.0
+    }
+
     /// Of this machine.
     pub fn here() -> Self {
         Self::new(std::env::consts::ARCH)

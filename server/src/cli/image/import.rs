@@ -4,6 +4,7 @@
 
 use super::BuiltImage;
 use super::check::{self, Subject};
+use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
 use super::root::{Folder, Root, Squashfs};
@@ -26,6 +27,8 @@ pub struct ImportOptions {
     pub kernel: Option<PathBuf>,
     /// Type of the root file system that is made.
     pub kind: RootFs,
+    /// Kernel out of a package, for a source that has none.
+    pub kernel_package: Option<KernelPackage>,
     /// Booted as it is.
     pub initrd: Option<PathBuf>,
     /// squashfs.
@@ -45,7 +48,9 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
         (Some(source), kernel, None, None) => {
             let meta = std::fs::metadata(source)
                 .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
-            if meta.is_dir() {
+            if let Some(package) = &options.kernel_package {
+                oci::import_root(source, package, options, out, progress)
+            } else if meta.is_dir() {
                 from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
             } else {
                 let scratch = Scratch::new()?;

@@ -7,6 +7,7 @@ pub mod debian;
 pub mod import;
 pub mod kept;
 mod kernel_config;
+mod kernel_package;
 mod oci;
 mod pack;
 mod root;
@@ -23,6 +24,7 @@ pub use debian::{DebianOptions, build_debian};
 use higuma_initramfs::rootfs::RootFs;
 use higuma_proto::api::{Image as Stored, ImagePart, NewImage, Page};
 pub use import::{ImportOptions, import};
+pub use kernel_package::KernelPackage;
 pub use oci::OciOptions;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
@@ -36,7 +38,7 @@ pub enum Image {
     /// Make an image of a root folder, a tar file, an OCI image, or kernel + initrd or squashfs files
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Import),
     /// List images
@@ -156,6 +158,16 @@ pub struct Import {
     /// Kernel: bzImage or arm64 Image
     #[arg(long, value_name = "FILE", required_unless_present_any = ["source", "dir", "oci"])]
     kernel: Option<PathBuf>,
+    /// Kernel for a folder, tar or OCI image that has none: a package file (several times, when a kernel has several), or the
+    /// name of a package like linux-image-amd64, which apt fetches; its modules go into the image; no root is needed
+    #[arg(long = "kernel-package", value_name = "FILE.deb|NAME", conflicts_with_all = ["kernel", "modules_from", "initrd", "rootfs"])]
+    kernel_packages: Vec<String>,
+    /// Where --kernel-package NAME is looked for
+    #[arg(long, value_name = "SUITE", default_value = "bookworm", requires = "kernel_packages")]
+    kernel_suite: String,
+    /// Mirror for --kernel-package NAME [default: what this machine's apt uses for the suite]
+    #[arg(long, value_name = "URL", requires = "kernel_packages")]
+    kernel_mirror: Option<String>,
     /// Initrd that is booted as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rootfs", "modules_from"])]
     initrd: Option<PathBuf>,
@@ -163,7 +175,7 @@ pub struct Import {
     #[arg(long, value_name = "FILE")]
     rootfs: Option<PathBuf>,
     /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
-    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs"])]
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs", "kernel_packages"])]
     rootfs_type: RootfsType,
     /// Folder with lib/modules/RELEASE [default: the root file system]
     #[arg(long, value_name = "DIR")]
@@ -230,6 +242,11 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                 }),
                 kernel: args.kernel,
                 kind: args.rootfs_type.into(),
+                kernel_package: (!args.kernel_packages.is_empty()).then_some(KernelPackage {
+                    packages: args.kernel_packages,
+                    suite: args.kernel_suite,
+                    mirror: args.kernel_mirror,
+                }),
                 initrd: args.initrd,
                 rootfs: args.rootfs,
                 modules_from: args.modules_from,

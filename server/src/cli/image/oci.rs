@@ -5,13 +5,17 @@
 use super::BuiltImage;
 use super::check::{self, Subject};
 use super::import::ImportOptions;
+use super::kernel_package::{self, KernelPackage};
 use super::pack;
 use crate::cli::error::{Failure, Result, chain};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
+use higuma_initramfs::kernel_package::KernelTree;
 use higuma_initramfs::rootfs::RootFs;
-use higuma_oci::{Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Step};
+use higuma_oci::{
+    Blob, Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Spool, Step, Tree,
+};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -36,14 +40,50 @@ pub struct OciOptions {
 
 /// Make the parts in `out`: all of them, or none.
 pub fn import(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
+    staged(out, |out| make(image, options, out, progress))
+}
+
+/// The same of a root without a kernel, a folder or a tar file, that gets its kernel from a package. Needs no root.
+pub fn import_root(
+    source: &Path,
+    package: &KernelPackage,
+    options: &ImportOptions,
+    out: &Path,
+    progress: &Progress,
+) -> Result<BuiltImage> {
+    let scratch = Scratch::new()?;
+    let platform = options.arch.as_deref().map_or_else(Platform::here, Platform::new);
+    let kernel = kernel_package::obtain(package, platform.arch(), scratch.path(), progress)?;
+    let layer = match source.is_dir() {
+        true => kernel_package::root_tar(source, scratch.path(), progress)?,
+        false => source.to_owned(),
+    };
+    let mut tree = Tree::new(Limits::default());
+    let mut spool = Spool::new(scratch.path()).map_err(failure)?;
+    progress.line(&format!("reading {}", source.display()));
+    lay(&mut tree, &mut spool, source.display().to_string(), &layer)?;
+    let flat = Flattened { tree, spool, platform };
+    let name = source.display().to_string();
+    check::init(&name, &flat)?;
+    staged(out, |out| assemble(&name, flat, Some(kernel), options, scratch.path(), out, progress))
+}
+
+fn staged(out: &Path, make: impl FnOnce(&Path) -> Result<BuiltImage>) -> Result<BuiltImage> {
     let staging = Scratch::under(out)?;
-    let mut built = make(image, options, staging.path(), progress)?;
+    let mut built = make(staging.path())?;
     for part in [Some(&mut built.kernel), built.modules.as_mut(), built.rootfs.as_mut()].into_iter().flatten() {
         let place = out.join(part.file_name().unwrap_or_default());
         std::fs::rename(&*part, &place).map_err(Failure::io("move a part to", &place))?;
         *part = place;
     }
     Ok(built)
+}
+
+/// Put a tar file over what is there.
+fn lay(tree: &mut Tree, spool: &mut Spool, what: String, tar: &Path) -> Result<()> {
+    let input = std::fs::File::open(tar).map_err(Failure::io("read", tar))?;
+    let blob = Blob { what, input: Box::new(input), digest: None, size: None, diff_id: None };
+    higuma_oci::apply_layer(tree, spool, blob).map_err(failure)
 }
 
 fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
@@ -61,10 +101,26 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
     let load = Options { platform: options.arch.as_deref().map(Platform::new), limits, registry };
     let flat = flatten(&source, scratch.path(), &load, progress)?;
     check::init(&image.image, &flat)?;
+    let package = options.kernel_package.as_ref();
+    let package =
+        package.map(|p| kernel_package::obtain(p, flat.platform.arch(), scratch.path(), progress)).transpose()?;
+    assemble(&image.image, flat, package, options, scratch.path(), out, progress)
+}
 
-    let kernel = match &options.kernel {
-        Some(path) => path.clone(),
-        None => kernel_of(&flat, &image.image, out)?,
+/// From the flattened root to the parts.
+fn assemble(
+    name: &str,
+    mut flat: Flattened,
+    package: Option<KernelTree>,
+    options: &ImportOptions,
+    scratch: &Path,
+    out: &Path,
+    progress: &Progress,
+) -> Result<BuiltImage> {
+    let kernel = match (&options.kernel, &package) {
+        (_, Some(package)) => package.kernel.clone(),
+        (Some(path), None) => path.clone(),
+        (None, None) => kernel_of(&flat, name, out)?,
     };
     let (arch, said) = pack::kernel_facts(&kernel)?;
     if Platform::new(&arch) != flat.platform {
@@ -74,17 +130,22 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
             kernel.display()
         )));
     }
-    let (modules_root, release) = match &options.modules_from {
-        Some(root) => (root.clone(), pack::release_of(&kernel, said, root)?),
-        None => {
-            let root = scratch.path().join("modules");
+    let (modules_root, release) = match (&options.modules_from, &package) {
+        (_, Some(package)) => {
+            let tar = kernel_package::modules_tar(package, scratch)?;
+            lay(&mut flat.tree, &mut flat.spool, format!("the modules of {}", package.release), &tar)?;
+            (package.root.clone(), package.release.clone())
+        }
+        (Some(root), None) => (root.clone(), pack::release_of(&kernel, said, root)?),
+        (None, None) => {
+            let root = scratch.join("modules");
             let release = modules_of(&flat, &kernel, said, &root)?;
             (root, release)
         }
     };
     progress.line(&format!("kernel {release} for {arch}"));
     let subject = Subject {
-        name: &image.image,
+        name,
         kernel: &kernel,
         arch: &arch,
         release: &release,
@@ -96,7 +157,7 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
     let modules = pack::modules(&modules_root, &release, RootFs::Squashfs, out, progress)?;
     let rootfs = pack::squashfs_of_image(&flat, out, progress)?;
     let part = out.join(pack::KERNEL);
-    if options.kernel.is_some() {
+    if options.kernel.is_some() || package.is_some() {
         std::fs::copy(&kernel, &part).map_err(Failure::io("copy", &kernel))?;
     }
     Ok(BuiltImage {
@@ -186,7 +247,7 @@ fn kernel_of(flat: &Flattened, name: &str, out: &Path) -> Result<PathBuf> {
         }
         [] => Err(Failure::usage(format!(
             "expected a kernel in {name} as /boot/vmlinuz-RELEASE, there is none, as in most images made for containers: install \
-             a kernel in the image, or give one with --kernel FILE and its modules with --modules-from DIR (a folder with \
+             a kernel in the image, or add one with --kernel-package, or give one with --kernel FILE and its modules with --modules-from DIR (a folder with \
              lib/modules/RELEASE)"
         ))),
         more => {

@@ -9,6 +9,7 @@ mod firmware;
 mod images;
 mod ipam;
 mod job;
+mod kernel_package;
 mod oci;
 mod vault;
 
