@@ -40,7 +40,7 @@ pub enum Image {
         disable_version_flag = true,
         after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
-    Import(Import),
+    Import(Box<Import>),
     /// List images
     #[command(after_help = "Example:\n  higuma image list -o json")]
     List,
@@ -232,6 +232,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
             make(global, &args.name, &version, &args.cmdline, args.output, |dir, p| build_debian(&options, dir, p))
         }
         Image::Import(args) => {
+            let args = *args;
             let options = ImportOptions {
                 source: args.source.or(args.dir),
                 oci: args.oci.map(|image| OciOptions {
