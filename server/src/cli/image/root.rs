@@ -275,7 +275,8 @@ mod tests {
         assert!(made.unwrap().success());
         looks_right(&Squashfs::open(&packed).unwrap());
         let bytes = std::fs::read(&packed).unwrap();
-        std::fs::write(&packed, &bytes[..bytes.len() / 2]).unwrap();
+        // Its superblock and no more: a small one is mostly padding.
+        std::fs::write(&packed, &bytes[..100]).unwrap();
         assert!(Squashfs::open(&packed).is_err(), "a cut squashfs");
     }
 
