@@ -33,12 +33,13 @@ pub fn uncompressed(root: &Path, kernel_release: &str, filesystem: RootFs) -> Re
     let mut index = ModuleIndex::open(root, kernel_release)?;
     // Without these a root file system cannot be mounted.
     let required = ["loop", filesystem.name(), "overlay"];
+    let helpers = filesystem.helpers();
     let missing: Vec<&str> = required.into_iter().filter(|name| index.presence(name) == Presence::Missing).collect();
     if !missing.is_empty() {
         return Err(Error::NoSuchModule { release: kernel_release.to_owned(), names: missing.join(", ") });
     }
     let mut drivers = Drivers::nics()?;
-    drivers.names.extend(required.iter().chain(&OPTIONAL).map(|name| (*name).to_owned()));
+    drivers.names.extend(required.iter().chain(helpers).chain(&OPTIONAL).map(|name| (*name).to_owned()));
     drivers.retain_present(&index);
     drivers.teach(&mut index);
     let mut archive = Archive::new(Vec::new());

@@ -27,6 +27,15 @@ impl RootFs {
         }
     }
 
+    /// Modules that its own needs loaded first, though it does not depend on them by name; those that the kernel has not as modules are
+    /// built in. `libcrc32c` asks the kernel's crypto API for CRC-32C, and does not load without (a soft dependency of kmod's).
+    pub fn helpers(self) -> &'static [&'static str] {
+        match self {
+            Self::Squashfs => &[],
+            Self::Erofs => &["crc32c_generic"],
+        }
+    }
+
     /// By the first bytes of a file; none: it is another.
     ///
     /// # Errors

@@ -18,8 +18,18 @@ pub const TINY_UP: &str = "tiny: up as ";
 /// What `hang` writes before it hangs.
 pub const HANG_UP: &str = "hang: not going anywhere";
 /// Modules that a second stage may need from an image, with what they depend on.
-const MODULES: &[&str] =
-    &["loop", "squashfs", "erofs", "overlay", "virtio_net", "virtio_pci", "virtio_blk", "e1000e", "e1000"];
+const MODULES: &[&str] = &[
+    "loop",
+    "squashfs",
+    "erofs",
+    "crc32c_generic",
+    "overlay",
+    "virtio_net",
+    "virtio_pci",
+    "virtio_blk",
+    "e1000e",
+    "e1000",
+];
 
 const TINY_INIT: &str = r#"#!/bin/sh
 # Takes over from the second stage: address by DHCP where there is none yet, then says that it is up.

@@ -66,7 +66,8 @@ async fn prepare(journal: &Journal) -> Result<(), String> {
     };
     let kind = mount::kind(&image)?;
     let name = kind.name();
-    let mut load = modules::LoadModules { name: SECOND_STAGE, always: vec![name.to_owned()], by_devices: false };
+    let always = kind.helpers().iter().copied().chain([name]).map(str::to_owned).collect();
+    let mut load = modules::LoadModules { name: SECOND_STAGE, always, by_devices: false };
     steps::run_optional(&mut load, journal).await;
     let percent = handover.plan.overlay_percent;
     blocking(move || mount::new_root(&image, kind, percent).and_then(|()| mount::share_run())).await?;
