@@ -133,9 +133,13 @@ impl Tx<'_> {
             }
             let recs: Vec<ImageRec> = query.load(c)?;
             let (Some(first), Some(last)) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
-            // Parts of all images between the two names: at most some that are not on this page.
+            // Parts of the images between the two.
+            let behind = image_parts::name.gt(&first.name).or(image_parts::version.ge(&first.version));
+            let before = image_parts::name.lt(&last.name).or(image_parts::version.le(&last.version));
             let parts: Vec<PartRec> = image_parts::table
                 .filter(image_parts::name.between(&first.name, &last.name))
+                .filter(behind)
+                .filter(before)
                 .select(PartRec::as_select())
                 .load(c)?;
             Ok((recs, parts))

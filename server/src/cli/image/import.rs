@@ -23,6 +23,8 @@ pub struct ImportOptions {
     pub source: Option<PathBuf>,
     /// OCI image, instead of a source.
     pub oci: Option<OciOptions>,
+    /// GiB unpacked, of an OCI image or a root that a kernel package is added to.
+    pub max_size: Option<u64>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
     /// Type of the root file system that is made.

@@ -58,7 +58,14 @@ pub fn obtain(wanted: &KernelPackage, arch: &str, scratch: &Path, progress: &Pro
         let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         Failure::usage(format!("{} holds no kernel to use: {}", names.join(", "), chain(&e)))
     })?;
-    // A package has none of them: they are made when it is installed.
+    // A package has none of them: they are made when it is installed. depmod knows one of the two places, as it was built.
+    for (place, other, to) in [("lib", "usr/lib/modules", "usr/lib"), ("usr/lib", "lib/modules", "../lib")] {
+        let (place, other) = (tree.root.join(place), tree.root.join(other));
+        if other.is_dir() && !place.exists() {
+            let made = place.parent().map_or(Ok(()), std::fs::create_dir_all);
+            made.and_then(|()| std::os::unix::fs::symlink(to, &place)).map_err(Failure::io("make a link", &place))?;
+        }
+    }
     let mut command = Command::new("depmod");
     command.arg("--basedir").arg(&tree.root).arg(&tree.release);
     process::run(command, "kmod", DEADLINE, |_| {})?;

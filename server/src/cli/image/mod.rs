@@ -152,8 +152,8 @@ pub struct Import {
     /// Speak plain HTTP to the registry; localhost is always spoken to so
     #[arg(long, requires = "oci")]
     insecure_http: bool,
-    /// What the OCI image may unpack to, in GiB [default: 32, and 200 times its packed size]
-    #[arg(long, value_name = "GIB", requires = "oci", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    /// What an OCI image, or a root that --kernel-package is added to, may unpack to, in GiB [default: 32, and 200 times its packed size]
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
     /// Kernel: bzImage or arm64 Image
     #[arg(long, value_name = "FILE", required_unless_present_any = ["source", "dir", "oci"])]
@@ -239,8 +239,8 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                     image,
                     credentials: args.credentials,
                     insecure_http: args.insecure_http,
-                    max_size: args.max_size,
                 }),
+                max_size: args.max_size,
                 kernel: args.kernel,
                 kind: args.rootfs_type.into(),
                 kernel_package: (!args.kernel_packages.is_empty()).then_some(KernelPackage {

@@ -34,8 +34,6 @@ pub struct OciOptions {
     pub credentials: Option<PathBuf>,
     /// Plain HTTP.
     pub insecure_http: bool,
-    /// GiB unpacked; any ratio is then right.
-    pub max_size: Option<u64>,
 }
 
 /// Make the parts in `out`: all of them, or none.
@@ -52,13 +50,15 @@ pub fn import_root(
     progress: &Progress,
 ) -> Result<BuiltImage> {
     let scratch = Scratch::new()?;
-    let platform = options.arch.as_deref().map_or_else(Platform::here, Platform::new);
-    let kernel = kernel_package::obtain(package, platform.arch(), scratch.path(), progress)?;
+    // A name is looked for by architecture; a file has one.
+    let asked = options.arch.as_deref().map_or_else(Platform::here, Platform::new);
+    let kernel = kernel_package::obtain(package, asked.arch(), scratch.path(), progress)?;
+    let platform = Platform::new(&pack::kernel_facts(&kernel.kernel)?.0);
     let layer = match source.is_dir() {
         true => kernel_package::root_tar(source, scratch.path(), progress)?,
         false => source.to_owned(),
     };
-    let mut tree = Tree::new(Limits::default());
+    let mut tree = Tree::new(limits(options.max_size));
     let mut spool = Spool::new(scratch.path()).map_err(failure)?;
     progress.line(&format!("reading {}", source.display()));
     lay(&mut tree, &mut spool, source.display().to_string(), &layer)?;
@@ -66,6 +66,15 @@ pub fn import_root(
     let name = source.display().to_string();
     check::init(&name, &flat)?;
     staged(out, |out| assemble(&name, flat, Some(kernel), options, scratch.path(), out, progress))
+}
+
+/// What may be unpacked, in GiB when it was said; any ratio is then right.
+fn limits(max_size: Option<u64>) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(gib) = max_size {
+        (limits.unpacked, limits.packed, limits.ratio) = (gib << 30, gib << 30, 0);
+    }
+    limits
 }
 
 fn staged(out: &Path, make: impl FnOnce(&Path) -> Result<BuiltImage>) -> Result<BuiltImage> {
@@ -89,10 +98,7 @@ fn lay(tree: &mut Tree, spool: &mut Spool, what: String, tar: &Path) -> Result<(
 fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
     let source = Source::parse(&image.image).map_err(failure)?;
     let scratch = Scratch::new()?;
-    let mut limits = Limits::default();
-    if let Some(gib) = image.max_size {
-        (limits.unpacked, limits.packed, limits.ratio) = (gib << 30, gib << 30, 0);
-    }
+    let limits = limits(options.max_size);
     let credentials = match &source {
         Source::Registry(reference) => credentials(image.credentials.as_deref(), &reference.host)?,
         Source::Path { .. } => None,
