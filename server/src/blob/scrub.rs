@@ -124,13 +124,21 @@ impl Blobs {
                 Ok((data.dev(), data.ino()) == (read.dev(), read.ino()))
             };
             std::fs::create_dir_all(&folder)?;
+            // Uploaded again while we read: that one is whole.
+            match same(&from) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Checked::Gone),
+                Err(error) => return Err(error),
+                Ok(false) => return Ok(Checked::Good),
+                Ok(true) => {}
+            }
             match std::fs::rename(&from, &to) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Checked::Gone),
                 moved => moved?,
             }
-            // Uploaded again while we read: that one is whole.
+            // Uploaded in this moment.
             if !same(&to)? {
                 std::fs::rename(&to, &from)?;
+                from.parent().map_or(Ok(()), crate::durable::sync_folder)?;
                 return Ok(Checked::Good);
             }
             File::open(&folder)?.sync_all()?;

@@ -10,14 +10,10 @@ use higuma_proto::api;
 
 /// Record a blob whose bytes are durable. Again is no error.
 pub async fn record(app: &App, sha256: Sha256, size: u64) -> Result<api::Blob> {
-    let now = app.now();
+    let (now, recorded) = (app.now(), sha256.clone());
+    app.store.write(move |tx| tx.put_blob(&recorded, size, now)).await?;
     app.scrub.mended(&sha256);
-    app.store
-        .write(move |tx| {
-            tx.put_blob(&sha256, size, now)?;
-            Ok(api::Blob { sha256: sha256.to_string(), size })
-        })
-        .await
+    Ok(api::Blob { sha256: sha256.to_string(), size })
 }
 
 /// Size of a recorded blob.

@@ -215,6 +215,7 @@ async fn run(app: &App, blobs: &Blobs, cache: Option<&Cache>, rate: u64) -> Resu
                 Checked::Bad => {
                     let images = recorded(app, &sha256).await?.unwrap_or_default();
                     scrub.damaged(&sha256, Damage { missing: false, images });
+                    again(app, blobs, &sha256).await?;
                 }
             }
             scrub.known().blobs_done += 1;
@@ -227,15 +228,23 @@ async fn run(app: &App, blobs: &Blobs, cache: Option<&Cache>, rate: u64) -> Resu
                 scrub.known().blobs_done += 1;
             }
         }
-        return Ok(());
+    } else {
+        missing(app, blobs).await?;
     }
-    missing(app, blobs).await?;
     // What nobody wants any more is no damage.
     let damaged: Vec<Sha256> = scrub.known().damage.keys().cloned().collect();
     for sha256 in damaged {
         if recorded(app, &sha256).await?.is_none() {
             scrub.mended(&sha256);
         }
+    }
+    Ok(())
+}
+
+/// One that was uploaded while it was found damaged is no damage.
+async fn again(app: &App, blobs: &Blobs, sha256: &Sha256) -> Result<()> {
+    if blobs.open_blob(sha256).await?.is_some() {
+        app.scrub.mended(sha256);
     }
     Ok(())
 }
@@ -257,6 +266,7 @@ async fn missing(app: &App, blobs: &Blobs) -> Result<()> {
                 && let Some(images) = recorded(app, sha256).await?
             {
                 app.scrub.damaged(sha256, Damage { missing: true, images });
+                again(app, blobs, sha256).await?;
             }
         }
         match page.len() == PAGE {

@@ -36,17 +36,18 @@ pub async fn store<E: std::fmt::Display>(
             () = tokio::time::sleep(RENEW) => claim(app, sha256).await?,
         }
     };
-    let (now, sha256) = (app.now(), sha256.clone());
+    let (now, arrived) = (app.now(), sha256.clone());
     app.store
         .write(move |tx| {
             // Lost when this server stood still for longer than the claim: the blob may be gone again.
-            if !tx.is_arriving(&sha256, now)? {
-                return Err(busy(&sha256));
+            if !tx.is_arriving(&arrived, now)? {
+                return Err(busy(&arrived));
             }
-            tx.put_blob(&sha256, size, now)?;
-            Ok(api::Blob { sha256: sha256.to_string(), size })
+            tx.put_blob(&arrived, size, now)
         })
-        .await
+        .await?;
+    app.scrub.mended(sha256);
+    Ok(api::Blob { sha256: sha256.to_string(), size })
 }
 
 async fn claim(app: &App, sha256: &Sha256) -> Result<()> {
