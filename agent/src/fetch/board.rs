@@ -326,6 +326,8 @@ impl State {
         let (from, to) = if found.whole_only {
             // It gives all of it whatever is asked: one request for what is missing, and no other beside it.
             let (from, _) = self.done.gap(&self.flying, board.size, 1).filter(|_| self.flying.all().is_empty())?;
+            // It writes over all that is behind, which must not count, nor be hashed, as what it was before.
+            self.done.cut(from, board.size);
             (from, board.size)
         } else {
             self.done.gap(&self.flying, board.size, board.piece)?
@@ -396,5 +398,34 @@ impl State {
         if let Some(other) = other.filter(|other| failures(*other) < SOLE_FAILURES) {
             self.compare_with(other, "bytes of several servers that cannot be told apart");
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_over_is_there_only_when_it_is_there_again() {
+        let part = Part { sha256: "x".to_owned(), size: 40, ..Part::default() };
+        let limits = Limits { pause: Duration::ZERO, ..Limits::default() };
+        let board = Board::new(&part, 0, 10, &["http://a/x"], &limits);
+        let (first, second) = (board.next().unwrap(), board.next().unwrap());
+        assert_eq!((first.from, second.from, second.to), (0, 10, 20));
+        assert_eq!(board.wrote(&second, 10, 10), Go::On);
+        board.ended(&second, Ended::Whole);
+        // The whole instead of a range, and it breaks off.
+        board.whole_only(&first);
+        board.ended(&first, Ended::Broken("gone".to_owned()));
+        let whole = board.next().unwrap();
+        assert_eq!((whole.from, whole.to), (0, 40));
+        assert_eq!(board.wrote(&whole, 0, 10), Go::On);
+        let look = board.look();
+        assert_eq!(
+            (look.prefix, look.bytes),
+            (10, 10),
+            "bytes 10 to 20 are those of the second request until they come again"
+        );
     }
 }
