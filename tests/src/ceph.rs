@@ -54,7 +54,17 @@ impl Ceph {
         let made = run(ceph.command("ceph").args(["--connect-timeout", "30", "osd", "new", &osd]))?;
         let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
         run(ceph.command("ceph-osd").args(["-i", &id, "--mkfs", "--osd-uuid", &osd]))?;
-        ceph.daemon("ceph-osd", &["-i", &id])?;
+        let mut osd = ceph.spawn("ceph-osd", &["-i", &id])?;
+        // It ends ("wrong fsid") when it asks for something before the monitor has told it whose it is: once in a while.
+        let up = wait::until("the OSD to be up", START, || {
+            if osd.try_wait()?.is_some() {
+                osd = ceph.spawn("ceph-osd", &["-i", &id])?;
+            }
+            let told = run(ceph.command("ceph").args(["--connect-timeout", "30", "osd", "stat", "--format", "json"]))?;
+            Ok(String::from_utf8_lossy(&told.stdout).replace(' ', "").contains("\"num_up_osds\":1").then_some(()))
+        });
+        ceph.cluster.push(osd);
+        up?;
         ceph.start_gateway()?;
         let account = ["user", "create", "--uid=higuma", "--display-name=higuma"];
         run(ceph

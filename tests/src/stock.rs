@@ -1,13 +1,14 @@
 //! Images and the first stage for a test's server: made once by the product's own commands, then kept in the cache as
 //! blobs and put into the next server through the API. `HIGUMA_FRESH=1` makes everything anew.
 
-use crate::programs::{agent, cache};
+use crate::programs::{agent, cache, run};
 use crate::{Context, LabError, LabResult, Server, images};
 use higuma_proto::api::{FirstStage, Image, ImagePart, NewFirstStage, NewImage, NewProfile, Profile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What lab nodes get on the kernel command line of the second stage: the serial console.
 pub const CONSOLE: &str = "console=ttyS0";
@@ -172,12 +173,12 @@ fn kept<T: DeserializeOwned>(home: &Path) -> LabResult<Option<T>> {
     }
 }
 
-/// Copies blobs from a server's folder; the description comes last, so that a folder with one is whole.
+/// Gets blobs from a server, as a node does; the description comes last, so that a folder with one is whole.
 fn keep(server: &Server, home: &Path, description: &impl Serialize, blobs: &[&String]) -> LabResult {
     std::fs::create_dir_all(home).context(format!("making {}", home.display()))?;
     for sha256 in blobs {
-        let from = blob_file(server, sha256)?;
-        std::fs::copy(&from, home.join(sha256)).context(format!("copying {}", from.display()))?;
+        let url = format!("http://127.0.0.1:{}/blobs/{sha256}", server.spec().ports.http);
+        run(Command::new("curl").args(["-sSf", "--max-time", "120", "-o"]).arg(home.join(sha256)).arg(url))?;
     }
     let text = serde_json::to_string_pretty(description).context("writing JSON")?;
     let making = home.join(format!("description.{}", std::process::id()));
