@@ -140,6 +140,8 @@ impl Download {
         }
         let wish = Wish::new(&self.all, self.client, bytes);
         timeout(LONGEST_WAIT, wish.granted()).await.map_err(|_| {
+            metrics::counter!("higuma_blob_downloads_starved_total").increment(1);
+            tracing::warn!(client = %self.client, "a download is cut: blob-rate-total or blob-rate-node is too low for so many");
             let why = "the settings blob-rate-total and blob-rate-node are too low for so many downloads";
             io::Error::new(io::ErrorKind::TimedOut, why)
         })
@@ -182,6 +184,10 @@ impl Drop for Wish<'_> {
         let mut state = self.all.state();
         state.waiting.remove(&self.ticket);
         state.delivery.forget(self.ticket);
+        // Without a rate in total nobody waits for others.
+        if self.all.caps.total == 0 {
+            return;
+        }
         if let Some(next) = state.delivery.first(now).and_then(|ticket| state.waiting.get(&ticket)) {
             next.notify_one();
         }
