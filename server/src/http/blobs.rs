@@ -60,7 +60,13 @@ pub async fn recorded(state: Data<State>, path: Path<String>, request: HttpReque
     let sha256: Sha256 = path.parse()?;
     let missing = || Failure(Error::NotFound(format!("there is no blob {sha256}: upload it")));
     let known = service::blobs::wanted(&state.app, sha256.clone()).await?.ok_or_else(missing)?;
-    match service::blobs::look(&state.app, &state.blobs, state.cache.as_ref(), &sha256).await {
+    // What only this server's cache has is lost to the others.
+    let shared = matches!(state.home, Home::Store(_)) && state.blobs.open_blob(&sha256).await?.is_none();
+    let looked = match state.cache.as_ref().filter(|_| shared) {
+        Some(cache) => cache.check(&sha256, known).await.map(|()| known),
+        None => service::blobs::look(&state.app, &state.blobs, state.cache.as_ref(), &sha256).await,
+    };
+    match looked {
         Ok(size) if size == known => Ok(head(&request, &sha256, size)),
         Ok(_) | Err(Error::NotFound(_)) => Err(missing()),
         Err(error) => Err(Failure(error)),

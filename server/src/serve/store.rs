@@ -3,8 +3,9 @@
 
 use crate::blob::Blobs;
 use crate::blob::s3::S3;
+use crate::blob::scrub::Pace;
 use crate::domain::Sha256;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::failure::log_internal;
 use crate::service::{App, blobs as records, shared_blobs};
 use futures_util::StreamExt;
@@ -50,10 +51,24 @@ async fn unused(app: &App, store: &S3) -> Result<()> {
 
 async fn orphans(app: &App, store: &S3) -> Result<()> {
     let grace = Duration::from_micros(u64::try_from(app.settings.blob_grace).unwrap_or_default());
+    let (mut orphans, mut known) = (Vec::new(), 0_usize);
     for sha256 in store.older(grace).await? {
-        if records::size(app, sha256.clone()).await?.is_none() {
-            remove(app, store, &sha256).await;
+        match records::size(app, sha256.clone()).await? {
+            None => orphans.push(sha256),
+            Some(_) => known += 1,
         }
+    }
+    // A database that knows nothing of what is there is empty, or another installation's.
+    if known == 0 && !orphans.is_empty() {
+        let (count, address) = (orphans.len(), store.address());
+        tracing::warn!(
+            "{address} has {count} blobs, and this database records none of them: nothing is removed there. Is it another \
+             installation's? Then give this one a prefix of its own (blob-s3)"
+        );
+        return Ok(());
+    }
+    for sha256 in &orphans {
+        remove(app, store, sha256).await;
     }
     Ok(())
 }
@@ -100,7 +115,13 @@ async fn move_one(app: &App, blobs: &Blobs, sha256: &Sha256, store: &S3) -> Resu
     let Some(reader) = blobs.read(sha256).await? else { return Ok(()) };
     let length = reader.size();
     let mut pieces = reader.pieces(0, length).boxed();
-    shared_blobs::store(app, store, &mut pieces, sha256, size, Some(size)).await?;
+    let stored = shared_blobs::store(app, store, &mut pieces, sha256, size, Some(size)).await;
+    if let Err(Error::BadRequest(_) | Error::TooLarge(_)) = &stored {
+        // It is not what its name says: it is moved aside, so that it is not sent again and again.
+        let checked = blobs.check(sha256, &mut Pace::new(u64::MAX), &|_| {}).await?;
+        tracing::error!(%sha256, "blob {sha256} of the data folder is damaged ({checked:?}): upload it again");
+    }
+    stored?;
     blobs.remove(sha256).await?;
     tracing::info!(%sha256, size, "blob {sha256} moved from the data folder into the store");
     Ok(())

@@ -2,6 +2,7 @@
 //! nobody records it: claims in the database see to that, whichever server does what, and whenever one dies.
 
 use super::App;
+use crate::blob::cache::Reason;
 use crate::blob::s3::S3;
 use crate::domain::{Micros, Sha256};
 use crate::error::{Error, Result};
@@ -75,10 +76,13 @@ pub async fn remove(app: &App, store: &S3, sha256: &Sha256) -> Result<bool> {
         // It may still happen: the claim stays until it is over.
         return Err(Error::Unavailable(format!("{}: no answer about the removal of blob {sha256}", store.address())));
     };
-    removed?;
-    let claimed = sha256.clone();
-    app.store.write(move |tx| tx.end_leaving(&claimed)).await?;
-    Ok(true)
+    // After anything else it may still happen, and the claim stays until it is over.
+    let is_over = removed.as_ref().map_or_else(|failure| failure.reason == Reason::Refused, |()| true);
+    if is_over {
+        let claimed = sha256.clone();
+        app.store.write(move |tx| tx.end_leaving(&claimed)).await?;
+    }
+    removed.map(|()| true).map_err(Error::from)
 }
 
 /// Claims of servers that died are forgotten.

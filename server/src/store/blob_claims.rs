@@ -60,7 +60,7 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// A removal is over, whether it went well or not.
+    /// A removal is over: the blob is gone, or it is sure that it stays.
     pub fn end_leaving(&mut self, sha256: &Sha256) -> Result<()> {
         self.run(format_args!("claim on blob {sha256}"), |c| {
             diesel::delete(table::table.find(sha256.as_str()).filter(table::kind.eq(LEAVING))).execute(c)?;

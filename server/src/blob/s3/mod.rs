@@ -113,20 +113,20 @@ impl S3 {
     /// Remove a blob's object; that there is none is no error.
     ///
     /// # Errors
-    /// `Unavailable`, with what the store says.
-    pub async fn remove(&self, sha256: &Sha256) -> Result<()> {
+    /// What the store says; only after [`Reason::Refused`] it is sure that it stays.
+    pub async fn remove(&self, sha256: &Sha256) -> std::result::Result<(), Failure> {
         let (what, path) = (format!("remove blob {sha256}"), self.path(sha256));
         match timeout(ANSWER, self.writer.delete(&path)).await {
             Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => Ok(()),
-            Ok(Err(error)) => Err(failure(&self.name, &what, &error).into()),
-            Err(_) => Err(self.silent(&what, ANSWER).into()),
+            Ok(Err(error)) => Err(failure(&self.name, &what, &error)),
+            Err(_) => Err(self.silent(&what, ANSWER)),
         }
     }
 
     /// Blobs whose objects were written longer than `age` ago; of a very large bucket not all.
     ///
     /// # Errors
-    /// As [`S3::remove`].
+    /// `Unavailable`, with what the store says.
     pub async fn older(&self, age: Duration) -> Result<Vec<Sha256>> {
         let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
         let prefix = Path::from(self.prefix.as_ref());

@@ -27,8 +27,8 @@ const STEP: Duration = Duration::from_secs(300);
 const ABORT: Duration = Duration::from_secs(30);
 
 impl S3 {
-    /// Store a stream that must have this hash and at most `limit` bytes; returns its size. In the store when this returns; no
-    /// object is there when it fails or is dropped. `length`: how many bytes are announced.
+    /// Store a stream that must have this hash and at most `limit` bytes; returns its size. In the store when this returns; when
+    /// it fails or is dropped before all came, no object is there. `length`: how many bytes are announced.
     ///
     /// # Errors
     /// `BadRequest` for other bytes, `TooLarge` over the limit, `Unavailable` when the store fails, with what it says.
@@ -137,8 +137,11 @@ impl Sending<'_> {
         let (what, path) = (self.what.clone(), self.path.clone());
         let ended = match self.parts.0.take() {
             None => timeout(FINISH, self.s3.writer.put(&path, waiting.into())).await.map(|put| put.map(drop)),
-            // It forgets the parts by itself when that fails.
-            Some(parts) => timeout(FINISH, parts.finish()).await.map(|put| put.map(drop)),
+            // To its end, whoever leaves; it forgets the parts by itself when that fails.
+            Some(parts) => match timeout(FINISH, tokio::spawn(parts.finish())).await {
+                Ok(ended) => Ok(ended.map_err(Error::internal)?.map(drop)),
+                Err(late) => Err(late),
+            },
         };
         match ended {
             Ok(Ok(())) => Ok(size),
