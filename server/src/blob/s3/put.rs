@@ -79,7 +79,7 @@ impl Drop for Open {
     }
 }
 
-/// Parts of an upload that failed. Those that stay go by the bucket's own rule for such (docs/src/operating.md).
+/// Parts of an upload that failed. Those that stay go by the bucket's own rule for such (docs/src/s3.md).
 async fn forget(parts: WriteMultipart) {
     match timeout(ABORT, parts.abort()).await {
         Ok(Ok(())) => {}
