@@ -11,8 +11,10 @@ use std::time::Duration;
 
 const TYPES: [&str; 2] = ["squashfs", "erofs"];
 /// Says so on the console when the system is up.
-const UNIT: &str = "[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'sleep 5; cat /proc/meminfo | tr -s \" \\\\n\" \" \
-                    \" | sed s/^/MEMINFO:/ >/dev/console'\n";
+const UNIT: &str = "[Unit]\nDefaultDependencies=no\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'sleep 5; cat /proc/meminfo | tr \
+                    -s \" \\n\" \" \" | sed s/^/MEMINFO:/ >/dev/console'\n";
+/// A target wants it by a file, as a profile's files are no links.
+const WANTS: &str = "[Unit]\nWants=meminfo.service\n";
 const BOOT: Duration = Duration::from_secs(300);
 
 pub fn measure(runs: usize) -> LabResult {
@@ -39,12 +41,16 @@ pub fn measure(runs: usize) -> LabResult {
             "--kernel",
             &kernel,
         ])?;
-        let file = |path: &str| ProfileFile { path: path.to_owned(), mode: 0o644, content: UNIT.to_owned() };
+        let file = |path: &str, content: &str| ProfileFile {
+            path: format!("/etc/systemd/system/{path}"),
+            mode: 0o644,
+            content: content.to_owned(),
+        };
         let profile = NewProfile {
             name: kind.to_owned(),
             image: format!("{kind}:1"),
             cmdline: stock::CONSOLE.to_owned(),
-            files: vec![file("/etc/systemd/system/multi-user.target.wants/meminfo.service")],
+            files: vec![file("meminfo.service", UNIT), file("multi-user.target.d/meminfo.conf", WANTS)],
             ssh_authorized_keys: Vec::new(),
         };
         stock::profile(&server, &profile)?;
