@@ -3,7 +3,7 @@
 //!
 //! | method, path | body -> answer |
 //! |---|---|
-//! | GET /api/v1/nodes?lifecycle=&q=&profile=&where=&cursor=&limit= | -> Page<[`NodeSummary`]> |
+//! | GET /api/v1/nodes?lifecycle=&drift=&q=&profile=&where=&cursor=&limit= | -> Page<[`NodeSummary`]> |
 //! | GET /api/v1/nodes/{uuid} | -> [`NodeDetail`] |
 //! | PUT /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] (adds a node that was never seen, admitted) |
 //! | PATCH /api/v1/nodes/{uuid} | [`NodePatch`] -> [`NodeDetail`] |
@@ -11,6 +11,7 @@
 //! | POST /api/v1/nodes/{uuid}/not-same | -> [`NodeDetail`] (it is not its merge candidate) |
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
+//! | GET /api/v1/nodes/{uuid}/drift | -> [`NodeDrift`]: would a reboot change it, and what |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
 //! | GET /api/v1/bmcs?state=&cursor=&limit= | -> Page<[`BmcSummary`]> |
@@ -82,6 +83,7 @@ mod bmc;
 mod cabling;
 mod console;
 mod dhcp;
+mod drift;
 mod enrol;
 mod event;
 mod exchange;
@@ -99,6 +101,7 @@ pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, Se
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
+pub use drift::{NodeDrift, PlanDifference, PlanName};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use exchange::{Exchange, Exchanges};
@@ -183,6 +186,9 @@ pub struct NodeSummary {
     /// Another machine lays claim to the same name: which node it is, and what differs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub conflict: Option<String>,
+    /// What a reboot would do: none (it runs nothing), same, changed, unplanned (it would boot nothing) or unknown.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drift: Option<String>,
 }
 
 /// A node with everything known.

@@ -17,12 +17,15 @@ use ureq::http::Method;
 pub enum Node {
     /// List nodes
     #[command(
-        after_help = "Example:\n  higuma node list --lifecycle failed\n  higuma node list --search r740 -o json\n  higuma node list --where 'node.memory.total >= 512*GiB && node.nics.exists(n, n.driver == \"mlx5_core\")'"
+        after_help = "Example:\n  higuma node list --lifecycle failed\n  higuma node list --drift changed\n  higuma node list --search r740 -o json\n  higuma node list --where 'node.memory.total >= 512*GiB && node.nics.exists(n, n.driver == \"mlx5_core\")'"
     )]
     List {
         /// Only this state: discovered, ready, assigned, booting, running, failed, maintenance or retired
         #[arg(long, value_name = "STATE")]
         lifecycle: Option<String>,
+        /// Only nodes to which a reboot would do this: none, same, changed, unplanned or unknown
+        #[arg(long, value_name = "WORD")]
+        drift: Option<String>,
         /// Only nodes with this text in UUID, host name, serial number, product or MAC
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
@@ -58,6 +61,12 @@ pub enum Node {
         /// Version [default: the newest]
         #[arg(long, value_name = "N")]
         to: Option<u32>,
+    },
+    /// Would a reboot change this node, and what of it?
+    #[command(after_help = "Example:\n  higuma node drift web-17")]
+    Drift {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
     },
     /// Add a node before it is first powered on: it is admitted (needed with `admission = "known-only"`)
     #[command(
@@ -166,8 +175,9 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             let value = client.call(Method::PUT, &format!("/api/v1/nodes/{}", encode(&uuid)), Some(&patch))?;
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
-        Node::List { lifecycle, search, wanted } => {
-            let filters = [("lifecycle", lifecycle.as_deref()), ("q", search.as_deref()), ("where", wanted.as_deref())];
+        Node::List { lifecycle, drift, search, wanted } => {
+            let filters = [("lifecycle", lifecycle), ("drift", drift), ("q", search), ("where", wanted)];
+            let filters = filters.each_ref().map(|(key, value)| (*key, value.as_deref()));
             let query: Vec<(&str, &str)> = filters.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
             return answer(global.format, client.list("/api/v1/nodes", &query)?, |page: Page<NodeSummary>| {
                 list_table(&page.items, output::now_us())
@@ -189,6 +199,7 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             let value = client.call(Method::POST, &path, None::<&()>)?;
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
+        Node::Drift { node } => return super::drift::show(global, &client, &node),
         Node::History { node } => return super::history::history(global, &client, &node),
         Node::Diff { node, from, to } => return super::history::diff(global, &client, &node, from, to),
         Node::Approve { node } => (node, admission("admitted")),
@@ -253,13 +264,14 @@ fn choose(name: &str, nodes: &[NodeSummary]) -> Result<String> {
 }
 
 pub(super) fn list_table(nodes: &[NodeSummary], now: i64) -> String {
-    let rows: Vec<[String; 8]> = nodes
+    let rows: Vec<[String; 9]> = nodes
         .iter()
         .map(|n| {
             [
                 n.uuid.clone(),
                 n.hostname.clone(),
                 n.conflict.as_ref().map_or_else(|| n.lifecycle.clone(), |_| format!("{} CONFLICT", n.lifecycle)),
+                n.drift.clone().unwrap_or_default(),
                 n.admission.clone(),
                 n.profile.clone().unwrap_or_default(),
                 format!("{} {}", n.manufacturer, n.product).trim().to_owned(),
@@ -268,7 +280,7 @@ pub(super) fn list_table(nodes: &[NodeSummary], now: i64) -> String {
             ]
         })
         .collect();
-    output::table(["UUID", "HOSTNAME", "STATE", "ADMISSION", "PROFILE", "PRODUCT", "SERIAL", "SEEN"], &rows)
+    output::table(["UUID", "HOSTNAME", "STATE", "DRIFT", "ADMISSION", "PROFILE", "PRODUCT", "SERIAL", "SEEN"], &rows)
 }
 
 fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
@@ -359,6 +371,7 @@ mod tests {
             first_seen_us: 0,
             last_seen_us: 1_000_000,
             conflict: None,
+            drift: Some("changed".to_owned()),
         }
     }
 
@@ -379,8 +392,8 @@ mod tests {
     fn the_list() {
         assert_eq!(
             list_table(&[node("aaaa", "web")], 181_000_000),
-            "UUID  HOSTNAME  STATE    ADMISSION  PROFILE  PRODUCT    SERIAL  SEEN\n\
-             aaaa  web       running  admitted   -        Dell R740  S1      3 min ago\n"
+            "UUID  HOSTNAME  STATE    DRIFT    ADMISSION  PROFILE  PRODUCT    SERIAL  SEEN\n\
+             aaaa  web       running  changed  admitted   -        Dell R740  S1      3 min ago\n"
         );
     }
 }

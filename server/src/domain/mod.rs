@@ -9,6 +9,7 @@ pub mod cmdline;
 pub mod credential;
 pub mod delivery;
 pub mod dhcp;
+pub mod drift;
 pub mod enrol;
 pub mod facts;
 pub mod firmware;

@@ -7,6 +7,8 @@ use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
 use super::profile::{File, Profile};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a node boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub fn plan(node: &Node, profile: &Profile, image: &Image) -> Plan {
         ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
         overlay_percent: OVERLAY_PERCENT,
     };
-    plan.hash = hash(&plan);
+    plan.hash = Sha256::of(plan.content());
     plan
 }
 
@@ -66,21 +68,45 @@ pub fn machine_id(uuid: &NodeUuid) -> String {
     String::from_utf8_lossy(&id).into_owned()
 }
 
-fn hash(plan: &Plan) -> Sha256 {
-    let parts: Vec<_> = plan.parts.iter().map(|p| (p.role.as_str(), p.sha256.as_str())).collect();
-    let files: Vec<_> = plan.files.iter().map(|f| (&f.path, f.mode, &f.content)).collect();
-    // A tuple of plain values: serde_json writes it in this order, always.
-    let text = serde_json::json!([
-        1,
-        parts,
-        plan.cmdline.as_str(),
-        plan.hostname.as_str(),
-        plan.machine_id,
-        files,
-        plan.ssh_authorized_keys,
-        plan.overlay_percent
-    ]);
-    Sha256::of(text.to_string())
+/// All that reaches the node, in an order that never changes: what the hash is over, and what differences are told from.
+#[derive(Serialize)]
+struct Content<'a> {
+    version: u32,
+    parts: BTreeMap<&'static str, &'a str>,
+    cmdline: &'a str,
+    hostname: &'a str,
+    machine_id: &'a str,
+    files: BTreeMap<&'a str, FileContent<'a>>,
+    ssh_authorized_keys: &'a [String],
+    overlay_percent: u32,
+}
+
+#[derive(Serialize)]
+struct FileContent<'a> {
+    mode: u32,
+    content: &'a str,
+}
+
+impl Plan {
+    /// As JSON; its SHA-256 is the plan's hash.
+    pub fn content(&self) -> String {
+        let content = Content {
+            version: 2,
+            parts: self.parts.iter().map(|p| (p.role.as_str(), p.sha256.as_str())).collect(),
+            cmdline: self.cmdline.as_str(),
+            hostname: self.hostname.as_str(),
+            machine_id: &self.machine_id,
+            files: self
+                .files
+                .iter()
+                .map(|f| (f.path.as_str(), FileContent { mode: f.mode, content: &f.content }))
+                .collect(),
+            ssh_authorized_keys: &self.ssh_authorized_keys,
+            overlay_percent: self.overlay_percent,
+        };
+        // Maps with text keys and plain values: it is always written.
+        serde_json::to_string(&content).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::domain::image::Arch;
 use crate::domain::{Name, NodeUuid};
 use crate::error::Error;
 use crate::service::auth::Person;
+use crate::service::drift as drift_cases;
 use crate::service::identity as identity_cases;
 use crate::service::node_events::{self as event_cases, NodeEventQuery};
 use crate::service::nodes::NodeQuery;
@@ -43,6 +44,7 @@ pub struct PageQuery {
 #[serde(default, deny_unknown_fields)]
 pub struct NodesQuery {
     lifecycle: Option<String>,
+    drift: Option<String>,
     q: Option<String>,
     profile: Option<String>,
     #[serde(rename = "where")]
@@ -60,9 +62,10 @@ where
 }
 
 pub async fn nodes(s: S, query: Query<NodesQuery>) -> Answer {
-    let NodesQuery { lifecycle, q, profile, wanted, cursor, limit } = query.into_inner();
+    let NodesQuery { lifecycle, drift, q, profile, wanted, cursor, limit } = query.into_inner();
     let query = NodeQuery {
         lifecycle: some(lifecycle)?,
+        drift: some(drift)?,
         text: q.filter(|q| !q.is_empty()),
         profile: some(profile)?,
         selector: some(wanted)?,
@@ -74,6 +77,10 @@ pub async fn nodes(s: S, query: Query<NodesQuery>) -> Answer {
 
 pub async fn node(s: S, uuid: Path<String>) -> Answer {
     ok(node_cases::show(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+pub async fn drift(s: S, uuid: Path<String>) -> Answer {
+    ok(drift_cases::show(&s.app, uuid.parse::<NodeUuid>()?).await?)
 }
 
 pub async fn add_node(s: S, uuid: Path<String>, patch: Json<NodePatch>, person: ReqData<Person>) -> Answer {

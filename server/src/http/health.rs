@@ -109,6 +109,9 @@ pub async fn publish_gauges(app: &service::App) -> Result<()> {
     for (state, count) in service::firmware::compliance(app).await?.nodes {
         metrics::gauge!("higuma_firmware_nodes", "state" => state).set(count as f64);
     }
+    for (drift, count) in service::drift::counts(app).await? {
+        metrics::gauge!("higuma_nodes_drift", "drift" => drift).set(count as f64);
+    }
     if let Some(bytes) = telemetry::resident_bytes() {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
     }

@@ -128,6 +128,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/boots",      Admin,  || web::to(api::boots)),
         route(GET,    "/api/v1/nodes/{uuid}/exchanges",  Admin,  || web::to(exchanges::of_node)),
         route(GET,    "/api/v1/nodes/{uuid}/script",     Admin,  || web::to(scripts::preview)),
+        route(GET,    "/api/v1/nodes/{uuid}/drift",      Admin,  || web::to(api::drift)),
         route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),
         route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),
         route(POST,   "/api/v1/nodes/{uuid}/bmc/password/reveal", Admin, || web::to(vault::reveal)),

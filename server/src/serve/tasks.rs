@@ -7,7 +7,7 @@ use crate::http::publish_gauges;
 use crate::ipxe_files::IpxeFiles;
 use crate::service::exchanges::kept as exchanges;
 use crate::service::jobs::{Perform, Runner};
-use crate::service::{App, blobs as records, bmc, enrol, facts, ipam, sweep as sweeping, switches};
+use crate::service::{App, blobs as records, bmc, drift as drifting, enrol, facts, ipam, sweep as sweeping, switches};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -41,6 +41,31 @@ pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken)
             crate::http::failure::log_internal(&error);
         }
         metrics.run_upkeep();
+    }
+    Ok(())
+}
+
+/// What each node would boot now is worked out where it may have changed.
+pub async fn drift(app: App, stop: CancellationToken) -> Result<()> {
+    const EVERY: Duration = Duration::from_secs(1);
+    const FORGET: Duration = Duration::from_secs(600);
+    let (mut after, mut wait) = (None, Duration::ZERO);
+    let mut forgotten = tokio::time::Instant::now();
+    while pause(wait, &stop).await {
+        (after, wait) = match drifting::work_once(&app, after).await {
+            Ok(Some(last)) => (Some(last), Duration::ZERO),
+            Ok(None) => (None, EVERY),
+            Err(error) => {
+                crate::http::failure::log_internal(&error);
+                (None, Duration::from_secs(5))
+            }
+        };
+        if forgotten.elapsed() > FORGET {
+            if let Err(error) = drifting::forget(&app).await {
+                crate::http::failure::log_internal(&error);
+            }
+            forgotten = tokio::time::Instant::now();
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod cabling;
 pub mod credentials;
 pub mod delivery;
 pub mod dhcp;
+pub mod drift;
 pub mod enrol;
 pub mod events;
 pub mod exchanges;

@@ -1,7 +1,8 @@
 //! People look at nodes and change what they should be.
 
 use super::search::{Step, holds, walk};
-use super::{App, bmc, boots, credentials, exchanges, facts, history, identity, ipam, wire};
+use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, ipam, wire};
+use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
@@ -21,6 +22,8 @@ pub const PAGE_DEFAULT: usize = 100;
 pub struct NodeQuery {
     /// With this lifecycle.
     pub lifecycle: Option<Lifecycle>,
+    /// To which a reboot would do this.
+    pub drift: Option<Drift>,
     /// With this text in UUID, host name, serial, product or MAC.
     pub text: Option<String>,
     /// With this profile.
@@ -56,7 +59,12 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
             let hardware = selector.as_ref().is_some_and(Selector::needs_hardware);
             let mut items: Vec<NodeSummary> = Vec::new();
             let next = walk(tx, &filter, query.cursor, hardware, |row, hardware| {
-                let summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                let mut summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                let drift = Drift::of(row.boot.as_ref(), row.planned.as_deref());
+                if query.drift.is_some_and(|wanted| wanted != drift) {
+                    return Ok(Step::On);
+                }
+                summary.drift = Some(drift.to_string());
                 if query.lifecycle.is_some_and(|wanted| summary.lifecycle != wanted.as_str()) {
                     return Ok(Step::On);
                 }
@@ -112,6 +120,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
             let uuid = node.uuid.clone();
             let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
             let mut summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
+            summary.drift = Some(drift::word(tx, &node)?);
             summary.conflict = tx.open_messages(CONFLICT, &[uuid.as_str()])?.into_values().next();
             count_events(tx, std::slice::from_mut(&mut summary))?;
             let (mut inventory, inventory_hash) = history::current(tx, &uuid)?.unzip();

@@ -2,15 +2,18 @@
 //! holds now.
 
 use super::parking::{self, NoPlan, Parks};
-use super::{App, Settings, cabling};
+use super::{App, Settings, cabling, drift};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
+use crate::domain::image::Image;
 use crate::domain::node::{Admission, Node};
 use crate::domain::parking::ParkAction;
 use crate::domain::plan::{self, Plan};
-use crate::domain::{Micros, Sha256};
+use crate::domain::profile::Profile;
+use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The answer to GetBootPlan.
@@ -165,6 +168,7 @@ fn begin(
     boot.revision = Some(plan.revision);
     boot.image = Some(plan.image.to_string());
     boot.plan_hash = Some(plan.hash.clone());
+    drift::keep(tx, &plan, boot.started)?;
     Ok(Ok(plan))
 }
 
@@ -221,14 +225,51 @@ fn find_plan(
             return without(&format!("firmware is to be updated first: {why}"), Parks::Never, true);
         }
     }
-    let Some(name) = &node.profile else {
-        return without("the node has no profile", Parks::Yes, false);
-    };
-    let Some(profile) = tx.profile(name)? else {
-        return wait("the node's profile does not exist any more: assign another");
-    };
-    let Some(image) = tx.image(&profile.spec.image)? else {
-        return wait("the profile's image does not exist any more: import it again or change the profile");
-    };
-    Ok(Ok(plan::plan(node, &profile, &image)))
+    match would(tx, node, &mut Profiles::default())? {
+        Ok(plan) => Ok(Ok(plan)),
+        Err(why @ Unplanned::NoProfile) => without(&why.to_string(), Parks::Yes, false),
+        Err(why) => wait(&why.to_string()),
+    }
+}
+
+/// Why a node that may boot has no plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unplanned {
+    /// Nothing is assigned.
+    #[error("the node has no profile")]
+    NoProfile,
+    /// It was deleted.
+    #[error("the node's profile does not exist any more: assign another")]
+    ProfileGone,
+    /// It was deleted.
+    #[error("the profile's image does not exist any more: import it again or change the profile")]
+    ImageGone,
+}
+
+/// Profiles with their images that were read already, for many nodes in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Profiles(BTreeMap<Name, Option<(Profile, Option<Image>)>>);
+
+/// What a node would boot, whether or not it may boot now.
+pub(super) fn would(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    known: &mut Profiles,
+) -> Result<std::result::Result<Plan, Unplanned>> {
+    let Some(name) = &node.profile else { return Ok(Err(Unplanned::NoProfile)) };
+    if !known.0.contains_key(name) {
+        let found = match tx.profile(name)? {
+            None => None,
+            Some(profile) => {
+                let image = tx.image(&profile.spec.image)?;
+                Some((profile, image))
+            }
+        };
+        known.0.insert(name.clone(), found);
+    }
+    Ok(match known.0.get(name).and_then(Option::as_ref) {
+        None => Err(Unplanned::ProfileGone),
+        Some((_, None)) => Err(Unplanned::ImageGone),
+        Some((profile, Some(image))) => Ok(plan::plan(node, profile, image)),
+    })
 }

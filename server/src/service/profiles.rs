@@ -48,6 +48,7 @@ pub async fn update(app: &App, name: Name, new: NewProfile) -> Result<api::Profi
             let revision = present.revision.checked_add(1).ok_or_else(|| Error::internal("revision overflow"))?;
             let profile = Profile { name: name.clone(), revision, spec, created };
             tx.insert_profile_revision(&profile)?;
+            tx.stale_profile(&name)?;
             of_wire(tx, &profile, nodes)
         })
         .await

@@ -179,6 +179,8 @@ fn begin(
     tx.put_boot(&boot)?;
     tx.prune_boots(&node.uuid, BOOTS_KEPT)?;
     tx.bind_offer(&offer.nonce_hash, credential, boot.id)?;
+    // Templates may tell of its hardware.
+    tx.stale_node(&node.uuid)?;
     tx.set_macs(&node.uuid, &macs(&facts.request, &found.claim))?;
     let neighbours = events::clean_neighbours(&facts.request.neighbours);
     kept_facts::remember(tx, &node.uuid, &facts.request.inventory, &neighbours, facts.now)?;

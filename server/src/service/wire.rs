@@ -140,6 +140,7 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         first_seen_us: node.first_seen,
         last_seen_us: boot.and_then(|b| b.heartbeat).map_or(node.last_seen, |h| h.max(node.last_seen)),
         conflict: None,
+        drift: None,
     }
 }
 

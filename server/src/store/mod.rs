@@ -7,6 +7,7 @@ mod bmcs;
 mod boots;
 mod connection;
 mod credentials;
+mod drift;
 mod enrolments;
 mod events;
 mod exchanges;
@@ -40,6 +41,7 @@ mod switches;
 mod tx;
 mod url;
 
+pub use drift::Stale;
 pub use enrolments::{EnrolmentCount, EnrolmentFilter};
 pub use exchanges::{ExchangeAt, ExchangeFilter};
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};

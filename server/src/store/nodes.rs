@@ -29,6 +29,8 @@ pub struct NodeRow {
     pub node: Node,
     /// Its present or last boot.
     pub boot: Option<Boot>,
+    /// Hash of the plan that it would get now; empty: none; none: to be worked out.
+    pub planned: Option<String>,
 }
 
 /// Which nodes.
@@ -58,7 +60,7 @@ pub struct NodeCount {
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = nodes, primary_key(uuid), treat_none_as_null = true)]
-struct NodeRec {
+pub(super) struct NodeRec {
     uuid: String,
     admission: String,
     hostname: String,
@@ -103,7 +105,14 @@ impl From<&Node> for NodeRec {
 }
 
 impl NodeRec {
-    fn into_node(self) -> Result<Node> {
+    /// Does the same of it go into a boot plan?
+    fn plans_as(&self, other: &Self) -> bool {
+        let planned =
+            |rec: &'_ Self| (rec.hostname.clone(), rec.profile.clone(), rec.cluster.clone(), rec.serial.clone());
+        planned(self) == planned(other)
+    }
+
+    pub(super) fn into_node(self) -> Result<Node> {
         let row = Row { table: "nodes", key: &self.uuid };
         Ok(Node {
             uuid: row.parse("uuid", &self.uuid)?,
@@ -166,15 +175,23 @@ impl Tx<'_> {
         rec.map(NodeRec::into_node).transpose()
     }
 
-    /// Insert or replace. A profile that is not there is an error.
+    /// Insert or replace. What goes into its boot plan having changed, that is to be worked out anew. A profile that is not
+    /// there is an error.
     pub fn put_node(&mut self, node: &Node) -> Result<()> {
         let rec = NodeRec::from(node);
+        let before: Option<NodeRec> = self.run(format_args!("node {}", node.uuid), |c| {
+            nodes::table.find(&rec.uuid).select(NodeRec::as_select()).first(c).optional()
+        })?;
         self.run(format_args!("node {}", node.uuid), |c| {
             if diesel::update(nodes::table.find(&rec.uuid)).set(&rec).execute(c)? == 0 {
                 diesel::insert_into(nodes::table).values(&rec).execute(c)?;
             }
             Ok(())
-        })
+        })?;
+        match before {
+            Some(before) if !before.plans_as(&rec) => self.stale_node(&node.uuid),
+            _ => Ok(()),
+        }
     }
 
     /// Host names by UUID; a node that is not there is absent.
@@ -188,10 +205,10 @@ impl Tx<'_> {
 
     /// In order of UUID, after the cursor, with their present boots.
     pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
-        let rows: Vec<(NodeRec, Option<BootRec>)> = self.run("nodes", |c| {
+        let rows: Vec<(NodeRec, Option<BootRec>, Option<String>)> = self.run("nodes", |c| {
             let mut query = nodes::table
                 .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
-                .select((NodeRec::as_select(), Option::<BootRec>::as_select()))
+                .select((NodeRec::as_select(), Option::<BootRec>::as_select(), nodes::planned))
                 .order(nodes::uuid)
                 .limit(limit_of(limit))
                 .into_boxed();
@@ -232,8 +249,8 @@ impl Tx<'_> {
             query.load(c)
         })?;
         rows.into_iter()
-            .map(|(node, boot)| {
-                Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()? })
+            .map(|(node, boot, planned)| {
+                Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()?, planned })
             })
             .collect()
     }

@@ -311,6 +311,15 @@ diesel::table! {
         admitted_by -> Nullable<Text>,
         admitted_at -> Nullable<BigInt>,
         cluster -> Nullable<Text>,
+        planned -> Nullable<Text>,
+        plan_epoch -> BigInt,
+    }
+}
+diesel::table! {
+    plans (hash) {
+        hash -> Text,
+        content -> Text,
+        made -> BigInt,
     }
 }
 diesel::table! {
@@ -466,6 +475,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     node_nics,
     nodes,
     offers,
+    plans,
     pools,
     profile_revisions,
     profiles,

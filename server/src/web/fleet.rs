@@ -6,12 +6,13 @@ use super::events::NoticeRow;
 use super::firmware::{self, FleetWord};
 use super::{PageError, Shell, html, human};
 use crate::domain::bmc::Bmc;
+use crate::domain::drift::Drift;
 use crate::domain::select::Selector;
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::http::{State, degraded, own_reasons};
 use crate::service::nodes::NodeQuery;
-use crate::service::{App, node_events, nodes, profiles, status};
+use crate::service::{App, drift, node_events, nodes, profiles, status};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -26,6 +27,7 @@ const EVENTS: usize = 5;
 #[serde(default)]
 pub(super) struct FleetQuery {
     lifecycle: String,
+    drift: String,
     q: String,
     #[serde(rename = "where")]
     wanted: String,
@@ -37,12 +39,22 @@ pub(super) struct FleetQuery {
 impl FleetQuery {
     /// Query string of this view with another lifecycle and cursor.
     fn with(&self, lifecycle: &str, cursor: &str) -> String {
-        [("lifecycle", lifecycle), ("q", self.q.as_str()), ("where", self.wanted.as_str()), ("cursor", cursor)]
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| format!("{key}={}", human::url_value(value)))
-            .collect::<Vec<_>>()
-            .join("&")
+        self.with_drift(&self.drift, lifecycle, cursor)
+    }
+
+    fn with_drift(&self, drift: &str, lifecycle: &str, cursor: &str) -> String {
+        [
+            ("lifecycle", lifecycle),
+            ("drift", drift),
+            ("q", self.q.as_str()),
+            ("where", self.wanted.as_str()),
+            ("cursor", cursor),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!("{key}={}", human::url_value(value)))
+        .collect::<Vec<_>>()
+        .join("&")
     }
 
     /// A job for what this view shows; with a search text there is no expression for that.
@@ -67,6 +79,7 @@ impl FleetQuery {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Ok(NodeQuery {
             lifecycle: some(&self.lifecycle).map(|word| word.parse()).transpose()?,
+            drift: some(&self.drift).map(|word| word.parse()).transpose()?,
             text: some(self.q.trim()),
             profile: None,
             selector: None,
@@ -109,11 +122,26 @@ pub(super) async fn page(
     let mut view = FleetPage::new(shell, &query, status, page, profiles, events, app.now());
     view.powered(&bmcs, app.now());
     view.firmware = firmware::fleet_words(app).await?;
+    view.drift = drift_words(app, &query).await?;
     view.wrong = wrong;
     Ok(match query.fragment {
         Some(_) => html(StatusCode::OK, &view.as_live()),
         None => html(StatusCode::OK, &view),
     })
+}
+
+/// How many nodes a reboot would change, or leave without a system.
+async fn drift_words(app: &App, query: &FleetQuery) -> Result<Vec<FleetWord>> {
+    let counts = drift::counts(app).await?;
+    let word = |drift: Drift, what: &str, bad| {
+        let count = counts.get(drift.as_str()).copied().filter(|count| *count > 0)?;
+        let nodes = if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
+        let href = format!("/?{}", query.with_drift(drift.as_str(), "", ""));
+        Some(FleetWord { text: format!("{what} {nodes}"), href, bad })
+    };
+    let words =
+        [word(Drift::Changed, "would change", false), word(Drift::Unplanned, "would leave without a system", true)];
+    Ok(words.into_iter().flatten().collect())
 }
 
 async fn found(app: &App, query: &FleetQuery) -> Result<Page<NodeSummary>> {
@@ -146,7 +174,10 @@ struct FleetPage {
     degraded: Vec<String>,
     tiles: Vec<Tile>,
     firmware: Vec<FleetWord>,
+    /// Nodes that a reboot would change.
+    drift: Vec<FleetWord>,
     lifecycle: String,
+    drifted: String,
     q: String,
     wanted: String,
     /// What does not fit in the expression.
@@ -181,6 +212,8 @@ struct Row {
     hardware: String,
     serial: String,
     profile: String,
+    /// A reboot would change it: in words; empty: it would not.
+    drift: &'static str,
     doing: String,
     trouble: bool,
     conflict: String,
@@ -229,7 +262,9 @@ impl FleetPage {
             degraded: status.degraded,
             tiles,
             firmware: Vec::new(),
+            drift: Vec::new(),
             lifecycle: query.lifecycle.clone(),
+            drifted: query.drift.clone(),
             q: query.q.clone(),
             wanted: query.wanted.clone(),
             wrong: None,
@@ -276,6 +311,11 @@ impl Row {
             hardware: format!("{} {}", node.manufacturer, node.product).trim().to_owned(),
             serial: node.serial.clone(),
             profile: node.profile.clone().unwrap_or_default(),
+            drift: match node.drift.as_deref() {
+                Some("changed") => "changes at reboot",
+                Some("unplanned") => "nothing to boot again",
+                _ => "",
+            },
             doing: match (&node.reason, &node.step) {
                 (Some(reason), _) => reason.clone(),
                 (None, Some(step)) if node.lifecycle == "booting" => format!("step {step}"),

@@ -26,6 +26,7 @@ pub(in crate::web) fn node(state: &str, admission: &str) -> NodeSummary {
         first_seen_us: NOW - 60_000_000,
         last_seen_us: NOW - 12_000_000,
         conflict: None,
+        drift: Some("changed".to_owned()),
     }
 }
 

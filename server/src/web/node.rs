@@ -15,12 +15,15 @@ use crate::error::{Error, Result};
 use crate::http::State;
 use crate::http::failure::Failure;
 use crate::service::node_events::{self, NodeEventQuery};
-use crate::service::{App, boots, firmware as firmware_cases, history, nodes};
+use crate::service::{App, boots, drift, firmware as firmware_cases, history, nodes};
 use crate::store::NodeEventFilter;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
-use higuma_proto::api::{BmcDetail, BootDetail, BootSummary, InventoryVersion, NodeDetail, NodeEvent, NodeFirmware};
+use higuma_proto::api::{
+    BmcDetail, BootDetail, BootSummary, InventoryVersion, NodeDetail, NodeDrift, NodeEvent, NodeFirmware,
+    PlanDifference,
+};
 use serde::Deserialize;
 
 /// Earlier boots on the page.
@@ -87,6 +90,7 @@ pub(super) struct NodeData {
     pub events: Vec<NodeEvent>,
     pub versions: Vec<InventoryVersion>,
     pub bmc: Option<BmcDetail>,
+    pub drift: Option<NodeDrift>,
 }
 
 async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
@@ -100,8 +104,9 @@ async fn load(app: &App, uuid: NodeUuid) -> Result<NodeData> {
     let query = NodeEventQuery { filter, cursor: None, limit: Some(HISTORY) };
     let events = node_events::list(app, query).await?.items;
     let bmc = bmc::load(app, &uuid).await?;
+    let drift = Some(drift::show(app, uuid.clone()).await?);
     let versions = history::list(app, uuid, None, Some(HISTORY)).await?.items;
-    Ok(NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc })
+    Ok(NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc, drift })
 }
 
 #[derive(Template)]
@@ -137,6 +142,34 @@ struct NodePage {
     events: Vec<NoticeRow>,
     versions: Vec<VersionRow>,
     bmc: Option<BmcView>,
+    drift: Option<DriftView>,
+}
+
+/// What a reboot would change.
+struct DriftView {
+    words: &'static str,
+    would: String,
+    differences: Vec<PlanDifference>,
+    more: bool,
+}
+
+impl DriftView {
+    /// None: it would change nothing.
+    fn new(drift: NodeDrift) -> Option<Self> {
+        let words = match drift.drift.as_str() {
+            "changed" => "A reboot changes this node.",
+            "unplanned" => "A reboot leaves this node without a system.",
+            _ => return None,
+        };
+        let would =
+            drift.would.map(|plan| format!("{} revision {}, image {}", plan.profile, plan.revision, plan.image));
+        Some(Self {
+            words,
+            would: would.or(drift.reason).unwrap_or_default(),
+            differences: drift.differences,
+            more: drift.more,
+        })
+    }
 }
 
 struct Choice {
@@ -176,7 +209,7 @@ struct BootRow {
 
 impl NodePage {
     fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
-        let NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc } = data;
+        let NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc, drift } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
         let profile = summary.profile.clone().unwrap_or_default();
         let mut boot = node.boot.map(|b| BootView::new(&b, now));
@@ -212,6 +245,7 @@ impl NodePage {
             inventory: node.inventory_hash.is_some(),
             boot,
             no_boot: node.no_boot.iter().map(AskedRow::new).collect(),
+            drift: drift.and_then(DriftView::new),
             firmware: firmware.and_then(firmware::NodeView::new),
             events: events.iter().map(|event| NoticeRow::new(event, now, false)).collect(),
             versions: versions.iter().map(VersionRow::new).collect(),

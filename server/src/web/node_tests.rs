@@ -119,6 +119,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
     NodeData {
         events: vec![super::super::events::tests::event("warning", "DIMM <i>A1</i> is gone")],
         versions: vec![],
+        drift: None,
         bmc: Some(super::super::bmc::tests::bmc("login-refused")),
         node: NodeDetail {
             summary: NodeSummary {
@@ -139,6 +140,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 first_seen_us: NOW,
                 last_seen_us: NOW,
                 conflict: None,
+                drift: Some("changed".to_owned()),
             },
             inventory: Some(inventory()),
             inventory_hash: Some("0".repeat(64)),

@@ -9,6 +9,7 @@ mod common;
 mod console;
 mod dhcp;
 mod dhcp_answers;
+mod drift;
 mod enrol;
 mod exchanges;
 /// The simulated Redfish service of its client's tests.

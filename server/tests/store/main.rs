@@ -6,6 +6,7 @@
 mod boots;
 mod cabling;
 mod credentials;
+mod drift;
 mod enrolments;
 mod exchanges;
 mod firmware;
@@ -119,6 +120,9 @@ async fn run_all(databases: fixture::Databases) {
         jobs::a_merge_takes_waiting_items_along,
         jobs::racing_claimants_never_share_an_item,
         jobs::a_lost_lease_is_taken_over,
+        drift::stale_until_settled_by_who_saw_it,
+        drift::counted_by_what_a_reboot_would_do,
+        drift::contents_go_with_the_last_boot,
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,
         rules::who_admitted_and_what_is_equal,

@@ -1,0 +1,142 @@
+//! What a boot of a node would get now, kept beside the node as the hash of its plan, and the contents of plans by hash.
+//! A change of what goes into plans makes those of the nodes concerned stale in its own transaction; somebody works them
+//! out later.
+
+use super::connection::AnyConnection;
+use super::nodes::NodeRec;
+use super::schema::{boots, nodes, plans};
+use super::tx::{Row, Tx, limit_of};
+use crate::domain::drift::Drift;
+use crate::domain::node::Node;
+use crate::domain::{Micros, Name, NodeUuid, Sha256};
+use crate::error::{Error, Result};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+/// A node whose plan is to be worked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// The node.
+    pub node: Node,
+    /// Of what was read; for [`Tx::settle_planned`].
+    pub epoch: i64,
+}
+
+#[derive(QueryableByName)]
+struct CountRec {
+    #[diesel(sql_type = Text)]
+    drift: String,
+    #[diesel(sql_type = BigInt)]
+    nodes: i64,
+}
+
+impl Tx<'_> {
+    /// What this node would get has perhaps changed.
+    pub fn stale_node(&mut self, node: &NodeUuid) -> Result<()> {
+        let changed = (nodes::planned.eq(None::<String>), nodes::plan_epoch.eq(nodes::plan_epoch + 1));
+        self.run(format_args!("plan of node {node}"), |c| {
+            diesel::update(nodes::table.find(node.as_str())).set(changed).execute(c)?;
+            Ok(())
+        })
+    }
+
+    /// What all nodes with this profile would get has perhaps changed.
+    pub fn stale_profile(&mut self, profile: &Name) -> Result<()> {
+        let changed = (nodes::planned.eq(None::<String>), nodes::plan_epoch.eq(nodes::plan_epoch + 1));
+        self.run(format_args!("plans of profile {profile}"), |c| {
+            let of_profile = nodes::table.filter(nodes::profile.eq(profile.as_str()));
+            diesel::update(of_profile).set(changed).execute(c)?;
+            Ok(())
+        })
+    }
+
+    /// Nodes whose plans are to be worked out, in order of UUID.
+    pub fn stale_nodes(&mut self, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<Stale>> {
+        let recs: Vec<(NodeRec, i64)> = self.run("nodes to plan", |c| {
+            let mut query = nodes::table
+                .filter(nodes::planned.is_null())
+                .order(nodes::uuid)
+                .select((NodeRec::as_select(), nodes::plan_epoch))
+                .limit(limit_of(limit))
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(nodes::uuid.gt(after.as_str()));
+            }
+            query.load(c)
+        })?;
+        recs.into_iter().map(|(rec, epoch)| Ok(Stale { node: rec.into_node()?, epoch })).collect()
+    }
+
+    /// `hash`: none when the node would get nothing. False: it changed since its epoch was read, and nothing was written.
+    pub fn settle_planned(&mut self, node: &NodeUuid, epoch: i64, hash: Option<&Sha256>) -> Result<bool> {
+        let hash = hash.map_or("", Sha256::as_str);
+        let same = nodes::table.find(node.as_str()).filter(nodes::plan_epoch.eq(epoch));
+        let settled = self.run(format_args!("plan of node {node}"), |c| {
+            diesel::update(same).set(nodes::planned.eq(hash)).execute(c)
+        })?;
+        Ok(settled > 0)
+    }
+
+    /// Hash of what the node would get: empty: nothing; none: to be worked out.
+    pub fn planned(&mut self, node: &NodeUuid) -> Result<Option<String>> {
+        let found: Option<Option<String>> = self.run(format_args!("plan of node {node}"), |c| {
+            nodes::table.find(node.as_str()).select(nodes::planned).first(c).optional()
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// Keep what a boot got; again: the same.
+    pub fn put_plan_content(&mut self, hash: &Sha256, content: &str, now: Micros) -> Result<()> {
+        self.run(format_args!("plan {hash}"), |c| {
+            let known: i64 = plans::table.find(hash.as_str()).count().get_result(c)?;
+            if known == 0 {
+                let row = (plans::hash.eq(hash.as_str()), plans::content.eq(content), plans::made.eq(now));
+                match c {
+                    AnyConnection::Sqlite(c) => {
+                        diesel::insert_into(plans::table).values(row).on_conflict_do_nothing().execute(c)?
+                    }
+                    AnyConnection::Postgres(c) => {
+                        diesel::insert_into(plans::table).values(row).on_conflict_do_nothing().execute(c)?
+                    }
+                };
+            }
+            Ok(())
+        })
+    }
+
+    /// JSON; none: it was made by an earlier release, or is forgotten.
+    pub fn plan_content(&mut self, hash: &Sha256) -> Result<Option<serde_json::Value>> {
+        let found: Option<String> = self.run(format_args!("plan {hash}"), |c| {
+            plans::table.find(hash.as_str()).select(plans::content).first(c).optional()
+        })?;
+        found.map(|text| serde_json::from_str(&text).map_err(Error::internal)).transpose()
+    }
+
+    /// Those made before `before` that no boot names any more; how many.
+    pub fn forget_plans(&mut self, before: Micros, limit: usize) -> Result<usize> {
+        self.run("plans of the past", |c| {
+            let named = boots::table.filter(boots::plan_hash.eq(plans::hash.nullable()));
+            let old: Vec<String> = plans::table
+                .filter(plans::made.lt(before))
+                .filter(diesel::dsl::not(diesel::dsl::exists(named)))
+                .select(plans::hash)
+                .limit(limit_of(limit))
+                .load(c)?;
+            diesel::delete(plans::table.filter(plans::hash.eq_any(old))).execute(c)
+        })
+    }
+
+    /// Nodes that run or are about to, by what a reboot would do; grouped in the database.
+    pub fn drift_counts(&mut self) -> Result<Vec<(Drift, u64)>> {
+        const SQL: &str = "SELECT CASE WHEN n.planned IS NULL OR b.plan_hash IS NULL THEN 'unknown' \
+             WHEN n.planned = '' THEN 'unplanned' WHEN n.planned = b.plan_hash THEN 'same' ELSE 'changed' END AS drift, \
+             COUNT(*) AS nodes FROM nodes n JOIN boots b ON b.id = n.boot WHERE b.phase IN ('running', 'booting') GROUP BY 1";
+        let query = diesel::sql_query(SQL);
+        let recs: Vec<CountRec> = self.run("drift", |c| match c {
+            AnyConnection::Sqlite(c) => query.load(c),
+            AnyConnection::Postgres(c) => query.load(c),
+        })?;
+        let row = Row { table: "nodes", key: &"(counted)" };
+        recs.iter().map(|rec| Ok((row.parse("drift", &rec.drift)?, row.number("count", rec.nodes)?))).collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! What a boot would get is stale after a change, and settled only by one who saw that change; contents go with the boots.
+
+use crate::fixture::*;
+use higuma::domain::Sha256;
+use higuma::domain::boot::{Boot, Phase};
+use higuma::domain::drift::Drift;
+use higuma::domain::node::Node;
+use higuma::store::Tx;
+
+fn running(n: u32, hash: Option<&str>) -> Boot {
+    let mut boot = boot(n, n, 0);
+    boot.phase = Phase::Running;
+    boot.plan_hash = hash.map(Sha256::of);
+    boot
+}
+
+fn stale(tx: &mut Tx<'_>) -> higuma::error::Result<Vec<(String, i64)>> {
+    Ok(tx.stale_nodes(None, 99)?.into_iter().map(|s| (s.node.uuid.to_string(), s.epoch)).collect())
+}
+
+pub async fn stale_until_settled_by_who_saw_it(db: Empty) {
+    let db = db.open();
+    db.put(|tx| (1..=3).try_for_each(|n| tx.put_node(&node(n)))).await;
+    let first = db.get(stale).await;
+    assert_eq!(first.len(), 3, "new ones are to be worked out");
+    assert_eq!(db.get(|tx| tx.stale_nodes(Some(&uuid(1)), 1)).await[0].node.uuid, uuid(2));
+    let hash = Sha256::of("plan");
+    let settled = hash.clone();
+    let epoch = first[0].1;
+    assert!(db.put(move |tx| tx.settle_planned(&uuid(1), epoch, Some(&settled))).await);
+    assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await.as_deref(), Some(hash.as_str()));
+    // The same again changes nothing; another host name does, and one who worked it out before that is too late.
+    db.put(|tx| tx.put_node(&Node { last_seen: 99, ..node(1) })).await;
+    assert_eq!(db.get(stale).await.len(), 2);
+    db.put(|tx| tx.put_node(&Node { hostname: "other".parse().unwrap(), ..node(1) })).await;
+    assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await, None);
+    let late = hash.clone();
+    assert!(!db.put(move |tx| tx.settle_planned(&uuid(1), epoch, Some(&late))).await);
+    assert_eq!(db.get(stale).await.len(), 3);
+    let now = db.get(stale).await[0].1;
+    assert!(db.put(move |tx| tx.settle_planned(&uuid(1), now, None)).await);
+    assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await.as_deref(), Some(""), "nothing");
+    assert_eq!(db.get(|tx| tx.planned(&uuid(9))).await, None);
+}
+
+pub async fn counted_by_what_a_reboot_would_do(db: Empty) {
+    let db = db.open();
+    db.put(|tx| {
+        let all = [(1, Some("a"), Some("a")), (2, Some("a"), Some("b")), (3, Some("a"), None), (4, None, Some("a"))];
+        for (n, runs, _) in all {
+            tx.put_node(&Node { boot: Some(running(n, None).id), ..node(n) })?;
+            tx.put_boot(&running(n, runs))?;
+        }
+        tx.put_node(&node(5))?;
+        let epochs = stale(tx)?;
+        for ((n, _, plans), (_, epoch)) in all.into_iter().zip(epochs) {
+            tx.settle_planned(&uuid(n), epoch, plans.map(Sha256::of).as_ref())?;
+        }
+        Ok(())
+    })
+    .await;
+    let mut counts = db.get(|tx| tx.drift_counts()).await;
+    counts.sort();
+    let expected = [(Drift::Same, 1), (Drift::Changed, 1), (Drift::Unplanned, 1), (Drift::Unknown, 1)];
+    assert_eq!(counts, expected);
+}
+
+pub async fn contents_go_with_the_last_boot(db: Empty) {
+    let db = db.open();
+    let (named, free) = (Sha256::of("named"), Sha256::of("free"));
+    let put = [named.clone(), free.clone()];
+    db.put(move |tx| {
+        tx.put_node(&node(1))?;
+        tx.put_boot(&running(1, Some("named")))?;
+        for _ in 0..2 {
+            put.iter().try_for_each(|hash| tx.put_plan_content(hash, r#"{"cmdline":"ü"}"#, 10))?;
+        }
+        Ok(())
+    })
+    .await;
+    assert_eq!(db.put(|tx| tx.forget_plans(10, 9)).await, 0, "too young");
+    assert_eq!(db.put(|tx| tx.forget_plans(11, 9)).await, 1);
+    let content = db.get(move |tx| tx.plan_content(&named)).await.unwrap();
+    assert_eq!(content["cmdline"], "ü");
+    assert_eq!(db.get(move |tx| tx.plan_content(&free)).await, None);
+}
