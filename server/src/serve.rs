@@ -246,6 +246,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     let perform = perform.unwrap_or_else(|| Arc::new(Hands { app: app.clone() }));
     parts.spawn(tasks::jobs(app.clone(), perform, server_id, stop.clone()));
     parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
+    parts.spawn(tasks::rules(app.clone(), stop.clone()));
     parts.spawn(tasks::drift(app.clone(), stop.clone()));
     let tftp_at: Vec<SocketAddr> = tftp.iter().map(tftp::Part::address).collect();
     for part in tftp {

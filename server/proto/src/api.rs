@@ -124,6 +124,7 @@ pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 
 use crate::agent::{Event, Inventory, Neighbour};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A piece of a list. `next` is the cursor of the following piece, absent at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,6 +167,9 @@ pub struct NodeSummary {
     /// Cluster that it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Of people and of rules, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// From SMBIOS.
     pub manufacturer: String,
     /// From SMBIOS.
@@ -212,6 +216,12 @@ pub struct NodeDetail {
     pub maintenance: bool,
     /// Retired: refused.
     pub retired: bool,
+    /// Of its tags, those that rules gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rule_tags: Vec<String>,
+    /// What a rule set, and which: `profile` -> `NAME`, `cluster`, `hostname`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_rules: BTreeMap<String, String>,
     /// How it came by its name.
     #[serde(default)]
     pub identity: NodeIdentity,
@@ -292,6 +302,12 @@ pub struct NodePatch {
     /// RFC 1123 label(s).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// These and no others; those of rules are besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// True: rules may say profile, cluster and host name from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_rules: Option<bool>,
     /// Maintenance on or off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<bool>,

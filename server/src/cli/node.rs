@@ -141,6 +141,12 @@ pub enum Node {
         /// Cluster: decides which pools of addresses serve it; empty: none. Addresses that it has stay
         #[arg(long, group = "change", value_name = "NAME")]
         cluster: Option<String>,
+        /// Tag of its own; may be given several times, and replaces those that it had ("" alone: none)
+        #[arg(long = "tag", group = "change", value_name = "NAME")]
+        tags: Vec<String>,
+        /// Rules may say its profile, cluster and host name from now on
+        #[arg(long, group = "change")]
+        by_rules: bool,
         /// In maintenance a node boots nothing new
         #[arg(long, group = "change", value_name = "on|off")]
         maintenance: Option<Switch>,
@@ -211,9 +217,11 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
         }
         Node::Assign { node, profile } => (node, assignment(profile)),
         Node::Unassign { node } => (node, assignment(String::new())),
-        Node::Set { node, hostname, cluster, maintenance, retired } => {
+        Node::Set { node, hostname, cluster, tags, by_rules, maintenance, retired } => {
             let (maintenance, retired) = (maintenance.map(Switch::is_on), retired.map(Switch::is_on));
-            (node, NodePatch { hostname, cluster, maintenance, retired, ..NodePatch::default() })
+            let tags = (!tags.is_empty()).then(|| tags.into_iter().filter(|tag| !tag.is_empty()).collect());
+            let by_rules = by_rules.then_some(true);
+            (node, NodePatch { hostname, cluster, tags, by_rules, maintenance, retired, ..NodePatch::default() })
         }
     };
     let uuid = resolve(&client, &node)?;
@@ -296,6 +304,11 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("Admission", s.admitted_by.as_ref().map_or(s.admission.clone(), |by| format!("{} by {by}", s.admission))),
         ("Profile", s.profile.clone().unwrap_or_default()),
         ("Cluster", s.cluster.clone().unwrap_or_default()),
+        ("Tags", s.tags.join(" ")),
+        (
+            "By rules",
+            node.by_rules.iter().map(|(what, rule)| format!("{what} ({rule})")).collect::<Vec<_>>().join(", "),
+        ),
         ("Product", format!("{} {}", s.manufacturer, s.product).trim().to_owned()),
         ("Serial", s.serial.clone()),
         ("Boot MAC", s.boot_mac.clone().unwrap_or_default()),
@@ -355,6 +368,7 @@ mod tests {
     fn node(uuid: &str, hostname: &str) -> NodeSummary {
         NodeSummary {
             cluster: None,
+            tags: vec![],
             uuid: uuid.into(),
             hostname: hostname.into(),
             lifecycle: "running".into(),

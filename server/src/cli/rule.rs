@@ -22,9 +22,10 @@ pub enum RuleCommand {
     /// Add a rule, at the end unless told otherwise
     #[command(
         after_help = "Example:\n  higuma rule add lab --when 'node.serial.startsWith(\"LAB\")' --admission admitted\n  \
-                      higuma rule add old --when 'node.memory.total < 64*GiB' --park poweroff --park-after 5m --before lab"
+                      higuma rule add old --when 'node.memory.total < 64*GiB' --park poweroff --park-after 5m --before lab\n  \
+                      higuma rule add gpu --when 'size(node.gpus) > 0' --profile gpu --hostname 'gpu-{n:03}' --tag gpu"
     )]
-    #[command(group = clap::ArgGroup::new("says").required(true).multiple(true).args(["admission", "park"]))]
+    #[command(group = clap::ArgGroup::new("says").required(true).multiple(true).args(["admission", "park", "profile", "cluster", "hostname", "tags"]))]
     #[command(group = clap::ArgGroup::new("place").args(["before", "after"]))]
     Add {
         /// Its name
@@ -41,6 +42,9 @@ pub enum RuleCommand {
         /// How long they wait before [default: the setting park-after]
         #[arg(long, value_name = "DURATION", requires = "park")]
         park_after: Option<String>,
+        /// Profile, cluster, host name, tags
+        #[command(flatten)]
+        sets: Sets,
         /// Put it before this rule
         #[arg(long, value_name = "RULE")]
         before: Option<String>,
@@ -82,13 +86,31 @@ pub enum RuleCommand {
     },
 }
 
+/// What nodes are to be that no person said otherwise of
+#[derive(Debug, clap::Args)]
+pub struct Sets {
+    /// Profile that they boot
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Cluster that they are in
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// Host name, with {n} or {n:03} (a number of its own for ever), {serial} or {cluster} in it
+    #[arg(long, value_name = "PATTERN")]
+    hostname: Option<String>,
+    /// Tag that they have as long as the rule matches; may be given several times
+    #[arg(long = "tag", value_name = "NAME")]
+    tags: Vec<String>,
+}
+
 pub(super) fn run(global: &Global, command: RuleCommand) -> Result<()> {
     let client = Client::new(global)?;
     match command {
         RuleCommand::List => answer(global.format, client.get(PATH)?, |list: RuleList| table(&list)),
-        RuleCommand::Add { name, when, admission, park, park_after, before, after } => {
+        RuleCommand::Add { name, when, admission, park, park_after, sets, before, after } => {
             let park_after_seconds = park_after.map(|text| seconds(&text)).transpose()?;
-            let rule = Rule { name, when, admission, park, park_after_seconds };
+            let Sets { profile, cluster, hostname, tags } = sets;
+            let rule = Rule { name, when, admission, park, park_after_seconds, profile, cluster, hostname, tags };
             change(global, &client, |rules| insert(rules, rule, before.as_deref(), after.as_deref()))
         }
         RuleCommand::Remove { name } => change(global, &client, |rules| take(rules, &name).map(drop)),
@@ -172,7 +194,7 @@ fn test(client: &Client, mut what: RuleTest) -> Result<RuleTestAnswer> {
 }
 
 fn table(list: &RuleList) -> String {
-    let rows: Vec<[String; 5]> = (1..)
+    let rows: Vec<[String; 6]> = (1..)
         .zip(&list.rules)
         .map(|(place, rule): (usize, &Rule)| {
             let after = rule.park_after_seconds.map(|s| format!(" after {s} s")).unwrap_or_default();
@@ -181,11 +203,23 @@ fn table(list: &RuleList) -> String {
                 rule.name.clone(),
                 rule.admission.clone().unwrap_or_default(),
                 rule.park.as_ref().map(|park| format!("{park}{after}")).unwrap_or_default(),
+                rule.sets().join(", "),
                 rule.when.clone(),
             ]
         })
         .collect();
-    output::table(["#", "NAME", "ADMISSION", "PARK", "WHEN"], &rows)
+    let mut text = output::table(["#", "NAME", "ADMISSION", "PARK", "SETS", "WHEN"], &rows);
+    for warning in &list.warnings {
+        text += &format!("warning: {}\n", output::clean(warning));
+    }
+    match list.evaluating.as_deref() {
+        None => {}
+        Some("") => text += "the nodes that are there are about to be asked about\n",
+        Some(node) => {
+            text += &format!("being asked about the nodes that are there; it came to {}\n", output::clean(node))
+        }
+    }
+    text
 }
 
 fn tested_table(tested: &RuleTestAnswer) -> String {
@@ -217,6 +251,10 @@ mod tests {
             admission: Some("admitted".into()),
             park: Some("reboot".into()),
             park_after_seconds: Some(60),
+            profile: Some("web".into()),
+            cluster: None,
+            hostname: None,
+            tags: vec!["gpu".into()],
         }
     }
 
@@ -237,10 +275,11 @@ mod tests {
 
     #[test]
     fn the_list() {
-        let list = RuleList { rules: vec![rule("a")], hash: String::new() };
+        let list =
+            RuleList { rules: vec![rule("a")], hash: String::new(), warnings: vec!["w".into()], evaluating: None };
         assert_eq!(
             table(&list),
-            "#  NAME  ADMISSION  PARK               WHEN\n1  a     admitted   reboot after 60 s  true\n"
+            "#  NAME  ADMISSION  PARK               SETS                  WHEN\n1  a     admitted   reboot after 60 s  profile web, tag gpu  true\nwarning: w\n"
         );
     }
 }

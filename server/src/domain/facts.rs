@@ -65,6 +65,8 @@ facts! {
         profile: String,
         /// cluster that it is in
         cluster: String,
+        /// tags, of people and of rules
+        tags: Vec<String>,
         /// in maintenance: boots nothing new
         maintenance: bool,
         /// retired: refused

@@ -1,6 +1,8 @@
 //! A node as the inventory keeps it: what it should be and what it was last seen as.
 
 use super::ids::{Hostname, Invalid, Mac, Micros, Name, NodeUuid, Sha256};
+use super::rules::Held;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -114,6 +116,12 @@ pub struct Node {
     pub profile: Option<Name>,
     /// Cluster that it is in: decides which pools of addresses serve it.
     pub cluster: Option<Name>,
+    /// Given by people.
+    pub tags: BTreeSet<Name>,
+    /// Given by rules, and not by people as well.
+    pub rule_tags: BTreeSet<Name>,
+    /// Who set profile, cluster and host name.
+    pub held: Held,
     /// Boots nothing new.
     pub maintenance: bool,
     /// Refused.
@@ -146,6 +154,9 @@ impl Node {
             admitted: None,
             profile: None,
             cluster: None,
+            tags: BTreeSet::new(),
+            rule_tags: BTreeSet::new(),
+            held: Held::default(),
             maintenance: false,
             retired: false,
             manufacturer: String::new(),

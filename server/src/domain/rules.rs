@@ -1,11 +1,18 @@
-//! Admission rules: an ordered list, the first that matches decides. Decided here as pure functions, so that a dry run is
+//! Rules: an ordered list; of those that match, the first that speaks of something decides that. Decided here as pure functions, so that a dry run is
 //! the real thing. What a person decided is never overruled, nor is a machine admitted whose identity is in conflict.
+
+mod pattern;
+mod set;
+
+pub use pattern::Pattern;
+pub use set::{Held, Holder, Sets, TAGS_MAX, apply, unruled};
 
 use super::facts::Facts;
 use super::ids::{Micros, Name};
 use super::node::{Admission, AdmissionPolicy, By};
 use super::parking::ParkAction;
 use super::select::{SelectError, Selector};
+use std::collections::BTreeSet;
 
 /// Rules in the list, at most.
 pub const RULES_MAX: usize = 200;
@@ -25,6 +32,16 @@ pub struct Rule {
     pub park: Option<ParkAction>,
     /// After how long; none: as the settings say.
     pub park_after: Option<Micros>,
+    /// What else they are.
+    pub sets: Sets,
+}
+
+impl Rule {
+    /// Whatever the machine: its expression asks nothing of it.
+    pub fn takes_all(&self) -> bool {
+        !self.when.contains("node")
+            && Selector::compile(&self.when).is_ok_and(|s| s.matches(&Facts::default()) == Ok(true))
+    }
 }
 
 /// Why a list is refused: which rule, and what is wrong with it.
@@ -65,8 +82,12 @@ pub fn compile(rules: Vec<Rule>) -> Result<Vec<Compiled>, RuleError> {
         if done.iter().any(|other| other.rule.name == rule.name) {
             return Err(fail("there is another of this name".to_owned()));
         }
-        if rule.admission.is_none() && rule.park.is_none() {
-            return Err(fail("expected an admission, a park, or both: it says nothing".to_owned()));
+        if rule.admission.is_none() && rule.park.is_none() && rule.sets.is_empty() {
+            let expected = "expected an admission, a park, a profile, a cluster, a host name or tags: it says nothing";
+            return Err(fail(expected.to_owned()));
+        }
+        if rule.sets.tags.len() > TAGS_MAX {
+            return Err(fail(format!("expected at most {TAGS_MAX} tags")));
         }
         match rule.park_after {
             Some(_) if !matches!(rule.park, Some(ParkAction::Poweroff | ParkAction::Reboot)) => {
@@ -89,6 +110,14 @@ pub struct Decision {
     pub admission: Option<(Name, Admission)>,
     /// Likewise; what to do, and after how long if the rule says so.
     pub park: Option<(Name, ParkAction, Option<Micros>)>,
+    /// Which rule says which profile.
+    pub profile: Option<(Name, Name)>,
+    /// Which rule says which cluster.
+    pub cluster: Option<(Name, Name)>,
+    /// Which rule says which host name.
+    pub hostname: Option<(Name, Pattern)>,
+    /// Of all that match: tags do not exclude each other.
+    pub tags: BTreeSet<Name>,
     /// Rules whose expression could not be worked out for this node: they do not match.
     pub failed: Vec<(Name, String)>,
 }
@@ -97,8 +126,13 @@ pub struct Decision {
 pub fn decide<'r>(rules: impl IntoIterator<Item = &'r Compiled>, facts: &Facts) -> Decision {
     let mut decision = Decision::default();
     for Compiled { rule, selector } in rules {
+        let sets = &rule.sets;
         let wanted = (decision.admission.is_none() && rule.admission.is_some())
-            || (decision.park.is_none() && rule.park.is_some());
+            || (decision.park.is_none() && rule.park.is_some())
+            || (decision.profile.is_none() && sets.profile.is_some())
+            || (decision.cluster.is_none() && sets.cluster.is_some())
+            || (decision.hostname.is_none() && sets.hostname.is_some())
+            || !sets.tags.is_subset(&decision.tags);
         if !wanted {
             continue;
         }
@@ -112,10 +146,20 @@ pub fn decide<'r>(rules: impl IntoIterator<Item = &'r Compiled>, facts: &Facts) 
                 if let (None, Some(park)) = (&decision.park, rule.park) {
                     decision.park = Some((rule.name.clone(), park, rule.park_after));
                 }
+                first(&mut decision.profile, &rule.name, &sets.profile);
+                first(&mut decision.cluster, &rule.name, &sets.cluster);
+                first(&mut decision.hostname, &rule.name, &sets.hostname);
+                decision.tags.extend(sets.tags.iter().cloned());
             }
         }
     }
     decision
+}
+
+fn first<T: Clone>(decided: &mut Option<(Name, T)>, rule: &Name, says: &Option<T>) {
+    if let (None, Some(value)) = (&decided, says) {
+        *decided = Some((rule.clone(), value.clone()));
+    }
 }
 
 /// How a registering machine is received.

@@ -7,7 +7,9 @@ use crate::http::publish_gauges;
 use crate::ipxe_files::IpxeFiles;
 use crate::service::exchanges::kept as exchanges;
 use crate::service::jobs::{Perform, Runner};
-use crate::service::{App, blobs as records, bmc, drift as drifting, enrol, facts, ipam, sweep as sweeping, switches};
+use crate::service::{
+    App, blobs as records, bmc, drift as drifting, enrol, facts, ipam, rules as evaluate, sweep as sweeping, switches,
+};
 use crate::tls::{Authority, Current, RENEW_EVERY, local_names};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -66,6 +68,22 @@ pub async fn drift(app: App, stop: CancellationToken) -> Result<()> {
             }
             forgotten = tokio::time::Instant::now();
         }
+    }
+    Ok(())
+}
+
+/// A list of rules that has changed is asked about the nodes that are there.
+pub async fn rules(app: App, stop: CancellationToken) -> Result<()> {
+    let mut wait = Duration::ZERO;
+    while pause(wait, &stop).await {
+        wait = match evaluate::work_once(&app).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => Duration::from_secs(1),
+            Err(error) => {
+                crate::http::failure::log_internal(&error);
+                Duration::from_secs(5)
+            }
+        };
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Events of the first stage, as the agent reports them; idempotent on (boot, seq).
 
 use super::register::PORTS_MAX;
-use super::{App, cabling, facts};
+use super::{App, cabling, facts, rules};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, EVENTS_PER_BOOT, Event, EventState, clean};
 use crate::error::{Error, Result};
@@ -31,6 +31,9 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
                 if let Some(neighbours) = &neighbours {
                     let neighbours = clean_neighbours(neighbours);
                     facts::set_neighbours(tx, &node.uuid, &neighbours, now)?;
+                    if rules::evaluate(tx, &mut node, now)? {
+                        tx.put_node(&node)?;
+                    }
                     tx.put_neighbours(&node.uuid, &neighbours, now)?;
                     if node.boot == Some(boot.id) {
                         cabling::learn(tx, &node, &boot, &neighbours, rules)?;

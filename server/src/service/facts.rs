@@ -72,6 +72,7 @@ pub(super) fn of_node(node: &Node, boot: Option<&Boot>, hardware: Hardware, now:
         lifecycle: state.to_string(),
         profile: node.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
         cluster: node.cluster.as_ref().map(ToString::to_string).unwrap_or_default(),
+        tags: node.tags.iter().chain(&node.rule_tags).map(ToString::to_string).collect(),
         maintenance: node.maintenance,
         retired: node.retired,
         serial: node.serial.clone(),

@@ -1,16 +1,18 @@
 //! People look at nodes and change what they should be.
 
 use super::search::{Step, holds, walk};
-use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, ipam, wire};
+use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, ipam, rules, wire};
 use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
+use crate::domain::rules::{Holder, TAGS_MAX};
 use crate::domain::select::Selector;
 use crate::domain::{Invalid, Micros, Name, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{NodeFilter, Tx};
 use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
+use std::collections::BTreeSet;
 
 /// Items of a page, at most, and when nothing is said.
 pub const PAGE_MAX: usize = 500;
@@ -136,6 +138,8 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
                 boot: boot.map(|b| boots::detail(tx, &b)).transpose()?,
                 maintenance: node.maintenance,
                 retired: node.retired,
+                rule_tags: node.rule_tags.iter().map(ToString::to_string).collect(),
+                by_rules: rules::holders(&node),
                 identity: identity::detail(tx, &uuid)?,
             })
         })
@@ -171,6 +175,7 @@ pub async fn add_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> Re
             node.admitted = Some((by.clone(), now));
             change.check(tx)?;
             change.apply(&mut node, &by, now)?;
+            change.check_name(tx, &node)?;
             tx.put_node(&node)
         })
         .await?;
@@ -193,6 +198,10 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
             let was_retired = node.retired;
             change.check(tx)?;
             change.apply(&mut node, &by, now)?;
+            change.check_name(tx, &node)?;
+            if change.asks_rules() {
+                rules::evaluate(tx, &mut node, now)?;
+            }
             tx.put_node(&node)?;
             if node.retired != was_retired {
                 identity::retired(tx, &node, now)?;
@@ -214,6 +223,8 @@ struct Change {
     profile: Option<Option<Name>>,
     cluster: Option<Option<Name>>,
     hostname: Option<crate::domain::ids::Hostname>,
+    tags: Option<BTreeSet<Name>>,
+    by_rules: bool,
     maintenance: Option<bool>,
     retired: Option<bool>,
 }
@@ -232,6 +243,8 @@ impl Change {
             profile,
             cluster,
             hostname: patch.hostname.map(|name| name.parse()).transpose()?,
+            tags: patch.tags.map(parse_tags).transpose()?,
+            by_rules: patch.by_rules.unwrap_or(false),
             maintenance: patch.maintenance,
             retired: patch.retired,
         })
@@ -247,6 +260,26 @@ impl Change {
         }
     }
 
+    /// Two nodes of one name are one too many in any list.
+    fn check_name(&self, tx: &mut Tx<'_>, node: &Node) -> Result<()> {
+        let Some(hostname) = &self.hostname else { return Ok(()) };
+        match tx.nodes_named(hostname.as_str(), "")?.into_iter().find(|other| *other != node.uuid) {
+            None => Ok(()),
+            Some(other) => Err(Error::Conflict(format!(
+                "the host name {hostname} is that of node {other}: choose another, or rename that one first"
+            ))),
+        }
+    }
+
+    /// May rules say something else now?
+    fn asks_rules(&self) -> bool {
+        self.by_rules
+            || self.tags.is_some()
+            || self.cluster.is_some()
+            || self.profile.is_some()
+            || self.hostname.is_some()
+    }
+
     fn apply(&self, node: &mut Node, by: &By, now: Micros) -> Result<()> {
         if let Some(retired) = self.retired {
             node.retired = retired;
@@ -258,6 +291,7 @@ impl Change {
         let before = node.admission;
         if let Some(profile) = &self.profile {
             node.profile.clone_from(profile);
+            node.held.profile = Holder::Person;
             if profile.is_some() {
                 node.admission = Admission::Admitted;
             }
@@ -271,14 +305,31 @@ impl Change {
         }
         if let Some(cluster) = &self.cluster {
             node.cluster.clone_from(cluster);
+            node.held.cluster = Holder::Person;
         }
         if let Some(hostname) = &self.hostname {
             node.hostname = hostname.clone();
+            node.held.hostname = Holder::Person;
+        }
+        if let Some(tags) = &self.tags {
+            node.tags.clone_from(tags);
+        }
+        if self.by_rules {
+            // What is set stays until a rule says otherwise.
+            rules::hand_over(node);
         }
         if let Some(maintenance) = self.maintenance {
             node.maintenance = maintenance;
         }
         Ok(())
+    }
+}
+
+fn parse_tags(tags: Vec<String>) -> std::result::Result<BTreeSet<Name>, Invalid> {
+    let tags: BTreeSet<Name> = tags.iter().map(|tag| tag.parse()).collect::<std::result::Result<_, _>>()?;
+    match tags.len() {
+        0..=TAGS_MAX => Ok(tags),
+        many => Err(Invalid::new("tags", "at most 64", &many.to_string())),
     }
 }
 

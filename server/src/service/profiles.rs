@@ -90,6 +90,12 @@ pub async fn delete(app: &App, name: Name) -> Result<()> {
                     "profile {name} is assigned to {nodes} nodes: assign them another first"
                 )));
             }
+            if let Some(rule) = tx.rules()?.into_iter().find(|rule| rule.sets.profile.as_ref() == Some(&name)) {
+                return Err(Error::Conflict(format!(
+                    "rule {} assigns profile {name}: change the rule first",
+                    rule.name
+                )));
+            }
             if tx.delete_profile(&name)? { Ok(()) } else { Err(not_found(&name)) }
         })
         .await

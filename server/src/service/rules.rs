@@ -1,17 +1,23 @@
-//! Admission rules: kept by people as one list, asked when a machine registers.
+//! Rules: kept by people as one list, asked when a machine registers, when what it is cabled to or its tags change, and for
+//! the whole fleet, a piece at a time, when the list changes.
 
+mod fleet;
 mod trial;
 
+pub use fleet::work_once;
 pub use trial::test;
 
-use super::{App, Settings, facts};
+use super::{App, Settings, facts, node_events};
 use crate::domain::facts::Facts;
+use crate::domain::ids::Hostname;
 use crate::domain::node::{Admission, AdmissionPolicy, By, Node};
-use crate::domain::rules::{self, Compiled, Decision, Receive, Rule};
-use crate::domain::{Micros, NodeUuid, Sha256};
+use crate::domain::node_event::{Kind, Notice, Severity};
+use crate::domain::rules::{self, Compiled, Decision, Held, Holder, Pattern, Receive, Rule, Sets};
+use crate::domain::{Micros, Name, NodeUuid, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
 use higuma_proto::api;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,6 +41,11 @@ impl Ready {
             }
         };
         Self { compiled: list.iter().filter_map(compile).collect(), list }
+    }
+
+    /// Does any say more than admission and parking?
+    fn sets(&self) -> bool {
+        self.list.iter().any(|rule| !rule.sets.is_empty())
     }
 
     /// What they say; a rule that fails is logged once.
@@ -95,14 +106,21 @@ pub(super) fn receive(
     let open = known
         .as_ref()
         .is_none_or(|node| node.admission == Admission::Pending && !matches!(node.admitted, Some((By::Person(_), _))));
-    let decision = match open {
+    let rules = ready(tx)?;
+    let decision = match open || rules.sets() {
         false => Decision::default(),
-        true => ready(tx)?.decide(&arriving(known.as_ref(), arrival)),
+        true => rules.decide(&arriving(known.as_ref(), arrival)),
     };
     let was = known.as_ref().map(|node| (node.admission, node.admitted.as_ref().map(|(by, _)| by)));
     match rules::receive(was, policy, decision.admission.as_ref(), arrival.conflict) {
         Receive::Refuse => Ok(None),
-        Receive::Keep => Ok(known),
+        Receive::Keep => match known {
+            Some(mut node) if !arrival.conflict => {
+                set(tx, &mut node, &decision, arrival.now)?;
+                Ok(Some(node))
+            }
+            known => Ok(known),
+        },
         Receive::Set(admission, by) => {
             let mut node = known.unwrap_or_else(|| Node::new(arrival.uuid.clone(), admission, arrival.now));
             if let By::Rule(rule) = &by {
@@ -110,6 +128,9 @@ pub(super) fn receive(
             }
             node.admission = admission;
             node.admitted = Some((by, arrival.now));
+            if !arrival.conflict {
+                set(tx, &mut node, &decision, arrival.now)?;
+            }
             Ok(Some(node))
         }
     }
@@ -117,15 +138,102 @@ pub(super) fn receive(
 
 /// Its record as it will be, with the hardware that it reports.
 fn arriving(known: Option<&Node>, arrival: &Arrival<'_>) -> Facts {
-    let mut node = known.cloned().unwrap_or_else(|| Node::new(arrival.uuid.clone(), Admission::Pending, arrival.now));
+    let mut node =
+        known.map(rules::unruled).unwrap_or_else(|| Node::new(arrival.uuid.clone(), Admission::Pending, arrival.now));
     super::register::name_hardware(&mut node, arrival.inventory);
     let hardware = facts::project(arrival.inventory, arrival.neighbours);
     facts::of_node(&node, None, hardware, arrival.now, 0)
 }
 
+/// Ask the rules about a node that is there, of what is known of it; the caller stores it. False: nothing is different.
+pub(super) fn evaluate(tx: &mut Tx<'_>, node: &mut Node, now: Micros) -> Result<bool> {
+    let rules = ready(tx)?;
+    if node.retired || (!rules.sets() && node.rule_tags.is_empty()) {
+        return Ok(false);
+    }
+    // Nothing is known of one that never registered: rules are asked when it does.
+    let Some(hardware) = tx.node_facts(&node.uuid)? else { return Ok(false) };
+    let before = node.clone();
+    let decision = rules.decide(&facts::of_node(&rules::unruled(node), None, hardware, now, 0));
+    set(tx, node, &decision, now)?;
+    Ok(*node != before)
+}
+
+/// Make of the node what was decided. A host name that cannot be given is told as an event.
+fn set(tx: &mut Tx<'_>, node: &mut Node, decision: &Decision, now: Micros) -> Result<()> {
+    let Some((rule, pattern)) = rules::apply(node, decision) else { return Ok(()) };
+    if tx.node(&node.uuid)?.is_none() {
+        // Its number hangs on it.
+        tx.put_node(node)?;
+    }
+    let problem = match name(tx, node, &pattern)? {
+        Ok(hostname) => {
+            node.hostname = hostname;
+            node.held.hostname = Holder::Rule(rule);
+            return tx.clear_subject(&node.uuid, NAMING, now).map(drop);
+        }
+        Err(problem) => problem,
+    };
+    let message = format!("rule {rule} would call it {pattern}, but {problem}");
+    let notice = Notice { kind: Kind::Identity, severity: Severity::Warning, subject: NAMING.to_owned(), message };
+    node_events::raise(tx, &node.uuid, &notice, now).map(drop)
+}
+
+/// Subject of the event about a host name that cannot be given.
+const NAMING: &str = "naming";
+/// Numbers tried whose names others have.
+const TRIES: u32 = 100;
+
+/// The name that a pattern gives a node: always the same one. What is wrong is told in words.
+fn name(tx: &mut Tx<'_>, node: &Node, pattern: &Pattern) -> Result<std::result::Result<Hostname, String>> {
+    let cluster = node.cluster.as_ref().map_or("", Name::as_str);
+    let Some(key) = pattern.key(&node.serial, cluster) else {
+        return Ok(Err("it has no serial number, or no cluster, to make a name of".to_owned()));
+    };
+    let counted = key.counted();
+    let mut number = match &counted {
+        Some(counted) => tx.name_number(counted, &node.uuid)?,
+        None => 0,
+    };
+    for _ in 0..TRIES {
+        let hostname = match pattern.name(&key, number) {
+            Ok(hostname) => hostname,
+            Err(invalid) => return Ok(Err(invalid.to_string())),
+        };
+        let taken = tx.nodes_named(hostname.as_str(), "")?.into_iter().find(|other| *other != node.uuid);
+        match (taken, &counted) {
+            (None, _) => return Ok(Ok(hostname)),
+            (Some(other), None) => return Ok(Err(format!("that is the name of node {other}"))),
+            (Some(_), Some(counted)) => number = tx.next_name_number(counted, &node.uuid)?,
+        }
+    }
+    Ok(Err(format!("the names of the last {TRIES} numbers are those of other nodes")))
+}
+
+/// Profile, cluster and host name are the rules' from now on; what is set stays until one says otherwise.
+pub(super) fn hand_over(node: &mut Node) {
+    node.held = Held { profile: Holder::Rules, cluster: Holder::Rules, hostname: Holder::Rules };
+}
+
+/// What rules set of a node, and which.
+pub(super) fn holders(node: &Node) -> BTreeMap<String, String> {
+    let held = [("profile", &node.held.profile), ("cluster", &node.held.cluster), ("hostname", &node.held.hostname)];
+    let by_rule = held.into_iter().filter_map(|(what, holder)| match holder {
+        Holder::Rule(name) => Some((what.to_owned(), name.to_string())),
+        _ => None,
+    });
+    by_rule.collect()
+}
+
 /// The list as people see it.
 pub async fn list(app: &App) -> Result<api::RuleList> {
-    app.store.read(|tx| tx.rules()).await.map(|rules| to_list(&rules))
+    app.store
+        .read(|tx| {
+            let mut list = to_list(&tx.rules()?);
+            list.evaluating = fleet::at(tx)?;
+            Ok(list)
+        })
+        .await
 }
 
 /// Put another list in the place of the present one. Errors: the first rule that does not fit; `Conflict` when the list
@@ -141,8 +249,21 @@ pub async fn replace(app: &App, put: api::PutRules) -> Result<api::RuleList> {
                 let message = "the rules were changed by somebody else meanwhile: read them and try again";
                 return Err(Error::Conflict(message.to_owned()));
             }
+            for rule in &parsed {
+                if let Some(profile) = &rule.sets.profile
+                    && tx.profile(profile)?.is_none()
+                {
+                    let name = &rule.name;
+                    return Err(Error::BadRequest(format!(
+                        "rule {name}: there is no profile {profile}: see `higuma profile list`"
+                    )));
+                }
+            }
             tx.replace_rules(&parsed)?;
-            Ok(to_list(&parsed))
+            fleet::begin(tx)?;
+            let mut list = to_list(&parsed);
+            list.evaluating = fleet::at(tx)?;
+            Ok(list)
         })
         .await
 }
@@ -153,7 +274,14 @@ fn hash(rules: &[Rule]) -> String {
 }
 
 fn to_list(rules: &[Rule]) -> api::RuleList {
-    api::RuleList { rules: rules.iter().map(to_wire).collect(), hash: hash(rules) }
+    let warnings = rules.iter().filter(|rule| rule.admission == Some(Admission::Admitted) && rule.takes_all());
+    let warning = |rule: &Rule| format!("rule {} admits every machine that reaches this network", rule.name);
+    api::RuleList {
+        warnings: warnings.map(warning).collect(),
+        rules: rules.iter().map(to_wire).collect(),
+        hash: hash(rules),
+        evaluating: None,
+    }
 }
 
 fn to_wire(rule: &Rule) -> api::Rule {
@@ -163,6 +291,10 @@ fn to_wire(rule: &Rule) -> api::Rule {
         admission: rule.admission.map(|word| word.to_string()),
         park: rule.park.map(|word| word.to_string()),
         park_after_seconds: rule.park_after.and_then(|after| u32::try_from(after / 1_000_000).ok()),
+        profile: rule.sets.profile.as_ref().map(ToString::to_string),
+        cluster: rule.sets.cluster.as_ref().map(ToString::to_string),
+        hostname: rule.sets.hostname.as_ref().map(ToString::to_string),
+        tags: rule.sets.tags.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -175,6 +307,12 @@ fn from_wire(rule: api::Rule) -> Result<Rule> {
         admission: rule.admission.map(|word| word.parse()).transpose().map_err(of_rule)?,
         park: rule.park.map(|word| word.parse()).transpose().map_err(of_rule)?,
         park_after: rule.park_after_seconds.map(|seconds| Micros::from(seconds) * 1_000_000),
+        sets: Sets {
+            profile: rule.profile.map(|word| word.parse()).transpose().map_err(of_rule)?,
+            cluster: rule.cluster.map(|word| word.parse()).transpose().map_err(of_rule)?,
+            hostname: rule.hostname.map(|word| word.parse()).transpose().map_err(of_rule)?,
+            tags: rule.tags.iter().map(|tag| tag.parse()).collect::<std::result::Result<_, _>>().map_err(of_rule)?,
+        },
     })
 }
 

@@ -131,6 +131,7 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         admitted_by: node.admitted.as_ref().map(|(by, _)| by.to_string()),
         profile: node.profile.as_ref().map(ToString::to_string),
         cluster: node.cluster.as_ref().map(ToString::to_string),
+        tags: node.tags.union(&node.rule_tags).map(ToString::to_string).collect(),
         manufacturer: node.manufacturer.clone(),
         product: node.product.clone(),
         serial: node.serial.clone(),

@@ -3,8 +3,8 @@
 
 use super::schema::{
     addresses, bmcs, boot_exchanges, boots, enrolments, expected_cabling, firmware_attempts, inventory_reports,
-    inventory_versions, links, neighbours, node_aliases, node_dhcp, node_events, node_facts, node_firmware,
-    node_identities, node_macs, node_nics, nodes, offers,
+    inventory_versions, links, name_numbers, neighbours, node_aliases, node_dhcp, node_events, node_facts,
+    node_firmware, node_identities, node_macs, node_nics, nodes, offers,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -52,6 +52,8 @@ impl Tx<'_> {
             if present(old).count().get_result::<i64>(c)? > 0 {
                 diesel::update(present(new)).set(links::ended.eq(now)).execute(c)?;
             }
+            // Its names by rules: those of the one that stays hold.
+            diesel::delete(name_numbers::table.filter(name_numbers::node.eq(old))).execute(c)?;
             move_all!(links);
             move_all!(firmware_attempts);
             move_all!(boots);

@@ -7,11 +7,13 @@ use super::tx::{Row, Tx, limit_of};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::lifecycle::Desired;
 use crate::domain::node::Node;
+use crate::domain::rules::Held;
 use crate::domain::select::{Column, Equal};
 use crate::domain::{Mac, Micros, Name, NodeUuid};
 use crate::error::Result;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 diesel::define_sql_function! {
@@ -78,6 +80,40 @@ pub(super) struct NodeRec {
     admitted_by: Option<String>,
     admitted_at: Option<i64>,
     cluster: Option<String>,
+    tags: String,
+    rule_tags: String,
+    held: String,
+}
+
+/// Who holds what, as JSON. Fields may be added with a default, never renamed.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct HeldJson {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    profile: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    cluster: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    hostname: String,
+}
+
+impl From<&Held> for HeldJson {
+    fn from(held: &Held) -> Self {
+        Self {
+            profile: held.profile.to_string(),
+            cluster: held.cluster.to_string(),
+            hostname: held.hostname.to_string(),
+        }
+    }
+}
+
+/// Texts are always written.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn tags_json(tags: &BTreeSet<Name>) -> String {
+    json(&tags.iter().map(Name::as_str).collect::<Vec<_>>())
 }
 
 impl From<&Node> for NodeRec {
@@ -100,6 +136,9 @@ impl From<&Node> for NodeRec {
             admitted_by: node.admitted.as_ref().map(|(by, _)| by.to_string()),
             admitted_at: node.admitted.as_ref().map(|(_, at)| *at),
             cluster: node.cluster.as_ref().map(ToString::to_string),
+            tags: tags_json(&node.tags),
+            rule_tags: tags_json(&node.rule_tags),
+            held: json(&HeldJson::from(&node.held)),
         }
     }
 }
@@ -107,14 +146,34 @@ impl From<&Node> for NodeRec {
 impl NodeRec {
     /// Does the same of it go into a boot plan?
     fn plans_as(&self, other: &Self) -> bool {
-        let planned =
-            |rec: &'_ Self| (rec.hostname.clone(), rec.profile.clone(), rec.cluster.clone(), rec.serial.clone());
+        let planned = |rec: &'_ Self| {
+            (
+                rec.hostname.clone(),
+                rec.profile.clone(),
+                rec.cluster.clone(),
+                rec.serial.clone(),
+                rec.tags.clone(),
+                rec.rule_tags.clone(),
+            )
+        };
         planned(self) == planned(other)
     }
 
     pub(super) fn into_node(self) -> Result<Node> {
         let row = Row { table: "nodes", key: &self.uuid };
+        let tags = |column: &'static str, text: &str| -> Result<BTreeSet<Name>> {
+            let words: Vec<String> = row.json(column, text)?;
+            words.iter().map(|word| row.parse(column, word)).collect()
+        };
+        let held: HeldJson = row.json("held", &self.held)?;
         Ok(Node {
+            tags: tags("tags", &self.tags)?,
+            rule_tags: tags("rule_tags", &self.rule_tags)?,
+            held: Held {
+                profile: row.parse("held.profile", &held.profile)?,
+                cluster: row.parse("held.cluster", &held.cluster)?,
+                hostname: row.parse("held.hostname", &held.hostname)?,
+            },
             uuid: row.parse("uuid", &self.uuid)?,
             admission: row.parse("admission", &self.admission)?,
             admitted: row.parse_opt("admitted_by", self.admitted_by.as_deref())?.zip(self.admitted_at),

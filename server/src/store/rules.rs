@@ -1,8 +1,9 @@
 //! Admission rules in their order.
 
-use super::schema::rules;
+use super::schema::{name_numbers, rules};
 use super::tx::{Row, Tx};
-use crate::domain::rules::Rule;
+use crate::domain::NodeUuid;
+use crate::domain::rules::{Rule, Sets};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,14 @@ struct SpecJson {
     /// Microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     park_after: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hostname: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
 }
 
 fn into_rule(name: &str, spec: &str) -> Result<Rule> {
@@ -29,6 +38,12 @@ fn into_rule(name: &str, spec: &str) -> Result<Rule> {
         admission: row.parse_opt("spec.admission", spec.admission.as_deref())?,
         park: row.parse_opt("spec.park", spec.park.as_deref())?,
         park_after: spec.park_after,
+        sets: Sets {
+            profile: row.parse_opt("spec.profile", spec.profile.as_deref())?,
+            cluster: row.parse_opt("spec.cluster", spec.cluster.as_deref())?,
+            hostname: row.parse_opt("spec.hostname", spec.hostname.as_deref())?,
+            tags: spec.tags.iter().map(|tag| row.parse("spec.tags", tag)).collect::<Result<_>>()?,
+        },
     })
 }
 
@@ -40,6 +55,50 @@ impl Tx<'_> {
         found.iter().map(|(name, spec)| into_rule(name, spec)).collect()
     }
 
+    /// The number that a node has under a pattern of host names; a new one, above all others, when it has none.
+    pub fn name_number(&mut self, pattern: &str, node: &NodeUuid) -> Result<u32> {
+        let number = self.run(format_args!("number of node {node}"), |c| {
+            let found: Option<i64> = name_numbers::table
+                .filter(name_numbers::pattern.eq(pattern))
+                .filter(name_numbers::node.eq(node.as_str()))
+                .select(name_numbers::number)
+                .first(c)
+                .optional()?;
+            if let Some(number) = found {
+                return Ok(number);
+            }
+            let last: Option<i64> = name_numbers::table
+                .filter(name_numbers::pattern.eq(pattern))
+                .select(diesel::dsl::max(name_numbers::number))
+                .first(c)?;
+            let number = last.unwrap_or(0) + 1;
+            diesel::insert_into(name_numbers::table)
+                .values((
+                    name_numbers::pattern.eq(pattern),
+                    name_numbers::number.eq(number),
+                    name_numbers::node.eq(node.as_str()),
+                ))
+                .execute(c)?;
+            Ok(number)
+        })?;
+        Row { table: "name_numbers", key: &pattern }.number("number", number)
+    }
+
+    /// Give the node another number under a pattern: its name is taken by another node.
+    pub fn next_name_number(&mut self, pattern: &str, node: &NodeUuid) -> Result<u32> {
+        self.run(format_args!("number of node {node}"), |c| {
+            let last: Option<i64> = name_numbers::table
+                .filter(name_numbers::pattern.eq(pattern))
+                .select(diesel::dsl::max(name_numbers::number))
+                .first(c)?;
+            let mine = name_numbers::table
+                .filter(name_numbers::pattern.eq(pattern))
+                .filter(name_numbers::node.eq(node.as_str()));
+            diesel::update(mine).set(name_numbers::number.eq(last.unwrap_or(0) + 1)).execute(c)
+        })?;
+        self.name_number(pattern, node)
+    }
+
     /// This list and no other.
     pub fn replace_rules(&mut self, list: &[Rule]) -> Result<()> {
         let mut recs = Vec::with_capacity(list.len());
@@ -49,6 +108,10 @@ impl Tx<'_> {
                 admission: rule.admission.map(|word| word.to_string()),
                 park: rule.park.map(|word| word.to_string()),
                 park_after: rule.park_after,
+                profile: rule.sets.profile.as_ref().map(ToString::to_string),
+                cluster: rule.sets.cluster.as_ref().map(ToString::to_string),
+                hostname: rule.sets.hostname.as_ref().map(ToString::to_string),
+                tags: rule.sets.tags.iter().map(ToString::to_string).collect(),
             };
             recs.push((rule.name.as_str(), position, serde_json::to_string(&spec).map_err(Error::internal)?));
         }

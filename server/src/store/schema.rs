@@ -313,6 +313,16 @@ diesel::table! {
         cluster -> Nullable<Text>,
         planned -> Nullable<Text>,
         plan_epoch -> BigInt,
+        tags -> Text,
+        rule_tags -> Text,
+        held -> Text,
+    }
+}
+diesel::table! {
+    name_numbers (pattern, number) {
+        pattern -> Text,
+        number -> BigInt,
+        node -> Text,
     }
 }
 diesel::table! {
@@ -465,6 +475,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     links,
     inventory_reports,
     inventory_versions,
+    name_numbers,
     neighbours,
     node_aliases,
     node_events,

@@ -10,6 +10,7 @@ const UUID: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
 pub(in crate::web) fn node(state: &str, admission: &str) -> NodeSummary {
     NodeSummary {
         cluster: None,
+        tags: vec!["gpu".into()],
         uuid: UUID.to_owned(),
         hostname: "hv-12".to_owned(),
         lifecycle: state.to_owned(),

@@ -117,6 +117,8 @@ struct NodePage {
     uuid: String,
     hostname: String,
     cluster: String,
+    tags: Vec<String>,
+    by_rules: String,
     state: String,
     reason: String,
     trouble: bool,
@@ -225,6 +227,13 @@ impl NodePage {
             uuid: summary.uuid,
             hostname: summary.hostname,
             cluster: summary.cluster.unwrap_or_default(),
+            tags: summary.tags,
+            by_rules: node
+                .by_rules
+                .iter()
+                .map(|(what, rule)| format!("{what} by {rule}"))
+                .collect::<Vec<_>>()
+                .join(", "),
             trouble: summary.lifecycle == "failed",
             state: summary.lifecycle,
             reason: summary.reason.unwrap_or_default(),

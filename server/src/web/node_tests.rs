@@ -122,8 +122,11 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
         drift: None,
         bmc: Some(super::super::bmc::tests::bmc("login-refused")),
         node: NodeDetail {
+            rule_tags: vec![],
+            by_rules: Default::default(),
             summary: NodeSummary {
                 cluster: None,
+                tags: vec!["gpu".into()],
                 uuid: UUID.into(),
                 hostname: "hv-12".into(),
                 lifecycle: state.into(),

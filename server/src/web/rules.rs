@@ -46,6 +46,8 @@ pub(super) async fn page(
 struct RulesPage {
     shell: Shell,
     rows: Vec<Row>,
+    warnings: Vec<String>,
+    evaluating: bool,
     when: String,
     error: Option<String>,
     found: Option<Found>,
@@ -56,6 +58,7 @@ struct Row {
     name: String,
     admission: String,
     park: String,
+    sets: String,
     when: String,
 }
 
@@ -73,7 +76,15 @@ impl RulesPage {
             Some(Err(message)) => (None, Some(message)),
         };
         let rows = (1..).zip(&list.rules).map(|(place, rule)| Row::new(place, rule)).collect();
-        Self { shell, rows, when: query.when.clone(), error, found }
+        Self {
+            shell,
+            rows,
+            warnings: list.warnings.clone(),
+            evaluating: list.evaluating.is_some(),
+            when: query.when.clone(),
+            error,
+            found,
+        }
     }
 }
 
@@ -85,6 +96,7 @@ impl Row {
             name: rule.name.clone(),
             admission: rule.admission.clone().unwrap_or_default(),
             park: rule.park.as_ref().map(|park| format!("{park}{after}")).unwrap_or_default(),
+            sets: rule.sets().join(", "),
             when: rule.when.clone(),
         }
     }
@@ -120,7 +132,12 @@ mod tests {
     use super::*;
 
     fn view(query: &RulesQuery, rules: Vec<Rule>, tested: Option<Result<RuleTestAnswer, String>>) -> String {
-        let list = RuleList { rules, hash: String::new() };
+        let list = RuleList {
+            rules,
+            hash: String::new(),
+            warnings: vec!["it <b>admits all".into()],
+            evaluating: Some(String::new()),
+        };
         RulesPage::new(Shell::bare("Rules"), query, &list, tested).render().unwrap()
     }
 
@@ -132,9 +149,19 @@ mod tests {
             admission: Some("admitted".into()),
             park: Some("reboot".into()),
             park_after_seconds: Some(300),
+            profile: Some("web".into()),
+            cluster: None,
+            hostname: None,
+            tags: vec![],
         };
         let body = view(&RulesQuery::default(), vec![rule("b"), rule("a")], None);
-        assert!(body.contains("reboot after 300 s") && !body.contains("'<script>'"), "{body}");
+        assert!(
+            body.contains("profile web")
+                && body.contains("&#60;b&#62;admits")
+                && body.contains("reboot after 300 s")
+                && !body.contains("'<script>'"),
+            "{body}"
+        );
         assert!(body.find("id=\"rule-b\"").unwrap() < body.find("id=\"rule-a\"").unwrap(), "{body}");
         assert!(view(&RulesQuery::default(), vec![], None).contains("higuma rule add"));
     }

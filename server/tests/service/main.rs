@@ -23,5 +23,6 @@ mod images;
 mod ipam;
 mod jobs;
 mod rules;
+mod rules_set;
 mod scrub;
 mod vault;

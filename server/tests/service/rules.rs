@@ -60,22 +60,16 @@ async fn admission(app: &App, n: u32) -> (String, String) {
 }
 
 fn admits(name: &str, when: &str, admission: &str) -> Rule {
-    Rule {
-        name: name.into(),
-        when: when.into(),
-        admission: Some(admission.into()),
-        park: None,
-        park_after_seconds: None,
-    }
+    Rule { name: name.into(), when: when.into(), admission: Some(admission.into()), ..Rule::default() }
 }
 
 fn parks(name: &str, when: &str, park: &str, after: u32) -> Rule {
     Rule {
         name: name.into(),
         when: when.into(),
-        admission: None,
         park: Some(park.into()),
         park_after_seconds: Some(after),
+        ..Rule::default()
     }
 }
 

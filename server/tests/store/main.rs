@@ -126,6 +126,7 @@ async fn run_all(databases: fixture::Databases) {
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,
         rules::who_admitted_and_what_is_equal,
+        rules::tags_holders_and_numbers,
         people::tokens_sessions_settings,
         transactions::an_error_rolls_back_everything,
         transactions::a_dropped_statement_error_rolls_back,

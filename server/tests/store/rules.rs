@@ -5,7 +5,7 @@ use higuma::domain::Sha256;
 use higuma::domain::facts::{Hardware, Nic};
 use higuma::domain::node::{Admission, By, Node};
 use higuma::domain::parking::ParkAction;
-use higuma::domain::rules::Rule;
+use higuma::domain::rules::{Held, Holder, Rule, Sets};
 use higuma::domain::select::{Column, Equal};
 use higuma::store::NodeFilter;
 
@@ -16,6 +16,12 @@ fn rule(called: &str) -> Rule {
         admission: Some(Admission::Rejected),
         park: Some(ParkAction::Reboot),
         park_after: Some(5_000_000),
+        sets: Sets {
+            profile: Some(name("web")),
+            cluster: Some(name("east")),
+            hostname: Some("hv-{n:02}".parse().unwrap()),
+            tags: [name("gpu"), name("new")].into(),
+        },
     }
 }
 
@@ -85,4 +91,24 @@ pub async fn who_admitted_and_what_is_equal(db: Empty) {
     for column in [Column::Profile, Column::Hostname, Column::Manufacturer, Column::Product] {
         assert!(find(vec![(column, "nope")]).await.is_empty(), "{column:?}");
     }
+}
+
+pub async fn tags_holders_and_numbers(db: Empty) {
+    let db = db.open();
+    let held = Held { profile: Holder::Person, cluster: Holder::Rule(name("r")), hostname: Holder::Rules };
+    let full = Node { tags: [name("a")].into(), rule_tags: [name("b"), name("c")].into(), held, ..node(1) };
+    let put = full.clone();
+    db.put(move |tx| {
+        tx.put_node(&put)?;
+        (2..=3).try_for_each(|n| tx.put_node(&node(n)))
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.node(&uuid(1))).await, Some(full));
+    let number = |pattern: &'static str, n: u32| db.put(move |tx| tx.name_number(pattern, &uuid(n)));
+    assert_eq!(number("hv-{n}", 1).await, 1);
+    assert_eq!(number("hv-{n}", 2).await, 2);
+    assert_eq!(number("hv-{n}", 1).await, 1, "for ever");
+    assert_eq!(number("x-{n}", 2).await, 1, "of each pattern");
+    assert_eq!(db.put(|tx| tx.next_name_number("hv-{n}", &uuid(1))).await, 3);
+    assert_eq!(number("hv-{n}", 3).await, 4, "none twice");
 }

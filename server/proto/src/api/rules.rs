@@ -4,7 +4,7 @@ use super::NodeSummary;
 use serde::{Deserialize, Serialize};
 
 /// An admission rule: how nodes are received for which `when` holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Same alphabet as an image name; once in the list.
@@ -20,15 +20,47 @@ pub struct Rule {
     /// Before powering off or restarting; absent: as the setting `park-after` says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub park_after_seconds: Option<u32>,
+    /// Profile to boot; absent: says nothing about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub profile: Option<String>,
+    /// Cluster to be in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster: Option<String>,
+    /// Host name, with `{n}`, `{n:03}`, `{serial}` or `{cluster}` in it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hostname: Option<String>,
+    /// Tags to have as long as the rule matches; of all rules that match.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tags: Vec<String>,
 }
 
-/// All rules. The first that matches counts, for admission and for parking each.
+impl Rule {
+    /// What it says beside admission and parking, for people: `profile web`, `tag gpu`.
+    pub fn sets(&self) -> Vec<String> {
+        let one = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} {value}"));
+        let mut says: Vec<String> =
+            [one("profile", &self.profile), one("cluster", &self.cluster), one("host name", &self.hostname)]
+                .into_iter()
+                .flatten()
+                .collect();
+        says.extend(self.tags.iter().map(|tag| format!("tag {tag}")));
+        says
+    }
+}
+
+/// All rules. The first that matches and speaks of something decides that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleList {
     /// In order.
     pub rules: Vec<Rule>,
     /// SHA-256 (hex) of the list.
     pub hash: String,
+    /// What a person should know of it: a rule that lets everything in.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
+    /// It is being worked out what it makes of the nodes that are there: those up to this one are done.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub evaluating: Option<String>,
 }
 
 /// A list in the place of the present one.

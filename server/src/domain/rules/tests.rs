@@ -9,7 +9,7 @@ fn name(text: &str) -> Name {
 }
 
 fn rule(of: &str, when: &str, admission: Option<Admission>, park: Option<ParkAction>) -> Rule {
-    Rule { name: name(of), when: when.into(), admission, park, park_after: None }
+    Rule { name: name(of), when: when.into(), admission, park, park_after: None, sets: Sets::default() }
 }
 
 fn facts(serial: &str) -> Facts {
@@ -89,5 +89,39 @@ fn how_a_machine_is_received() {
         (Some((Rejected, None)), Auto, rule(Admitted), false, Receive::Keep),
     ] {
         assert_eq!(receive(known, policy, says.as_ref(), conflict), expected, "{known:?} {policy} {says:?} {conflict}");
+    }
+}
+
+#[test]
+fn of_each_thing_the_first_that_speaks_of_it_and_tags_add_up() {
+    let sets = |profile: Option<&str>, cluster: Option<&str>, tags: &[&str]| Sets {
+        profile: profile.map(name),
+        cluster: cluster.map(name),
+        tags: tags.iter().map(|tag| name(tag)).collect(),
+        hostname: None,
+    };
+    let says = |of: &str, when: &str, sets: Sets| Rule { sets, ..rule(of, when, None, None) };
+    let rules = compile(vec![
+        says("a", "node.serial == 'A'", sets(Some("web"), None, &["x"])),
+        says("b", "true", sets(Some("db"), Some("east"), &["y"])),
+        says("c", "node.serial == 'A'", sets(None, Some("west"), &["x", "z"])),
+        says("d", "node.serial == 'other'", sets(None, None, &["never"])),
+    ])
+    .unwrap();
+    let a = decide(&rules, &facts("A"));
+    assert_eq!(a.profile, Some((name("a"), name("web"))));
+    assert_eq!(a.cluster, Some((name("b"), name("east"))));
+    assert_eq!(a.tags.iter().map(Name::as_str).collect::<Vec<_>>(), ["x", "y", "z"]);
+    let b = decide(&rules, &facts("B"));
+    assert_eq!((b.profile, b.tags.len()), (Some((name("b"), name("db"))), 1));
+    let many = (0..=TAGS_MAX).map(|n| name(&format!("t{n}"))).collect();
+    let many = says("m", "true", Sets { tags: many, ..Sets::default() });
+    assert!(compile(vec![many]).unwrap_err().problem.contains("at most 64 tags"));
+}
+
+#[test]
+fn a_rule_that_takes_all_is_known() {
+    for (when, all) in [("true", true), ("1 < 2", true), ("false", false), ("node.serial == ''", false)] {
+        assert_eq!(rule("r", when, Some(Admission::Admitted), None).takes_all(), all, "{when}");
     }
 }

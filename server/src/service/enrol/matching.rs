@@ -9,6 +9,7 @@ use crate::domain::enrol::matching::{Choice, Seen, Why, choose, fits};
 use crate::domain::identity::CONFLICT;
 use crate::domain::node::{Admission, By, Node};
 use crate::domain::node_event::{Kind, Notice, Severity};
+use crate::domain::rules::Holder;
 use crate::domain::{Mac, Micros, NodeUuid};
 use crate::error::Result;
 use crate::service::{credentials, node_events};
@@ -250,16 +251,16 @@ fn bind(
     let_in(&mut node, &enrolment, now);
     if let Some(profile) = &enrolment.profile {
         match tx.profile(profile)? {
-            Some(_) => node.profile = Some(profile.clone()),
+            Some(_) => (node.profile, node.held.profile) = (Some(profile.clone()), Holder::Person),
             None => words.push(format!("profile {profile} is not there any more")),
         }
     }
     if let Ok(cluster) = enrolment.cluster.parse() {
-        node.cluster = Some(cluster);
+        (node.cluster, node.held.cluster) = (Some(cluster), Holder::Person);
     }
     if let Some(name) = &enrolment.name {
         match tx.nodes_named(name.as_str(), "")?.into_iter().find(|other| other != uuid) {
-            None => node.hostname = name.clone(),
+            None => (node.hostname, node.held.hostname) = (name.clone(), Holder::Person),
             Some(other) => words.push(format!("the name {name} is that of node {other}")),
         }
     }

@@ -64,7 +64,15 @@ async fn whole_list(app: &App, list: Vec<api::Rule>, cursor: Option<NodeUuid>) -
             let next = walk(tx, &NodeFilter::default(), cursor, true, |row, hardware| {
                 let facts = facts::of_node(&row.node, row.boot.as_ref(), hardware, now, settings.heartbeat_timeout);
                 answer.scanned += 1;
-                let new = proposed.decide(&facts);
+                let unruled = rules::unruled(&row.node);
+                let seen = Facts {
+                    hardware: facts.hardware.clone(),
+                    ..facts::of_node(&unruled, None, Default::default(), now, 0)
+                };
+                let mut new = proposed.decide(&facts);
+                let sets = proposed.decide(&seen);
+                (new.profile, new.cluster, new.hostname, new.tags) =
+                    (sets.profile, sets.cluster, sets.hostname, sets.tags);
                 for (rule, why) in new.failed.iter().take(FAILURES.saturating_sub(answer.failures.len())) {
                     answer.failures.push(format!("rule {rule}, node {}: {why}", row.node.uuid));
                 }
@@ -113,6 +121,36 @@ fn changes(
         };
         let rule = new.park.as_ref().map(|(name, _, _)| name);
         changes.push(change(format!("parks: {} -> {}", word(old), word(new)), rule));
+    }
+    let mut after = node.clone();
+    let pattern = rules::apply(&mut after, new);
+    if node.retired {
+        return changes;
+    }
+    let word = |name: &Option<crate::domain::Name>| name.as_ref().map_or("none".to_owned(), ToString::to_string);
+    if after.profile != node.profile {
+        let rule = new.profile.as_ref().map(|(name, _)| name);
+        changes.push(change(format!("profile: {} -> {}", word(&node.profile), word(&after.profile)), rule));
+    }
+    if after.cluster != node.cluster {
+        let rule = new.cluster.as_ref().map(|(name, _)| name);
+        changes.push(change(format!("cluster: {} -> {}", word(&node.cluster), word(&after.cluster)), rule));
+    }
+    let cluster = after.cluster.as_ref().map_or("", crate::domain::Name::as_str);
+    if let Some((rule, pattern)) = pattern
+        && !pattern.key(&node.serial, cluster).is_some_and(|key| key.made(&node.hostname))
+    {
+        changes.push(change(format!("host name: {} -> {pattern}", node.hostname), Some(&rule)));
+    }
+    let list = |tags: &std::collections::BTreeSet<crate::domain::Name>| {
+        if tags.is_empty() {
+            "none".to_owned()
+        } else {
+            tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        }
+    };
+    if after.rule_tags != node.rule_tags {
+        changes.push(change(format!("tags: {} -> {}", list(&node.rule_tags), list(&after.rule_tags)), None));
     }
     changes
 }

@@ -1,0 +1,15 @@
+-- Tags that people gave, and those of rules: JSON lists. Who holds profile, cluster and host name: JSON, "person" or the name
+-- of a rule; absent: nobody, a rule may say it.
+ALTER TABLE nodes ADD COLUMN tags TEXT COLLATE "C" NOT NULL DEFAULT '[]';
+ALTER TABLE nodes ADD COLUMN rule_tags TEXT COLLATE "C" NOT NULL DEFAULT '[]';
+ALTER TABLE nodes ADD COLUMN held TEXT COLLATE "C" NOT NULL DEFAULT '{}';
+
+-- Numbers in the host names that rules give: a node keeps its own for ever.
+CREATE TABLE name_numbers (
+    pattern TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    node TEXT COLLATE "C" NOT NULL REFERENCES nodes (uuid) ON DELETE CASCADE,
+    PRIMARY KEY (pattern, number),
+    UNIQUE (pattern, node)
+);
+CREATE INDEX name_numbers_by_node ON name_numbers (node);
