@@ -31,6 +31,7 @@ fn parking() -> LabResult {
         admission: None,
         park: Some("poweroff".to_owned()),
         park_after_seconds: Some(0),
+        ..Rule::default()
     };
     let put = PutRules { rules: vec![rule], expected_hash: None };
     let _: RuleList = server.api()?.call("PUT", "/api/v1/rules", Some(&put))?;

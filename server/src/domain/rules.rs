@@ -5,7 +5,7 @@ mod pattern;
 mod set;
 
 pub use pattern::Pattern;
-pub use set::{Held, Holder, Sets, TAGS_MAX, apply, unruled};
+pub use set::{Held, Holder, Sets, TAGS_MAX, TAGS_OF_RULES, apply, unruled};
 
 use super::facts::Facts;
 use super::ids::{Micros, Name};

@@ -5,6 +5,7 @@ use super::{App, history};
 use crate::domain::boot::{Boot, clean};
 use crate::domain::facts::{self, Facts, Hardware, Standing, TEXT_MAX};
 use crate::domain::node::Node;
+use crate::domain::rules::TAGS_OF_RULES;
 use crate::domain::{Micros, NodeUuid, lifecycle};
 use crate::error::Result;
 use crate::store::Tx;
@@ -72,7 +73,7 @@ pub(super) fn of_node(node: &Node, boot: Option<&Boot>, hardware: Hardware, now:
         lifecycle: state.to_string(),
         profile: node.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
         cluster: node.cluster.as_ref().map(ToString::to_string).unwrap_or_default(),
-        tags: node.tags.iter().chain(&node.rule_tags).map(ToString::to_string).collect(),
+        tags: node.tags.iter().chain(&node.rule_tags).take(TAGS_OF_RULES).map(ToString::to_string).collect(),
         maintenance: node.maintenance,
         retired: node.retired,
         serial: node.serial.clone(),

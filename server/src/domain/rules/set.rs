@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 /// Tags that one rule, or a person, gives.
 pub const TAGS_MAX: usize = 64;
+/// Tags that all rules together give a node, and tags of a node that can be asked for.
+pub const TAGS_OF_RULES: usize = 256;
 
 /// Who says what a node's profile, cluster or host name is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,7 +122,8 @@ pub fn apply(node: &mut Node, decision: &Decision) -> Option<(Name, Pattern)> {
         node.cluster = Some(cluster.clone());
         node.held.cluster = Holder::Rule(rule.clone());
     }
-    node.rule_tags = decision.tags.iter().filter(|tag| !node.tags.contains(*tag)).cloned().collect();
+    let besides = decision.tags.iter().filter(|tag| !node.tags.contains(*tag));
+    node.rule_tags = besides.take(TAGS_OF_RULES).cloned().collect();
     let named = node.hostname != Hostname::of_node(&node.uuid);
     decision.hostname.clone().filter(|_| free(&node.held.hostname, named))
 }
