@@ -6,7 +6,8 @@ use super::cmdline::Cmdline;
 use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
-use super::profile::{File, Profile};
+use super::profile::{File, Profile, Unit};
+use std::collections::BTreeMap;
 
 /// What a node boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub struct Plan {
     pub files: Vec<File>,
     /// Of root.
     pub ssh_authorized_keys: Vec<String>,
+    /// Kernel modules to load.
+    pub modules: Vec<String>,
+    /// sysctl(8).
+    pub sysctl: BTreeMap<String, String>,
+    /// systemd units.
+    pub units: BTreeMap<String, Unit>,
     /// Percent of RAM for the writable overlay.
     pub overlay_percent: u32,
 }
@@ -51,6 +58,9 @@ pub fn plan(node: &Node, profile: &Profile, image: &Image) -> Plan {
         machine_id: machine_id(&node.uuid),
         files: profile.spec.files.clone(),
         ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
+        modules: profile.spec.modules.clone(),
+        sysctl: profile.spec.sysctl.clone(),
+        units: profile.spec.units.clone(),
         overlay_percent: OVERLAY_PERCENT,
     };
     plan.hash = hash(&plan);
@@ -70,7 +80,7 @@ fn hash(plan: &Plan) -> Sha256 {
     let parts: Vec<_> = plan.parts.iter().map(|p| (p.role.as_str(), p.sha256.as_str())).collect();
     let files: Vec<_> = plan.files.iter().map(|f| (&f.path, f.mode, &f.content)).collect();
     // A tuple of plain values: serde_json writes it in this order, always.
-    let text = serde_json::json!([
+    let mut text = serde_json::json!([
         1,
         parts,
         plan.cmdline.as_str(),
@@ -80,6 +90,19 @@ fn hash(plan: &Plan) -> Sha256 {
         plan.ssh_authorized_keys,
         plan.overlay_percent
     ]);
+    // What came with a later release is there only where it says something: an upgrade of Higuma is no drift.
+    let owners: Vec<_> = plan.files.iter().filter(|f| !f.owner.is_empty() || !f.group.is_empty()).collect();
+    let owners: Vec<_> = owners.into_iter().map(|f| (&f.path, &f.owner, &f.group)).collect();
+    let units: Vec<_> = plan.units.iter().map(|(name, u)| (name, &u.content, u.enabled, u.masked)).collect();
+    let mut more = |word: &str, value: serde_json::Value, empty: bool| {
+        if let Some(list) = text.as_array_mut().filter(|_| !empty) {
+            list.push(serde_json::json!([word, value]));
+        }
+    };
+    more("owners", serde_json::json!(owners), owners.is_empty());
+    more("modules", serde_json::json!(plan.modules), plan.modules.is_empty());
+    more("sysctl", serde_json::json!(plan.sysctl), plan.sysctl.is_empty());
+    more("units", serde_json::json!(units), units.is_empty());
     Sha256::of(text.to_string())
 }
 
@@ -102,13 +125,10 @@ mod tests {
             created: 0,
             kept: Default::default(),
         };
-        let spec = Spec {
-            image: image.reference.clone(),
-            cmdline: "console=ttyS0".parse().unwrap(),
-            files: vec![],
-            ssh_authorized_keys: vec![],
-        };
-        (node, Profile { name: "hv".parse().unwrap(), revision: 1, spec, created: 0 }, image)
+        let spec =
+            Spec { image: Some(image.reference.clone()), cmdline: "console=ttyS0".parse().unwrap(), ..Spec::default() };
+        let (name, words) = ("hv".parse().unwrap(), Default::default());
+        (node, Profile { name, revision: 1, parent: None, words, spec, created: 0, made_by: String::new() }, image)
     }
 
     #[test]
@@ -126,6 +146,25 @@ mod tests {
         assert_ne!(base.hash, plan(&renamed, &profile, &image).hash);
         assert_ne!(base.hash, plan(&node, &other_cmdline, &image).hash);
         assert_ne!(base.hash, plan(&node, &profile, &other_blob).hash);
+        let files = vec![File { path: "/a".into(), mode: 0o644, owner: "www".into(), ..File::default() }];
+        let unit = Unit { enabled: true, ..Unit::default() };
+        let mut seen = vec![base.hash.clone()];
+        for spec in [
+            Spec {
+                files: files.iter().map(|f| File { owner: String::new(), ..f.clone() }).collect(),
+                ..profile.spec.clone()
+            },
+            Spec { files, ..profile.spec.clone() },
+            Spec { modules: vec!["kvm".into()], ..profile.spec.clone() },
+            Spec { sysctl: [("a.b".to_owned(), "1".to_owned())].into(), ..profile.spec.clone() },
+            Spec { units: [("a.service".to_owned(), unit)].into(), ..profile.spec.clone() },
+        ] {
+            let hash = plan(&node, &Profile { spec, ..profile.clone() }, &image).hash;
+            assert!(!seen.contains(&hash));
+            seen.push(hash);
+        }
+        // As made by the release before these words: an upgrade is no drift.
+        assert_eq!(base.hash.as_str(), "119ae0667aa58b92454efe49cd2bdd66b00a0239b594d27a80d23b4fa4f890ea");
         // A new revision that says the same boots the same: no drift.
         assert_eq!(base.hash, plan(&node, &next_revision, &image).hash);
     }

@@ -2,7 +2,7 @@
 //! holds now.
 
 use super::parking::{self, NoPlan, Parks};
-use super::{App, Settings, cabling};
+use super::{App, Settings, cabling, templates};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::node::{Admission, Node};
@@ -227,7 +227,14 @@ fn find_plan(
     let Some(profile) = tx.profile(name)? else {
         return wait("the node's profile does not exist any more: assign another");
     };
-    let Some(image) = tx.image(&profile.spec.image)? else {
+    let profile = match templates::rendered(tx, node, profile)? {
+        Ok(profile) => profile,
+        Err(failed) => return wait(&format!("profile {name} does not fit this node: {failed}")),
+    };
+    if let Some(missing) = profile.spec.missing() {
+        return wait(&format!("profile {name} lacks what a node boots: {missing}"));
+    }
+    let Some(image) = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten() else {
         return wait("the profile's image does not exist any more: import it again or change the profile");
     };
     Ok(Ok(plan::plan(node, &profile, &image)))

@@ -21,6 +21,7 @@ mod identity;
 mod images;
 mod ipam;
 mod jobs;
+mod profiles;
 mod rules;
 mod scrub;
 mod vault;

@@ -39,13 +39,19 @@ pub fn measure(runs: usize) -> LabResult {
             "--kernel",
             &kernel,
         ])?;
-        let file = |path: &str| ProfileFile { path: path.to_owned(), mode: 0o644, content: UNIT.to_owned() };
+        let file = |path: &str| ProfileFile {
+            path: path.to_owned(),
+            mode: 0o644,
+            content: UNIT.to_owned(),
+            ..ProfileFile::default()
+        };
         let profile = NewProfile {
             name: kind.to_owned(),
             image: format!("{kind}:1"),
             cmdline: stock::CONSOLE.to_owned(),
             files: vec![file("/etc/systemd/system/multi-user.target.wants/meminfo.service")],
             ssh_authorized_keys: Vec::new(),
+            ..NewProfile::default()
         };
         stock::profile(&server, &profile)?;
     }
