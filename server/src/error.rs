@@ -78,6 +78,12 @@ impl From<crate::domain::Invalid> for Error {
     }
 }
 
+impl From<crate::domain::profile::Wrong> for Error {
+    fn from(wrong: crate::domain::profile::Wrong) -> Self {
+        Self::BadRequest(wrong.to_string())
+    }
+}
+
 impl From<crate::domain::select::SelectError> for Error {
     fn from(error: crate::domain::select::SelectError) -> Self {
         Self::BadRequest(format!("the expression: {error}"))

@@ -31,6 +31,7 @@ fn bmc_console() -> LabResult {
         cmdline: CONSOLES.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
 

@@ -27,6 +27,7 @@ fn bmc_enrol_csv() -> LabResult {
         cmdline: CONSOLE.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
 

@@ -25,6 +25,7 @@ fn bmc_first_boot() -> LabResult {
         cmdline: CONSOLE.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
     cli(

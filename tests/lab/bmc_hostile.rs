@@ -23,6 +23,7 @@ fn bmc_hostile() -> LabResult {
         cmdline: CONSOLE.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
     let mut spec = NodeSpec::new("n1", &server.bootfile());

@@ -53,6 +53,7 @@ fn boot_large() -> LabResult {
         cmdline: stock::CONSOLE.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
     server.api()?.assign(node.uuid(), "ero")?;

@@ -22,8 +22,14 @@ pub fn run(name: &str, firmware: Firmware) -> LabResult {
         name: "cave".to_owned(),
         image: Stock::Debian.reference(),
         cmdline: CONSOLE.to_owned(),
-        files: vec![ProfileFile { path: "/etc/issue".to_owned(), mode: 0o644, content: ISSUE.to_owned() }],
+        files: vec![ProfileFile {
+            path: "/etc/issue".to_owned(),
+            mode: 0o644,
+            content: ISSUE.to_owned(),
+            ..ProfileFile::default()
+        }],
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
     ensure(server.api()?.status()?.ready, "a server with a first stage is ready")?;

@@ -100,6 +100,7 @@ fn oci_image() -> LabResult {
         cmdline: stock::CONSOLE.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
     let node = lab.node(NodeSpec::new("n1", &server.bootfile()))?;

@@ -38,6 +38,7 @@ pub fn plugged(name: &str, mode: &str, ports: &[SwitchPort], settings: &[(&str, 
         cmdline: CONSOLE.to_owned(),
         files: Vec::new(),
         ssh_authorized_keys: Vec::new(),
+        ..NewProfile::default()
     };
     stock::profile(&server, &profile)?;
     Ok(Rig { lab, switch, server })

@@ -24,6 +24,7 @@ fn two_nodes() -> LabResult {
                 cmdline: format!("{CONSOLE} lab.side={name}"),
                 files: Vec::new(),
                 ssh_authorized_keys: Vec::new(),
+                ..NewProfile::default()
             },
         )?;
     }

@@ -91,6 +91,7 @@ pub fn fill(server: &Server, wanted: &[Stock]) -> LabResult {
                 cmdline: CONSOLE.to_owned(),
                 files: Vec::new(),
                 ssh_authorized_keys: Vec::new(),
+                ..NewProfile::default()
             },
         )?;
     }

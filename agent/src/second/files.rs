@@ -8,10 +8,11 @@ use higuma_proto::agent::Event;
 use super::handover::Handover;
 use super::systemd;
 use super::tree::Tree;
+use super::words;
 use crate::callback::CallbackFile;
 
 /// Where systemd looks for units of the machine.
-const UNITS: &str = "/etc/systemd/system";
+pub const UNITS: &str = "/etc/systemd/system";
 
 /// Whether the image is run by systemd: its init leads there.
 pub fn runs_systemd(tree: &Tree, init: &str) -> bool {
@@ -33,8 +34,11 @@ pub fn write_all(tree: &Tree, handover: &Handover, systemd: bool) -> Vec<String>
     }
     note("name servers", resolv_conf(tree, handover));
     note("authorized keys", authorized_keys(tree, &handover.plan.ssh_authorized_keys));
+    problems.extend(words::settings(tree, &handover.plan, systemd));
     for file in &handover.plan.files {
-        note(&file.path, tree.write(&file.path, file.mode, &file.content));
+        if let Err(e) = words::file(tree, file) {
+            problems.push(format!("{}: {e}", file.path));
+        }
     }
     problems
 }
@@ -148,8 +152,8 @@ mod tests {
             boot_id: "b".to_owned(),
             ssh_authorized_keys: vec!["ssh-ed25519 AAAA me\nssh-rsa sneaked".to_owned()],
             files: vec![
-                File { path: "/etc/hostname".to_owned(), mode: 0o600, content: b"mine\n".to_vec() },
-                File { path: "/../etc/passwd".to_owned(), mode: 0o600, content: Vec::new() },
+                File { path: "/etc/hostname".to_owned(), mode: 0o600, content: b"mine\n".to_vec(), ..File::default() },
+                File { path: "/../etc/passwd".to_owned(), mode: 0o600, content: Vec::new(), ..File::default() },
             ],
             ..BootPlan::default()
         };

@@ -118,7 +118,12 @@ mod tests {
             boot_id: "6a3f".to_owned(),
             parts: ["kernel", "modules", "rootfs"].map(part).to_vec(),
             hostname: "node-1".to_owned(),
-            files: vec![File { path: "/etc/motd".to_owned(), mode: 0o644, content: b"\x00hello\xff".to_vec() }],
+            files: vec![File {
+                path: "/etc/motd".to_owned(),
+                mode: 0o644,
+                content: b"\x00hello\xff".to_vec(),
+                ..File::default()
+            }],
             ..BootPlan::default()
         }
     }

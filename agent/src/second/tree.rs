@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, symlinkat, unlinkat};
 
 /// Longest path that is accepted, bytes.
 const MAX_PATH: usize = 1_024;
@@ -27,10 +27,25 @@ impl Tree {
 
     /// Writes a whole new file with exactly this mode; what was there (a link, too) is replaced, folders are made.
     pub fn write(&self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+        self.write_owned(path, mode, (None, None), content)
+    }
+
+    /// As [`Tree::write`], for this user and this group; none: as it is made, root's.
+    pub fn write_owned(
+        &self,
+        path: &str,
+        mode: u32,
+        (owner, group): (Option<u32>, Option<u32>),
+        content: &[u8],
+    ) -> io::Result<()> {
         let (parent, name) = self.place(path)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(&parent, name, flags, Mode::from_bits_truncate(0o600))?);
         file.write_all(content)?;
+        if owner.is_some() || group.is_some() {
+            // Before the mode: it takes the set-user-ID bit away.
+            fchown(&file, owner.map(Uid::from_raw), group.map(Gid::from_raw))?;
+        }
         // After the content, so that a half-written file is nobody's to run; and free of the umask.
         fchmod(&file, Mode::from_bits_truncate(mode & 0o7777))?;
         Ok(())

@@ -373,13 +373,15 @@ pub struct ScriptPreview {
     pub script: String,
 }
 
-/// A profile to make or change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A profile to make or change. In an answer, and in a request without `words`, these are what a node gets in the end: of
+/// a change, only what differs from that becomes the profile's own word, so that what it says beside stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewProfile {
     /// Same alphabet as an image name.
     pub name: String,
-    /// "name:version" of an image that exists; of a label, the version that it means now is kept.
+    /// "name:version" of an image that exists; of a label, the version that it means now is kept. Empty: a parent's, or none.
+    #[serde(default)]
     pub image: String,
     /// Added to the image's default command line.
     #[serde(default)]
@@ -390,10 +392,14 @@ pub struct NewProfile {
     /// For root.
     #[serde(default)]
     pub ssh_authorized_keys: Vec<String>,
+    /// All that the profile says itself, `parent` too, in the form of docs/src/profiles.md: instead of all fields above
+    /// but the name. In answers it is beside these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// A file of a profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileFile {
     /// Absolute, normalised.
     pub path: String,
@@ -401,6 +407,15 @@ pub struct ProfileFile {
     pub mode: u32,
     /// UTF-8 text.
     pub content: String,
+    /// Name or number of the user; empty: root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Name or number of the group; empty: root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Whether the content is a template.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
 }
 
 /// A profile's newest revision.
@@ -418,6 +433,18 @@ pub struct Profile {
     /// Digest of its image; absent in lists, and when the image is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_digest: Option<String>,
+    /// What it inherits from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Who made this revision: "person NAME", or "parent NAME revision N".
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub made_by: String,
+    /// What it says itself, `parent` too; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<serde_json::Map<String, serde_json::Value>>,
+    /// What that makes with its parent's, in the same form; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// A blob.

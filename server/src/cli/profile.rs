@@ -44,6 +44,17 @@ pub enum Profile {
         #[command(flatten)]
         content: Content,
     },
+    /// Make a profile, or change it: all that it says itself, from a file in TOML, YAML or JSON
+    #[command(
+        after_help = "Example:\n  higuma profile set web -f web.toml\n  higuma profile show web -o json | jq .words > web.json"
+    )]
+    Set {
+        /// Name: a-z, 0-9, dot, dash, underscore
+        name: String,
+        /// The words: see \"Profiles\" in the book; `-` is standard input, in YAML or JSON
+        #[arg(short, long, value_name = "FILE.toml|yaml|json")]
+        file: PathBuf,
+    },
     /// List profiles
     #[command(after_help = "Example:\n  higuma profile list -o json")]
     List,
@@ -81,8 +92,7 @@ const FILE_LIMIT: u64 = 4 << 20;
 pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
     match command {
         Profile::Create { name, image, content } => {
-            let mut spec =
-                NewProfile { name, image, cmdline: String::new(), files: vec![], ssh_authorized_keys: vec![] };
+            let mut spec = NewProfile { name, image, ..NewProfile::default() };
             content.apply(&mut spec)?;
             let value = Client::new(global)?.call(Method::POST, "/api/v1/profiles", Some(&spec))?;
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
@@ -103,6 +113,22 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             spec.image = image.unwrap_or(spec.image);
             content.apply(&mut spec)?;
             let value = client.call(Method::PUT, &path, Some(&spec))?;
+            answer(global.format, value, |p: Stored| show(&p, output::now_us()))
+        }
+        Profile::Set { name, file } => {
+            let words = super::profile_words::read(&file)?;
+            let client = Client::new(global)?;
+            let path = format!("/api/v1/profiles/{}", encode(&name));
+            let there = match client.get(&path) {
+                Ok(_) => true,
+                Err(failure) if failure.exit == super::error::Exit::NotFound => false,
+                Err(failure) => return Err(failure),
+            };
+            let new = NewProfile { name, words: Some(words), ..NewProfile::default() };
+            let value = match there {
+                true => client.call(Method::PUT, &path, Some(&new))?,
+                false => client.call(Method::POST, "/api/v1/profiles", Some(&new))?,
+            };
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
         }
         Profile::List => {
@@ -157,7 +183,7 @@ pub(super) fn read_ssh_keys(paths: &[PathBuf]) -> Result<Vec<String>> {
 
 fn read_file_flag(flag: &str) -> Result<ProfileFile> {
     let (path, local, mode) = parse_file_flag(flag)?;
-    Ok(ProfileFile { path: path.into(), mode, content: read_utf8(Path::new(local))? })
+    Ok(ProfileFile { path: path.into(), mode, content: read_utf8(Path::new(local))?, ..ProfileFile::default() })
 }
 
 /// `PATH=LOCALFILE[:MODE]`; a suffix that is not three or four octal digits belongs to the file's name.
@@ -204,18 +230,28 @@ fn list_table(profiles: &[Stored], now: i64) -> String {
 }
 
 fn show(p: &Stored, now: i64) -> String {
-    let mut lines = vec![
-        ("Name", p.spec.name.clone()),
-        ("Revision", p.revision.to_string()),
+    let mut lines = vec![("Name", p.spec.name.clone()), ("Revision", p.revision.to_string())];
+    if let Some(parent) = &p.parent {
+        lines.push(("Inherits from", parent.clone()));
+    }
+    lines.extend([
         ("Image", p.spec.image.clone()),
         ("Digest", p.image_digest.clone().unwrap_or_default()),
         ("Command line", p.spec.cmdline.clone()),
         ("Nodes", p.nodes.to_string()),
         ("Changed", output::time_ago(p.created_us, now)),
-    ];
-    for f in &p.spec.files {
-        lines.push(("File", format!("{} ({:o}, {})", f.path, f.mode, output::size(f.content.len() as u64))));
+    ]);
+    if !p.made_by.is_empty() {
+        lines.push(("Made by", p.made_by.clone()));
     }
+    for f in &p.spec.files {
+        let of = |id: &str| if id.is_empty() { "root".to_owned() } else { id.to_owned() };
+        let (owner, group) = (of(&f.owner), of(&f.group));
+        let template = if f.template { ", template" } else { "" };
+        let size = output::size(f.content.len() as u64);
+        lines.push(("File", format!("{} ({:o} {owner}:{group}, {size}{template})", f.path, f.mode)));
+    }
+    lines.extend(super::profile_words::more(p));
     for key in &p.spec.ssh_authorized_keys {
         lines.push(("SSH key", key.clone()));
     }
@@ -252,13 +288,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         std::fs::write(&path, "new").unwrap();
-        let old = |p: &str| ProfileFile { path: p.into(), mode: 0o600, content: "old".into() };
+        let old =
+            |p: &str| ProfileFile { path: p.into(), mode: 0o600, content: "old".into(), ..ProfileFile::default() };
         let mut spec = NewProfile {
             name: "web".into(),
             image: "d:1".into(),
             cmdline: "quiet".into(),
             files: vec![old("/a"), old("/b")],
             ssh_authorized_keys: vec!["k".into()],
+            ..NewProfile::default()
         };
         let content = Content { files: vec![format!("/a={}", path.display())], ..Content::default() };
         content.apply(&mut spec).unwrap();

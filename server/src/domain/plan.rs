@@ -6,7 +6,7 @@ use super::cmdline::Cmdline;
 use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
-use super::profile::{File, Profile};
+use super::profile::{File, Profile, Unit};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,6 +33,12 @@ pub struct Plan {
     pub files: Vec<File>,
     /// Of root.
     pub ssh_authorized_keys: Vec<String>,
+    /// Kernel modules to load.
+    pub modules: Vec<String>,
+    /// sysctl(8).
+    pub sysctl: BTreeMap<String, String>,
+    /// systemd units.
+    pub units: BTreeMap<String, Unit>,
     /// Percent of RAM for the writable overlay.
     pub overlay_percent: u32,
 }
@@ -53,6 +59,9 @@ pub fn plan(node: &Node, profile: &Profile, image: &Image) -> Plan {
         machine_id: machine_id(&node.uuid),
         files: profile.spec.files.clone(),
         ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
+        modules: profile.spec.modules.clone(),
+        sysctl: profile.spec.sysctl.clone(),
+        units: profile.spec.units.clone(),
         overlay_percent: OVERLAY_PERCENT,
     };
     plan.hash = Sha256::of(plan.content());
@@ -79,12 +88,42 @@ struct Content<'a> {
     files: BTreeMap<&'a str, FileContent<'a>>,
     ssh_authorized_keys: &'a [String],
     overlay_percent: u32,
+    // What came with a later release is there only where it says something: an upgrade of Higuma is no drift.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    modules: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sysctl: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    units: BTreeMap<&'a str, UnitContent<'a>>,
 }
 
 #[derive(Serialize)]
 struct FileContent<'a> {
     mode: u32,
     content: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    owner: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    group: &'a str,
+}
+
+#[derive(Serialize)]
+struct UnitContent<'a> {
+    content: &'a str,
+    enabled: bool,
+    masked: bool,
+}
+
+impl<'a> FileContent<'a> {
+    fn of(f: &'a File) -> Self {
+        Self { mode: f.mode, content: &f.content, owner: &f.owner, group: &f.group }
+    }
+}
+
+impl<'a> UnitContent<'a> {
+    fn of(unit: &'a Unit) -> Self {
+        Self { content: &unit.content, enabled: unit.enabled, masked: unit.masked }
+    }
 }
 
 impl Plan {
@@ -96,13 +135,12 @@ impl Plan {
             cmdline: self.cmdline.as_str(),
             hostname: self.hostname.as_str(),
             machine_id: &self.machine_id,
-            files: self
-                .files
-                .iter()
-                .map(|f| (f.path.as_str(), FileContent { mode: f.mode, content: &f.content }))
-                .collect(),
+            files: self.files.iter().map(|f| (f.path.as_str(), FileContent::of(f))).collect(),
             ssh_authorized_keys: &self.ssh_authorized_keys,
             overlay_percent: self.overlay_percent,
+            modules: &self.modules,
+            sysctl: &self.sysctl,
+            units: self.units.iter().map(|(name, unit)| (name.as_str(), UnitContent::of(unit))).collect(),
         };
         // Maps with text keys and plain values: it is always written.
         serde_json::to_string(&content).unwrap_or_default()
@@ -128,13 +166,10 @@ mod tests {
             created: 0,
             kept: Default::default(),
         };
-        let spec = Spec {
-            image: image.reference.clone(),
-            cmdline: "console=ttyS0".parse().unwrap(),
-            files: vec![],
-            ssh_authorized_keys: vec![],
-        };
-        (node, Profile { name: "hv".parse().unwrap(), revision: 1, spec, created: 0 }, image)
+        let spec =
+            Spec { image: Some(image.reference.clone()), cmdline: "console=ttyS0".parse().unwrap(), ..Spec::default() };
+        let (name, words) = ("hv".parse().unwrap(), Default::default());
+        (node, Profile { name, revision: 1, parent: None, words, spec, created: 0, made_by: String::new() }, image)
     }
 
     #[test]
@@ -152,6 +187,25 @@ mod tests {
         assert_ne!(base.hash, plan(&renamed, &profile, &image).hash);
         assert_ne!(base.hash, plan(&node, &other_cmdline, &image).hash);
         assert_ne!(base.hash, plan(&node, &profile, &other_blob).hash);
+        let files = vec![File { path: "/a".into(), mode: 0o644, owner: "www".into(), ..File::default() }];
+        let unit = Unit { enabled: true, ..Unit::default() };
+        let mut seen = vec![base.hash.clone()];
+        for spec in [
+            Spec {
+                files: files.iter().map(|f| File { owner: String::new(), ..f.clone() }).collect(),
+                ..profile.spec.clone()
+            },
+            Spec { files, ..profile.spec.clone() },
+            Spec { modules: vec!["kvm".into()], ..profile.spec.clone() },
+            Spec { sysctl: [("a.b".to_owned(), "1".to_owned())].into(), ..profile.spec.clone() },
+            Spec { units: [("a.service".to_owned(), unit)].into(), ..profile.spec.clone() },
+        ] {
+            let hash = plan(&node, &Profile { spec, ..profile.clone() }, &image).hash;
+            assert!(!seen.contains(&hash));
+            seen.push(hash);
+        }
+        // As made by the release before these words: an upgrade is no drift.
+        assert_eq!(base.hash.as_str(), "119ae0667aa58b92454efe49cd2bdd66b00a0239b594d27a80d23b4fa4f890ea");
         // A new revision that says the same boots the same: no drift.
         assert_eq!(base.hash, plan(&node, &next_revision, &image).hash);
     }

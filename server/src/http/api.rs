@@ -153,16 +153,18 @@ pub async fn profiles(s: S, page: Query<PageQuery>) -> Answer {
     ok(profile_cases::list(&s.app, page.cursor.as_deref(), page.limit).await?)
 }
 
-pub async fn create_profile(s: S, new: Json<NewProfile>) -> Answer {
-    created(profile_cases::create(&s.app, new.into_inner()).await?)
+pub async fn create_profile(s: S, new: Json<NewProfile>, person: ReqData<Person>) -> Answer {
+    let who = format!("person {}", person.name);
+    created(profile_cases::create_by(&s.app, new.into_inner(), &who).await?)
 }
 
 pub async fn profile(s: S, name: Path<String>) -> Answer {
     ok(profile_cases::show(&s.app, name.parse::<Name>()?).await?)
 }
 
-pub async fn update_profile(s: S, name: Path<String>, new: Json<NewProfile>) -> Answer {
-    ok(profile_cases::update(&s.app, name.parse::<Name>()?, new.into_inner()).await?)
+pub async fn update_profile(s: S, name: Path<String>, new: Json<NewProfile>, person: ReqData<Person>) -> Answer {
+    let who = format!("person {}", person.name);
+    ok(profile_cases::update_by(&s.app, name.parse::<Name>()?, new.into_inner(), &who).await?)
 }
 
 pub async fn delete_profile(s: S, name: Path<String>) -> Answer {

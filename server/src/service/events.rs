@@ -31,6 +31,8 @@ pub async fn report(app: &App, boot: &Boot, events: Vec<Event>, neighbours: Opti
                 if let Some(neighbours) = &neighbours {
                     let neighbours = clean_neighbours(neighbours);
                     facts::set_neighbours(tx, &node.uuid, &neighbours, now)?;
+                    // Templates may tell of them.
+                    tx.stale_node(&node.uuid)?;
                     if rules::evaluate(tx, &mut node, now)? {
                         tx.put_node(&node)?;
                     }

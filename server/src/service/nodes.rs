@@ -253,9 +253,13 @@ impl Change {
     /// What it names must be there.
     fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
         match &self.profile {
-            Some(Some(profile)) if tx.profile(profile)?.is_none() => {
-                Err(Error::NotFound(format!("there is no profile {profile}: see `higuma profile list`")))
-            }
+            Some(Some(profile)) => match tx.profile(profile)?.map(|found| found.spec.missing()) {
+                None => Err(Error::NotFound(format!("there is no profile {profile}: see `higuma profile list`"))),
+                Some(Some(missing)) => Err(Error::BadRequest(format!(
+                    "profile {profile} is only for others to inherit from: it lacks what a node boots ({missing})"
+                ))),
+                Some(None) => Ok(()),
+            },
             _ => Ok(()),
         }
     }

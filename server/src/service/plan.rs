@@ -2,7 +2,7 @@
 //! holds now.
 
 use super::parking::{self, NoPlan, Parks};
-use super::{App, Settings, cabling, drift};
+use super::{App, Settings, cabling, drift, templates};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::image::Image;
@@ -233,7 +233,7 @@ fn find_plan(
 }
 
 /// Why a node that may boot has no plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unplanned {
     /// Nothing is assigned.
     #[error("the node has no profile")]
@@ -244,6 +244,12 @@ pub(super) enum Unplanned {
     /// It was deleted.
     #[error("the profile's image does not exist any more: import it again or change the profile")]
     ImageGone,
+    /// Of which profile, and what.
+    #[error("profile {0} lacks what a node boots: {1}")]
+    Lacks(Name, String),
+    /// Of which profile, and which template, where.
+    #[error("profile {0} does not fit this node: {1}")]
+    DoesNotFit(Name, String),
 }
 
 /// Profiles with their images that were read already, for many nodes in one transaction.
@@ -261,15 +267,21 @@ pub(super) fn would(
         let found = match tx.profile(name)? {
             None => None,
             Some(profile) => {
-                let image = tx.image(&profile.spec.image)?;
+                let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
                 Some((profile, image))
             }
         };
         known.0.insert(name.clone(), found);
     }
-    Ok(match known.0.get(name).and_then(Option::as_ref) {
-        None => Err(Unplanned::ProfileGone),
-        Some((_, None)) => Err(Unplanned::ImageGone),
-        Some((profile, Some(image))) => Ok(plan::plan(node, profile, image)),
-    })
+    let Some((profile, image)) = known.0.get(name).and_then(Option::as_ref) else {
+        return Ok(Err(Unplanned::ProfileGone));
+    };
+    let profile = match templates::rendered(tx, node, profile.clone())? {
+        Ok(profile) => profile,
+        Err(failed) => return Ok(Err(Unplanned::DoesNotFit(name.clone(), failed.to_string()))),
+    };
+    if let Some(missing) = profile.spec.missing() {
+        return Ok(Err(Unplanned::Lacks(name.clone(), missing.to_string())));
+    }
+    Ok(image.as_ref().map(|image| plan::plan(node, &profile, image)).ok_or(Unplanned::ImageGone))
 }

@@ -9,7 +9,7 @@ use crate::domain::image::Image;
 use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{File, Profile};
 use crate::domain::{Micros, Name, Sha256};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 
@@ -40,9 +40,27 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         files: plan
             .files
             .iter()
-            .map(|f| agent::File { path: f.path.clone(), mode: f.mode, content: f.content.clone().into_bytes() })
+            .map(|f| agent::File {
+                path: f.path.clone(),
+                mode: f.mode,
+                content: f.content.clone().into_bytes(),
+                owner: f.owner.clone(),
+                group: f.group.clone(),
+            })
             .collect(),
         ssh_authorized_keys: plan.ssh_authorized_keys.clone(),
+        modules: plan.modules.clone(),
+        sysctl: plan.sysctl.iter().map(|(k, v)| agent::Sysctl { key: k.clone(), value: v.clone() }).collect(),
+        units: plan
+            .units
+            .iter()
+            .map(|(name, unit)| agent::Unit {
+                name: name.clone(),
+                content: unit.content.clone(),
+                enabled: unit.enabled,
+                masked: unit.masked,
+            })
+            .collect(),
         embed_limit_bytes: app.settings.embed_limit,
         overlay_percent: plan.overlay_percent,
         deadline_seconds: u32::try_from(left).unwrap_or(u32::MAX),
@@ -218,22 +236,28 @@ pub fn image(image: &Image, labels: &[Name]) -> api::Image {
 
 /// A profile, with the number of nodes that it is assigned to.
 pub fn profile(profile: &Profile, nodes: u64) -> api::Profile {
+    let spec = &profile.spec;
     api::Profile {
         spec: api::NewProfile {
             name: profile.name.to_string(),
-            image: profile.spec.image.to_string(),
-            cmdline: profile.spec.cmdline.to_string(),
-            files: profile
-                .spec
-                .files
-                .iter()
-                .map(|f| api::ProfileFile { path: f.path.clone(), mode: f.mode, content: f.content.clone() })
-                .collect(),
-            ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
+            image: spec.image.as_ref().map(ToString::to_string).unwrap_or_default(),
+            cmdline: spec.cmdline.to_string(),
+            files: spec.files.iter().cloned().map(profile_file).collect(),
+            ssh_authorized_keys: spec.ssh_authorized_keys.clone(),
+            words: None,
         },
         revision: profile.revision,
         created_us: profile.created,
         nodes,
         image_digest: None,
+        parent: profile.parent.as_ref().map(ToString::to_string),
+        made_by: profile.made_by.clone(),
+        words: None,
+        resolved: None,
     }
+}
+
+fn profile_file(file: File) -> api::ProfileFile {
+    let File { path, mode, owner, group, content, template } = file;
+    api::ProfileFile { path, mode, content, owner, group, template }
 }

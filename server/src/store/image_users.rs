@@ -41,6 +41,7 @@ impl Tx<'_> {
                 profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::revision));
             let mut query = profiles::table
                 .inner_join(profile_revisions::table.on(newest))
+                .filter(profile_revisions::image_name.ne(""))
                 .order(profiles::name)
                 .select((profile_revisions::image_name, profile_revisions::image_version, profiles::name))
                 .into_boxed();

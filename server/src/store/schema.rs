@@ -356,12 +356,16 @@ diesel::table! {
         image_version -> Text,
         spec -> Text,
         created -> BigInt,
+        parent -> Nullable<Text>,
+        words -> Text,
+        made_by -> Text,
     }
 }
 diesel::table! {
     profiles (name) {
         name -> Text,
         revision -> BigInt,
+        parent -> Nullable<Text>,
     }
 }
 diesel::table! {

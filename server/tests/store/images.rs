@@ -5,7 +5,7 @@ use higuma::domain::Sha256;
 use higuma::domain::image::{Arch, Image, ImageRef, Part, Role};
 use higuma::domain::image_kept::{Kept, Label};
 use higuma::domain::node::Node;
-use higuma::domain::profile::{File, Profile, Spec};
+use higuma::domain::profile::{File, Mode, Param, Profile, Spec, Unit};
 use higuma::error::Error;
 use higuma_proto::api::{FirstStage, NewFirstStage};
 
@@ -125,13 +125,30 @@ pub async fn profiles_and_revisions(db: Empty) {
     let profile = |called: &str, revision, image: &str| Profile {
         name: name(called),
         revision,
+        parent: None,
+        words: serde_json::from_value(serde_json::json!({"image": image, "cmdline": null})).unwrap(),
         spec: Spec {
-            image: image.parse().unwrap(),
+            image: Some(image.parse().unwrap()),
+            mode: Some(Mode::Initramfs),
             cmdline: "a=b".parse().unwrap(),
-            files: vec![File { path: "/etc/motd".into(), mode: 0o644, content: "hi \u{0}\n\"ü\"".into() }],
+            script: "#!ipxe\n".into(),
+            params: [("n".to_owned(), Param::Int(-1)), ("l".to_owned(), Param::List(vec!["x".into()]))].into(),
+            files: vec![File {
+                path: "/etc/motd".into(),
+                mode: 0o644,
+                content: "hi \u{0}\n\"ü\"".into(),
+                owner: "www".into(),
+                group: "50".into(),
+                template: true,
+            }],
             ssh_authorized_keys: vec!["ssh-ed25519 AAAA me".into()],
+            modules: vec!["kvm".into()],
+            sysctl: [("vm.swappiness".to_owned(), "1".to_owned())].into(),
+            units: [("a.service".to_owned(), Unit { content: "[Unit]".into(), enabled: true, ..Unit::default() })]
+                .into(),
         },
         created: 4,
+        made_by: "person ann".into(),
     };
     db.put(move |tx| {
         tx.insert_profile_revision(&profile("web", 1, "debian:12"))?;

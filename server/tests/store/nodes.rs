@@ -3,10 +3,9 @@
 use crate::Db;
 use crate::fixture::*;
 use higuma::domain::boot::Phase;
-use higuma::domain::cmdline::Cmdline;
 use higuma::domain::lifecycle::{self, Desired, Observed};
 use higuma::domain::node::{Admission, Node};
-use higuma::domain::profile::{Profile, Spec};
+use higuma::domain::profile::{Profile, Spec, Words};
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::error::Error;
 use higuma::store::{NodeFilter, NodeRow};
@@ -14,13 +13,16 @@ use higuma_proto::agent::Neighbour;
 use std::collections::BTreeMap;
 
 pub fn profile(called: &str, revision: u32) -> Profile {
-    let spec = Spec {
-        image: "debian:12".parse().unwrap(),
-        cmdline: Cmdline::default(),
-        files: vec![],
-        ssh_authorized_keys: vec![],
-    };
-    Profile { name: name(called), revision, spec, created: 5 }
+    let spec = Spec { image: Some("debian:12".parse().unwrap()), ..Spec::default() };
+    Profile {
+        name: name(called),
+        revision,
+        parent: None,
+        words: Words::of(&spec),
+        spec,
+        created: 5,
+        made_by: String::new(),
+    }
 }
 
 pub async fn round_trip_and_replace(db: crate::fixture::Empty) {

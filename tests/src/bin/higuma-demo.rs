@@ -72,6 +72,7 @@ fn demo(arguments: &Arguments) -> LabResult {
             cmdline: CONSOLE.to_owned(),
             files: Vec::new(),
             ssh_authorized_keys: Vec::new(),
+            ..NewProfile::default()
         },
     )?;
     teller.say(&format!("profile: {PROFILE} boots {image}"));

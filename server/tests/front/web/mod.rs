@@ -12,7 +12,7 @@ use higuma::domain::identity::{Identity, Source};
 use higuma::domain::image::{Arch, Image, Part, Role};
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::node_event::{Kind, Notice, Severity};
-use higuma::domain::profile::{Profile, Spec};
+use higuma::domain::profile::{Profile, Spec, Words};
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::serve;
 use higuma::store::{Store, StoredInventory, StoredVersion, Tx};
@@ -61,13 +61,11 @@ async fn seed(url: &str) {
             tx.insert_profile_revision(&Profile {
                 name: "web".parse()?,
                 revision: 1,
-                spec: Spec {
-                    image: "debian:12".parse()?,
-                    cmdline: "".parse()?,
-                    files: vec![],
-                    ssh_authorized_keys: vec![],
-                },
+                parent: None,
+                words: Words::default(),
+                spec: Spec { image: Some("debian:12".parse()?), ..Spec::default() },
                 created: now,
+                made_by: String::new(),
             })?;
             let mut node = Node::new(uuid.clone(), Admission::Pending, now);
             node.serial = "<script>alert(1)</script>".to_owned();

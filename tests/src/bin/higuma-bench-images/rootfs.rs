@@ -45,6 +45,7 @@ pub fn measure(runs: usize) -> LabResult {
             path: format!("/etc/systemd/system/{path}"),
             mode: 0o644,
             content: content.to_owned(),
+            ..ProfileFile::default()
         };
         let profile = NewProfile {
             name: kind.to_owned(),
@@ -52,6 +53,7 @@ pub fn measure(runs: usize) -> LabResult {
             cmdline: stock::CONSOLE.to_owned(),
             files: vec![file("meminfo.service", UNIT), file("multi-user.target.d/meminfo.conf", WANTS)],
             ssh_authorized_keys: Vec::new(),
+            ..NewProfile::default()
         };
         stock::profile(&server, &profile)?;
     }

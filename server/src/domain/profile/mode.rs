@@ -1,0 +1,88 @@
+//! How a node boots, and what each way needs of a profile and its image.
+
+use super::spec::{Spec, Wrong};
+use crate::domain::ids::Invalid;
+use crate::domain::image::{Image, Role};
+use crate::domain::node::words;
+use std::fmt;
+use std::str::FromStr;
+
+/// The way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The image's root file system in RAM, by way of the first stage.
+    Diskless,
+    /// The image's kernel and initrd alone, by way of the first stage.
+    Initramfs,
+    /// A script of the operator's, in iPXE.
+    Ipxe,
+    /// What is on the node's disk.
+    LocalDisk,
+    /// An installer that writes the node's disk.
+    Installer,
+}
+
+words!(
+    Mode,
+    "boot mode",
+    "diskless, initramfs, ipxe, local-disk or installer",
+    Diskless = "diskless",
+    Initramfs = "initramfs",
+    Ipxe = "ipxe",
+    LocalDisk = "local-disk",
+    Installer = "installer"
+);
+
+impl Mode {
+    /// Goes by way of the first stage with an image.
+    pub fn needs_image(self) -> bool {
+        matches!(self, Self::Diskless | Self::Initramfs)
+    }
+}
+
+impl Spec {
+    /// The mode; where nobody said one, it is the one that the image is made for.
+    pub fn mode_with(&self, image: Option<&Image>) -> Mode {
+        match (self.mode, image) {
+            (Some(mode), _) => mode,
+            (None, Some(image)) if image.part(Role::Rootfs).is_none() => Mode::Initramfs,
+            (None, _) => Mode::Diskless,
+        }
+    }
+
+    /// What is missing before a node can boot this; a profile that others inherit from may lack it.
+    pub fn missing(&self) -> Option<Wrong> {
+        match self.mode.unwrap_or(Mode::Diskless) {
+            Mode::Diskless | Mode::Initramfs if self.image.is_none() => {
+                Some(Wrong::new("image", "an image, here or in a parent", "none"))
+            }
+            Mode::Ipxe if self.script.is_empty() => {
+                Some(Wrong::new("script", "a script for the mode ipxe, here or in a parent", "none"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Does the mode go together with the rest, and with the image, where there is one?
+    pub fn check_mode(&self, image: Option<&Image>) -> Result<(), Wrong> {
+        let has_rootfs = image.map(|i| i.part(Role::Rootfs).is_some());
+        match self.mode {
+            Some(Mode::Diskless) if has_rootfs == Some(false) => {
+                Err(Wrong::new("mode", "an image with a root file system for diskless", "one without: say initramfs"))
+            }
+            Some(Mode::Initramfs) if has_rootfs == Some(true) => {
+                Err(Wrong::new("mode", "an image without a root file system for initramfs", "one with: say diskless"))
+            }
+            Some(Mode::Ipxe | Mode::LocalDisk) if self.image.is_some() => {
+                Err(Wrong::new("image", "no image in this mode (null removes a parent's)", "an image"))
+            }
+            Some(mode @ (Mode::Ipxe | Mode::LocalDisk | Mode::Installer)) => {
+                Err(Wrong::new("mode", "diskless or initramfs: this release boots no other yet", mode.as_str()))
+            }
+            _ if !self.script.is_empty() => {
+                Err(Wrong::new("script", "none but in the mode ipxe", "a script: say mode ipxe, or remove it"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

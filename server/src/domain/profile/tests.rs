@@ -1,0 +1,113 @@
+//! Words, their merge into specs, and what is refused.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+use serde_json::{Value, json};
+
+fn words(value: Value) -> Words {
+    serde_json::from_value(value).unwrap()
+}
+
+fn spec(value: Value) -> Result<Spec, Wrong> {
+    Spec::of(None, &words(value))
+}
+
+#[test]
+fn a_child_over_its_parent() {
+    let parent = spec(json!({
+        "image": "debian:12", "cmdline": "quiet", "params": {"ntp": "10.0.0.1", "debug": false},
+        "files": {"/etc/motd": {"content": "hi", "mode": "0600", "owner": "root", "group": 50}, "/etc/x": {"content": "x"}},
+        "ssh_authorized_keys": ["ssh-ed25519 AAAA a"], "modules": ["kvm"],
+        "sysctl": {"net.ipv4.ip_forward": true, "vm.swappiness": 10},
+        "units": {"web.service": {"content": "[Service]\n", "enabled": true}, "apt-daily.timer": {"masked": true}},
+    }))
+    .unwrap();
+    assert_eq!(Spec::of(None, &Words::of(&parent)).unwrap(), parent, "the words of a whole make that whole");
+    assert_eq!(Spec::of(Some(&parent), &Words::default()).unwrap(), parent, "who says nothing is as the parent");
+    let child = words(json!({
+        "cmdline": null, "params": {"debug": true}, "files": {"/etc/motd": {"content": "yo"}, "/etc/x": null},
+        "ssh_authorized_keys": ["ssh-ed25519 AAAA b"], "sysctl": {"vm.swappiness": 1},
+        "units": {"apt-daily.timer": null, "web.service": {"enabled": false}},
+    }));
+    let whole = Spec::of(Some(&parent), &child).unwrap();
+    assert_eq!(whole.image, parent.image);
+    assert_eq!(whole.cmdline.as_str(), "");
+    let motd = &whole.files[0];
+    assert_eq!((motd.content.as_str(), motd.mode, motd.group.as_str(), whole.files.len()), ("yo", 0o600, "50", 1));
+    assert_eq!(motd.owner, "", "root has one spelling");
+    assert_eq!(whole.ssh_authorized_keys, ["ssh-ed25519 AAAA b"]);
+    assert_eq!(whole.sysctl["vm.swappiness"], "1");
+    assert_eq!(whole.sysctl["net.ipv4.ip_forward"], "1");
+    assert_eq!(whole.params["debug"], Param::Bool(true));
+    assert!(!whole.units["web.service"].enabled && whole.units.len() == 1);
+    let wrong = Spec::of(Some(&parent), &words(json!({"params": {"debug": "yes"}}))).unwrap_err();
+    assert_eq!(wrong.to_string(), "params.debug: expected bool, as in the parent, got string");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_its_place() {
+    let long = "x".repeat(FILE_BYTES_MAX + 1);
+    for (bad, place) in [
+        (json!({"imgae": "a:1"}), "profile"),
+        (json!({"imgae": null}), "profile"),
+        (json!({"image": "a"}), "image"),
+        (json!({"mode": "diskful"}), "mode"),
+        (json!({"cmdline": 5}), "cmdline"),
+        (json!({"cmdline": "a\nb"}), "cmdline"),
+        (json!({"files": []}), "files"),
+        (json!({"files": {"/etc/a": {"mode": 420}}}), "files./etc/a.content"),
+        (json!({"files": {"/etc/a": {"content": "", "mode": "rwx"}}}), "files./etc/a.mode"),
+        (json!({"files": {"/etc/a": {"content": "", "mode": 0o100_644}}}), "files./etc/a.mode"),
+        (json!({"files": {"/etc/a": {"content": "", "owner": "a b"}}}), "files./etc/a.owner"),
+        (json!({"files": {"/etc/a": {"content": "", "group": u32::MAX}}}), "files./etc/a.group"),
+        (json!({"files": {"/etc/a": {"content": "", "colour": 1}}}), "files./etc/a"),
+        (json!({"files": {"/etc/a": {"content": long}}}), "files./etc/a.content"),
+        (json!({"files": {"/etc/../a": {"content": ""}}}), "files"),
+        (json!({"files": {"etc/a": {"content": ""}}}), "files"),
+        (json!({"files": {"/a\nb": {"content": ""}}}), "files"),
+        (json!({"ssh_authorized_keys": ["a\nb"]}), "ssh_authorized_keys"),
+        (json!({"modules": ["kvm; reboot"]}), "modules"),
+        (json!({"modules": vec!["m"; 201]}), "modules"),
+        (json!({"sysctl": {"a b": 1}}), "sysctl"),
+        (json!({"sysctl": {"a.b": "x\ny"}}), "sysctl.a.b"),
+        (json!({"sysctl": {"a.b": [1]}}), "sysctl"),
+        (json!({"units": {"web": {"enabled": true}}}), "units"),
+        (json!({"units": {"../web.service": {"enabled": true}}}), "units"),
+        (json!({"units": {"higuma-up.service": {"masked": true}}}), "units"),
+        (json!({"units": {"web.service": {}}}), "units.web.service"),
+        (json!({"units": {"web.service": {"masked": true, "enabled": true}}}), "units.web.service.masked"),
+        (json!({"params": {"Ntp": "x"}}), "params"),
+        (json!({"params": {"ntp": {"a": "b"}}}), "params.ntp"),
+        (json!({"params": {"ntp": 1.5}}), "params.ntp"),
+        (json!({"script": "echo hi"}), "script"),
+    ] {
+        let wrong = spec(bad.clone()).expect_err(&bad.to_string());
+        assert_eq!(wrong.place, place, "{bad}: {wrong}");
+    }
+}
+
+#[test]
+fn modes_need_what_they_boot() {
+    let mode = |value: Value| {
+        let spec = spec(value).unwrap();
+        (spec.missing().map(|w| w.place), spec.check_mode(None).err().map(|w| w.place))
+    };
+    let at = |place: &str| Some(place.to_owned());
+    assert_eq!(mode(json!({})), (at("image"), None), "a base for others");
+    assert_eq!(mode(json!({"image": "a:1"})), (None, None));
+    assert_eq!(mode(json!({"image": "a:1", "script": "#!ipxe\n"})), (None, at("script")));
+    assert_eq!(mode(json!({"mode": "ipxe"})).0, at("script"));
+    assert_eq!(mode(json!({"mode": "ipxe", "script": "#!ipxe\n", "image": "a:1"})), (None, at("image")));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_words_panic_and_what_is_taken_can_be_said_again(text in "[\\x20-\\x7e]{0,40}", n in proptest::num::i64::ANY) {
+        for value in [json!({"files": {&text: {"content": &text, "mode": n, "owner": &text}}}), json!({"sysctl": {&text: n}}),
+            json!({"params": {&text: [&text]}}), json!({"units": {&text: {"content": &text}}}), json!({&text: n})] {
+            if let Ok(spec) = spec(value) {
+                proptest::prop_assert_eq!(Spec::of(None, &Words::of(&spec)), Ok(spec));
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Profiles rendered for nodes: for one when it boots or is looked at, for all that a profile has when it is saved.
+
+use super::{App, facts};
+use crate::domain::node::Node;
+use crate::domain::profile::{Context, Failed, Profile};
+use crate::error::{Error, Result};
+use crate::store::{NodeFilter, Tx};
+
+/// Nodes rendered in one read.
+const BATCH: usize = 200;
+
+/// The profile with its texts as this node gets them. Inside: a template that does not fit the node.
+pub(super) fn rendered(tx: &mut Tx<'_>, node: &Node, profile: Profile) -> Result<std::result::Result<Profile, Failed>> {
+    if !profile.spec.has_templates() {
+        return Ok(Ok(profile));
+    }
+    let hardware = tx.node_facts(&node.uuid)?.unwrap_or_default();
+    let facts = facts::of_node(node, None, hardware, 0, 0);
+    Ok(render(&facts, profile))
+}
+
+fn render(facts: &crate::domain::facts::Facts, profile: Profile) -> std::result::Result<Profile, Failed> {
+    let context = Context::new(facts, &profile.spec.params, profile.name.as_str(), profile.revision);
+    let spec = profile.spec.render(&context)?;
+    Ok(Profile { spec, ..profile })
+}
+
+/// Render a revision that is about to be saved for each node that has the profile, some hundred in a read. Errors: the
+/// first node that it does not fit, and where.
+pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
+    if !profile.spec.has_templates() {
+        return Ok(());
+    }
+    let mut after = None;
+    loop {
+        let (profile, last) = (profile.clone(), after.clone());
+        let next = app
+            .store
+            .read(move |tx| {
+                let filter = NodeFilter { profile: Some(profile.name.clone()), ..NodeFilter::default() };
+                let rows = tx.nodes(&filter, last.as_ref(), BATCH)?;
+                let mut known = tx.facts_of(&rows.iter().map(|row| &row.node.uuid).collect::<Vec<_>>())?;
+                for row in &rows {
+                    let node = &row.node;
+                    let hardware = known.remove(node.uuid.as_str()).unwrap_or_default();
+                    let facts = facts::of_node(node, None, hardware, 0, 0);
+                    render(&facts, profile.clone()).map_err(|failed| {
+                        Error::BadRequest(format!(
+                            "profile {} for node {} ({}): {failed}",
+                            profile.name, node.hostname, node.uuid
+                        ))
+                    })?;
+                }
+                Ok(rows.last().filter(|_| rows.len() == BATCH).map(|row| row.node.uuid.clone()))
+            })
+            .await?;
+        match next {
+            Some(uuid) => after = Some(uuid),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Profiles that inherit: one save, revisions of all whom it concerns, or of none.
+
+use super::common::lab;
+use higuma::domain::Name;
+use higuma::error::Error;
+use higuma::service::{App, nodes, profiles};
+use higuma_proto::api::{NewProfile, NodePatch, Profile};
+use serde_json::{Value, json};
+
+fn new(name: &str, words: Value) -> NewProfile {
+    NewProfile { name: name.into(), words: Some(words.as_object().unwrap().clone()), ..NewProfile::default() }
+}
+
+fn called(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+async fn make(app: &App, name: &str, words: Value) -> Result<Profile, Error> {
+    profiles::create_by(app, new(name, words), "person ann").await
+}
+
+async fn set(app: &App, name: &str, words: Value) -> Result<Profile, Error> {
+    profiles::update_by(app, called(name), new(name, words), "person bob").await
+}
+
+async fn revision(app: &App, name: &str) -> (u32, String) {
+    let profile = profiles::show(app, called(name)).await.unwrap();
+    (profile.revision, profile.made_by)
+}
+
+#[tokio::test]
+async fn a_change_of_a_parent_reaches_whom_it_concerns() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    make(app, "base", json!({"params": {"ntp": "a"}, "files": {"/m": {"content": "x"}}})).await.unwrap();
+    let rack = make(app, "rack", json!({"parent": "base", "image": "i:1", "modules": ["kvm"]})).await.unwrap();
+    assert_eq!((rack.parent.as_deref(), rack.made_by.as_str()), (Some("base"), "person ann"));
+    assert_eq!(rack.spec.files[0].content, "x", "what a node gets");
+    make(app, "web", json!({"parent": "rack", "files": {"/m": {"content": "mine"}}})).await.unwrap();
+    make(app, "db", json!({"parent": "rack", "params": {"ntp": "b"}})).await.unwrap();
+    make(app, "other", json!({"image": "i:1"})).await.unwrap();
+
+    // Concerns rack and db; web says its own content.
+    set(app, "base", json!({"params": {"ntp": "a"}, "files": {"/m": {"content": "y"}}})).await.unwrap();
+    let by = |text: &str| text.to_owned();
+    assert_eq!(revision(app, "base").await, (2, by("person bob")));
+    assert_eq!(revision(app, "rack").await, (2, by("parent base revision 2")));
+    assert_eq!(revision(app, "db").await, (2, by("parent rack revision 2")));
+    for same in ["web", "other"] {
+        assert_eq!(revision(app, same).await, (1, by("person ann")));
+    }
+    let db = profiles::show(app, called("db")).await.unwrap();
+    assert_eq!(Value::Object(db.words.unwrap()), json!({"parent": "rack", "params": {"ntp": "b"}}), "its own words");
+    assert_eq!(db.resolved.unwrap()["files"]["/m"]["content"], "y");
+    // Said again: nothing.
+    set(app, "base", json!({"params": {"ntp": "a"}, "files": {"/m": {"content": "y"}}})).await.unwrap();
+    assert_eq!(revision(app, "base").await.0, 2);
+
+    // db says a text: were it a number in base, db would not be valid. Nothing is saved.
+    let refused = set(app, "base", json!({"params": {"ntp": 5}})).await;
+    let Err(Error::BadRequest(text)) = refused else { panic!("{refused:?}") };
+    assert!(text.contains("profile db, which inherits from it: params.ntp"), "{text}");
+    for (name, at) in [("base", 2), ("rack", 2), ("web", 1), ("db", 2)] {
+        assert_eq!(revision(app, name).await.0, at, "{name}");
+    }
+
+    // An old client reads and writes what it knows.
+    let mut spec: NewProfile = profiles::show(app, called("rack")).await.unwrap().spec;
+    spec.cmdline = "quiet".into();
+    let rack = profiles::update(app, called("rack"), spec).await.unwrap();
+    let words = json!({"parent": "base", "image": "i:1", "modules": ["kvm"], "cmdline": "quiet"});
+    assert_eq!(Value::Object(rack.words.unwrap()), words);
+    assert_eq!(profiles::show(app, called("web")).await.unwrap().spec.cmdline, "quiet");
+
+    assert!(matches!(profiles::delete(app, called("rack")).await, Err(Error::Conflict(t)) if t.contains("db")));
+    profiles::delete(app, called("web")).await.unwrap();
+}
+
+#[tokio::test]
+async fn loops_and_what_lacks_an_image_are_refused() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    make(app, "p1", json!({"modules": ["a"]})).await.unwrap();
+    for n in 2..=8 {
+        make(app, &format!("p{n}"), json!({"parent": format!("p{}", n - 1)})).await.unwrap();
+    }
+    let bad = |answer: Result<Profile, Error>, word: &str| {
+        let Err(Error::BadRequest(text)) = answer else { panic!("{word}: {answer:?}") };
+        assert!(text.contains(word), "{text}");
+    };
+    bad(make(app, "p9", json!({"parent": "p8"})).await, "at most 8 generations");
+    bad(set(app, "p1", json!({"parent": "p5"})).await, "p1 < p5 < p4");
+    bad(set(app, "p1", json!({"parent": "p1"})).await, "p1 < p1");
+    make(app, "top", json!({})).await.unwrap();
+    bad(set(app, "p1", json!({"parent": "top"})).await, "at most 8 generations");
+    assert!(matches!(make(app, "x", json!({"parent": "none"})).await, Err(Error::NotFound(_))));
+    bad(make(app, "x", json!({"mode": "diskless", "image": "i:1"})).await, "say initramfs");
+    bad(make(app, "x", json!({"image": "i:7"})).await, "there is no image i:7");
+    bad(make(app, "x", json!({"mode": "ipxe", "script": "#!ipxe\n"})).await, "mode");
+
+    let node: higuma::domain::NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
+    super::common::power_on(app, &node).await;
+    let assign = |profile: &str| NodePatch { profile: Some(profile.into()), ..NodePatch::default() };
+    let refused = nodes::patch(app, node.clone(), assign("p8")).await;
+    assert!(matches!(&refused, Err(Error::BadRequest(t)) if t.contains("image")), "{refused:?}");
+    set(app, "p7", json!({"parent": "p6", "image": "i:1"})).await.unwrap();
+    nodes::patch(app, node, assign("p8")).await.unwrap();
+    bad(set(app, "p7", json!({"parent": "p6"})).await, "profile p8, which inherits from it");
+}
