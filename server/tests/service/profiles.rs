@@ -107,3 +107,28 @@ async fn loops_and_what_lacks_an_image_are_refused() {
     nodes::patch(app, node, assign("p8")).await.unwrap();
     bad(set(app, "p7", json!({"parent": "p6"})).await, "profile p8, which inherits from it");
 }
+
+#[tokio::test]
+async fn templates_are_rendered_for_every_node_before_they_are_saved() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    let words = |content: &str| {
+        json!({"image": "i:1", "cmdline": "host={{ node.hostname }}",
+            "files": {"/etc/x": {"content": content, "template": true}}})
+    };
+    make(app, "web", words("{{ node.hostname }}")).await.unwrap();
+    let node: higuma::domain::NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
+    let boot = super::common::power_on(app, &node).await;
+    let assign = NodePatch { profile: Some("web".into()), ..NodePatch::default() };
+    nodes::patch(app, node.clone(), assign).await.unwrap();
+    let plan = higuma::service::plan::current(app, &boot).await.unwrap().plan;
+    assert_eq!(plan.files[0].content, "node-b4c04f4a4d32");
+    assert!(plan.cmdline.as_str().ends_with("host=node-b4c04f4a4d32"), "{}", plan.cmdline);
+    let Err(Error::BadRequest(text)) = set(app, "web", words("\n{{ node.rack }}")).await else { panic!() };
+    assert!(text.contains("node-b4c04f4a4d32") && text.contains("files./etc/x, line 2: node.rack"), "{text}");
+    assert_eq!(revision(app, "web").await.0, 1, "nothing is saved");
+    set(app, "web", words("{{ profile.revision }}")).await.unwrap();
+    let next = higuma::service::plan::current(app, &boot).await.unwrap().plan;
+    assert_eq!(next.files[0].content, "2");
+    assert_ne!(next.hash, plan.hash);
+}

@@ -151,7 +151,12 @@ fn render(env: &Environment<'_>, place: &str, source: &str, context: &Context, m
 }
 
 fn failed(place: &str, source: &str, error: &Error) -> Failed {
-    let what = error.range().and_then(|range| source.get(range)).unwrap_or_default().trim();
+    // The range of `a.b.c` may be `.c` alone: the whole path says more.
+    let path = |range: &std::ops::Range<usize>| {
+        let before = source.get(..range.start)?;
+        Some(before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']')).len())
+    };
+    let what = error.range().and_then(|range| source.get(path(&range)?..range.end)).unwrap_or_default().trim();
     let what: String = what.chars().take(100).collect();
     let problem = match (error.kind(), error.detail()) {
         (ErrorKind::UndefinedError, _) => format!("{what} is not defined"),
