@@ -2,7 +2,7 @@
 
 use super::super::Global;
 use super::super::client::{Client, encode};
-use super::super::error::Result;
+use super::super::error::{Failure, Result};
 use super::super::output::{self, answer};
 use super::{path_of, scrub, show, split};
 use higuma_proto::api::{Image as Stored, ImageGc, ImageGcAnswer, ImagePatch, SetLabel};
@@ -34,6 +34,14 @@ pub enum Kept {
         image: String,
         /// Text, at most 4 KiB; '' removes it
         text: String,
+    },
+    /// Write what an image was built by to standard output
+    #[command(
+        after_help = "Example:\n  higuma image recipe web:7 > web.toml\n  higuma image build recipe web.toml --version 8"
+    )]
+    Recipe {
+        /// NAME:VERSION or NAME:LABEL
+        image: String,
     },
     /// Delete images that no profile, label or node names
     #[command(
@@ -69,6 +77,15 @@ pub(super) fn run(global: &Global, command: Kept) -> Result<()> {
             let (name, label) = split(&label)?;
             Client::new(global)?.call(Method::DELETE, &label_path(name, label), None::<&()>)?;
             Ok(())
+        }
+        Kept::Recipe { image } => {
+            let value = Client::new(global)?.get(&path_of(&image)?)?;
+            let stored: Stored = output::typed(value)?;
+            if stored.recipe.is_empty() {
+                let text = format!("{image} has no recipe: only images that were built by `image build` have one");
+                return Err(Failure::not_found(text));
+            }
+            output::print(&stored.recipe)
         }
         Kept::Scrub(args) => scrub::run(global, &args),
         Kept::Gc { keep, older_than, dry_run } => {

@@ -2,16 +2,23 @@
 //! hash and the image last, so that what is interrupted leaves no image.
 
 mod apt;
+mod build;
+pub mod build_flags;
 mod check;
-pub mod debian;
+mod customise;
+mod distribution;
+mod identity;
 pub mod import;
 pub mod kept;
 mod kernel_config;
 mod kernel_package;
 mod oci;
 mod pack;
+mod recipe;
+mod recipe_fields;
 mod root;
 mod scrub;
+mod settle;
 
 use super::Global;
 use super::client::{Client, encode};
@@ -20,7 +27,6 @@ use super::output::{self, answer};
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::upload;
-pub use debian::{DebianOptions, build_debian};
 use higuma_initramfs::rootfs::RootFs;
 use higuma_proto::api::{Image as Stored, ImagePart, NewImage, Page};
 pub use import::{ImportOptions, import};
@@ -34,7 +40,7 @@ use ureq::http::Method;
 pub enum Image {
     /// Build an image from a distribution's packages
     #[command(subcommand)]
-    Build(Build),
+    Build(build_flags::Build),
     /// Make an image of a root folder, a tar file, an OCI image, or kernel + initrd or squashfs files
     #[command(
         disable_version_flag = true,
@@ -61,17 +67,6 @@ pub enum Image {
     Kept(kept::Kept),
 }
 
-/// Build an image from a distribution's packages
-#[derive(Debug, clap::Subcommand)]
-pub enum Build {
-    /// Debian by mmdebstrap: systemd, sshd and a kernel, a few more packages if wanted; needs root
-    #[command(
-        disable_version_flag = true,
-        after_help = "Examples:\n  higuma image build debian --ssh-key ~/.ssh/id_ed25519.pub\n  higuma image build debian --name db --version 3 --package postgresql --package vim\n  higuma image build debian --kernel cloud --output ./out"
-    )]
-    Debian(Debian),
-}
-
 /// For flags.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub enum RootfsType {
@@ -89,41 +84,6 @@ impl From<RootfsType> for RootFs {
             RootfsType::Erofs => Self::Erofs,
         }
     }
-}
-
-/// `image build debian`.
-#[derive(Debug, clap::Args)]
-pub struct Debian {
-    /// Name of the image
-    #[arg(long, default_value = "debian")]
-    name: String,
-    /// Version of the image [default: today as YYYYMMDD, UTC]
-    #[arg(long)]
-    version: Option<String>,
-    /// Release of Debian
-    #[arg(long, default_value = "bookworm")]
-    suite: String,
-    /// One more package; may be given several times
-    #[arg(long = "package", value_name = "NAME")]
-    packages: Vec<String>,
-    /// full has the drivers of real servers, cloud those of virtual machines
-    #[arg(long, value_enum, default_value_t)]
-    kernel: debian::Kernel,
-    /// Public keys that may log in as root; may be given several times (a profile can add keys, too)
-    #[arg(long = "ssh-key", value_name = "FILE")]
-    ssh_keys: Vec<PathBuf>,
-    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
-    #[arg(long, value_enum, default_value_t)]
-    rootfs_type: RootfsType,
-    /// Default kernel command line of the image
-    #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "TEXT")]
-    cmdline: String,
-    /// Package mirror [default: what this machine's apt uses for the suite]
-    #[arg(long, value_name = "URL")]
-    mirror: Option<String>,
-    /// Write the parts and image.json into this folder, and upload nothing
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
 }
 
 /// `image import`.
@@ -219,18 +179,7 @@ impl BuiltImage {
 
 pub(super) fn run(global: &Global, command: Image) -> Result<()> {
     match command {
-        Image::Build(Build::Debian(args)) => {
-            let version = args.version.unwrap_or_else(|| jiff::Timestamp::now().strftime("%Y%m%d").to_string());
-            let options = DebianOptions {
-                suite: args.suite,
-                packages: args.packages,
-                kernel: args.kernel,
-                ssh_keys: super::profile::read_ssh_keys(&args.ssh_keys)?,
-                mirror: args.mirror,
-                kind: args.rootfs_type.into(),
-            };
-            make(global, &args.name, &version, &args.cmdline, args.output, |dir, p| build_debian(&options, dir, p))
-        }
+        Image::Build(command) => build_flags::run(global, command),
         Image::Import(args) => {
             let args = *args;
             let options = ImportOptions {
@@ -253,7 +202,9 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                 modules_from: args.modules_from,
                 arch: args.arch,
             };
-            make(global, &args.name, &args.version, &args.cmdline, args.output, |dir, p| import(&options, dir, p))
+            make(global, &args.name, &args.version, &args.cmdline, String::new(), args.output, |dir, p| {
+                import(&options, dir, p)
+            })
         }
         Image::List => {
             let value = Client::new(global)?.list("/api/v1/images", &[])?;
@@ -278,6 +229,7 @@ fn make(
     name: &str,
     version: &str,
     cmdline: &str,
+    recipe: String,
     output: Option<PathBuf>,
     build: impl FnOnce(&Path, &Progress) -> Result<BuiltImage>,
 ) -> Result<()> {
@@ -290,7 +242,7 @@ fn make(
         kernel_release: built.kernel_release.clone(),
         parts,
         notes: String::new(),
-        recipe: String::new(),
+        recipe: recipe.clone(),
     };
     if let Some(dir) = output {
         std::fs::create_dir_all(&dir).map_err(Failure::io("make the folder", &dir))?;

@@ -79,14 +79,19 @@ pub fn modules(root: &Path, release: &str, kind: RootFs, out: &Path, progress: &
 
 /// Makes the root file system in `out`: without kernel and initrd, and without what belongs to a running system.
 pub fn rootfs(kind: RootFs, root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    rootfs_of(kind, root, None, out, progress)
+}
+
+/// The same; with an `epoch` (seconds since 1970) the same tree gives the same bytes, whatever its type.
+pub fn rootfs_of(kind: RootFs, root: &Path, epoch: Option<i64>, out: &Path, progress: &Progress) -> Result<PathBuf> {
     match kind {
         RootFs::Squashfs => squashfs(root, out, progress),
-        RootFs::Erofs => erofs(root, out, progress),
+        RootFs::Erofs => erofs(root, epoch, out, progress),
     }
 }
 
-/// By `mkfs.erofs`, with times kept; its own time of making is in it.
-fn erofs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+/// By `mkfs.erofs`, with times kept; its own time of making is in it, or the epoch.
+fn erofs(root: &Path, epoch: Option<i64>, out: &Path, progress: &Progress) -> Result<PathBuf> {
     progress.line("packing the root file system");
     let path = out.join(ROOTFS);
     let mut command = Command::new("mkfs.erofs");
@@ -95,6 +100,7 @@ fn erofs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
     command.arg("--exclude-regex=^(boot/(vmlinuz|initrd).*|(proc|sys|dev|run|tmp)/.*)$");
     command.arg(&path).arg(root);
     command.env_remove("SOURCE_DATE_EPOCH").env("LC_ALL", "C.UTF-8");
+    command.envs(epoch.map(|epoch| ("SOURCE_DATE_EPOCH", epoch.to_string())));
     process::run(command, "erofs-utils", DEADLINE, |_| {})?;
     Ok(path)
 }

@@ -28,6 +28,35 @@ fn labels_and_notes() {
 }
 
 #[test]
+fn a_recipe_is_written_back_as_it_was() {
+    let home = Home::new(|r| match r.path.as_str() {
+        "/api/v1/images/d/1" => (200, image(&[], "").to_string()),
+        "/api/v1/images/d/2" => {
+            let mut imported = image(&[], "");
+            imported["recipe"] = json!("");
+            (200, imported.to_string())
+        }
+        _ => (404, error("not_found", "no")),
+    });
+    assert_eq!(text(&home.run(&["image", "recipe", "d:1"]).stdout), "suite = 'x'\npackages = []");
+    let none = home.run(&["image", "recipe", "d:2"]);
+    assert_eq!(none.status.code(), Some(3));
+    assert!(text(&none.stderr).contains("has no recipe"), "{}", text(&none.stderr));
+}
+
+#[test]
+fn a_recipe_that_cannot_be_used_is_told_before_anything_is_asked_or_built() {
+    let home = Home::new(|_| (200, "{}".into()));
+    let file = home.dir.path().join("web.toml");
+    std::fs::write(&file, "name = 'web'\nsuite = 'bookworm'\npackage = ['vim']\n").unwrap();
+    let out = home.run(&["image", "build", "recipe", file.to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(2));
+    let said = text(&out.stderr);
+    assert!(said.contains("web.toml: TOML parse error at line 3") && said.contains("`packages`"), "{said}");
+    assert!(home.fake.lines().is_empty());
+}
+
+#[test]
 fn a_collection_is_asked_for_in_days_and_told_in_words() {
     let home = Home::new(|_| {
         let line = |image: &str, stays: &[&str]| json!({ "image": image, "size": 1024, "stays": stays });

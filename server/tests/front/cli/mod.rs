@@ -342,6 +342,8 @@ fn every_command_has_help_with_an_example() {
         "profile show",
         "profile delete",
         "image build debian",
+        "image build recipe",
+        "image recipe",
         "image import",
         "image list",
         "image show",
