@@ -35,5 +35,5 @@ pub use reference::Reference;
 pub use registry::{Registry, RegistryOptions};
 pub use spool::{Content, Spool};
 pub use tree::{Entry, Found, Inode, Kind, Metadata, Tree};
-pub use trust::trusted_tls;
+pub use trust::{trusted_certificates, trusted_tls};
 pub use write::{Written, running_system, write_tar};

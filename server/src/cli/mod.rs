@@ -13,6 +13,7 @@ pub mod console;
 pub mod dhcp;
 pub mod dhcp_leases;
 pub mod dhcp_options;
+pub mod download;
 mod drift;
 pub mod enrol;
 pub mod error;

@@ -16,6 +16,7 @@ mod oci;
 mod pack;
 mod recipe;
 mod recipe_fields;
+mod remote;
 mod root;
 mod scrub;
 mod settle;
@@ -44,7 +45,7 @@ pub enum Image {
     /// Make an image of a root folder, a tar file, an OCI image, or kernel + initrd or squashfs files
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Box<Import>),
     /// List images
@@ -95,15 +96,18 @@ pub struct Import {
     /// Version of the image
     #[arg(long)]
     version: String,
-    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst)
-    #[arg(value_name = "DIR|FILE.tar", conflicts_with_all = ["dir", "initrd", "rootfs", "oci"])]
+    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst) or its address
+    #[arg(value_name = "DIR|FILE.tar|URL", conflicts_with_all = ["dir", "initrd", "rootfs", "oci"])]
     source: Option<PathBuf>,
     /// Root folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["initrd", "rootfs", "oci"])]
     dir: Option<PathBuf>,
+    /// SHA-256 of the source: a tar file, or a file given with --oci
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["initrd", "rootfs"])]
+    sha256: Option<String>,
     /// OCI image: a name like registry.example/team/os:7, or an OCI layout (folder or tar) or archive of `docker save`
-    /// (PATH:TAG when it has several); no root is needed
-    #[arg(long, value_name = "NAME|PATH", conflicts_with_all = ["initrd", "rootfs"])]
+    /// (PATH:TAG when it has several), or the address of a tar; no root is needed
+    #[arg(long, value_name = "NAME|PATH|URL", conflicts_with_all = ["initrd", "rootfs"])]
     oci: Option<String>,
     /// USER:PASSWORD for the registry, or a config.json of Docker; - reads it from standard input
     /// [default: what `docker login` keeps]
@@ -116,7 +120,7 @@ pub struct Import {
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
     /// Kernel: bzImage or arm64 Image
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["source", "dir", "oci"])]
+    #[arg(long, value_name = "FILE|URL", required_unless_present_any = ["source", "dir", "oci"])]
     kernel: Option<PathBuf>,
     /// Kernel for a folder, tar or OCI image that has none: a package file (several times, when a kernel has several), or the
     /// name of a package like linux-image-amd64, which apt fetches; its modules go into the image; no root is needed
@@ -129,10 +133,10 @@ pub struct Import {
     #[arg(long, value_name = "URL", requires = "kernel_packages")]
     kernel_mirror: Option<String>,
     /// Initrd that is booted as it is
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rootfs", "modules_from"])]
+    #[arg(long, value_name = "FILE|URL", conflicts_with_all = ["rootfs", "modules_from"])]
     initrd: Option<PathBuf>,
     /// Root file system: a squashfs or an erofs
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|URL")]
     rootfs: Option<PathBuf>,
     /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs", "kernel_packages"])]
@@ -202,8 +206,10 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                 modules_from: args.modules_from,
                 arch: args.arch,
             };
+            let (sha256, keeps) = (args.sha256, args.output.is_some());
             make(global, &args.name, &args.version, &args.cmdline, String::new(), args.output, |dir, p| {
-                import(&options, dir, p)
+                let built = import(&remote::local(options, sha256.as_deref(), p)?, dir, p)?;
+                if keeps { remote::keep(built, dir) } else { Ok(built) }
             })
         }
         Image::List => {

@@ -3,6 +3,7 @@
 
 mod boot;
 mod check;
+mod download;
 mod enrol;
 mod fake;
 mod firmware;
