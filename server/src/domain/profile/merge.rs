@@ -120,7 +120,7 @@ mod tests {
     fn words() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), Just(json!(1)), Just(json!("x")), Just(json!(["a"]))];
         let map = |inner| prop::collection::btree_map("[abc]", inner, 0..4).prop_map(|m| json!(m));
-        let any = leaf.prop_recursive(3, 24, 4, move |inner| map(inner));
+        let any = leaf.prop_recursive(3, 24, 4, map);
         prop::collection::btree_map("[abc]", any, 0..4).prop_map(|m| json!(m))
     }
 

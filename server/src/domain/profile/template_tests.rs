@@ -58,7 +58,6 @@ fn an_error_names_the_line_and_what_is_missing() {
 
 #[test]
 fn steps_and_bytes_are_bounded() {
-    let began = std::time::Instant::now();
     let range = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}";
     assert!(one(range).unwrap_err().problem.contains("steps"));
     let long = "x".repeat(200);
@@ -79,7 +78,6 @@ fn steps_and_bytes_are_bounded() {
     let file = |n: usize| File { path: format!("/{n}"), content: full.clone(), template: true, ..File::default() };
     let spec = Spec { files: (0..5).map(file).collect(), ..Spec::default() };
     assert_eq!(spec.render(&context()).unwrap_err().place, "files./4");
-    assert!(began.elapsed().as_secs() < 60, "bounded, though not fast in a test");
 }
 
 #[test]
