@@ -2,7 +2,7 @@
 //! again, with another boot id, and nothing written to the node's disk.
 
 use crate::steps::{TO_DEBIAN, boot_id, wait_registered, wait_running};
-use higuma_proto::api::{NewProfile, NodeDetail, ProfileFile};
+use higuma_proto::api::{NewProfile, NodeDetail};
 use higuma_proto::steps as step;
 use higuma_tests::error::ensure;
 use higuma_tests::stock::{self, CONSOLE};
@@ -11,6 +11,16 @@ use std::time::Duration;
 
 /// Written by the profile; systemd prints it on the console before the login prompt.
 const ISSUE: &str = "bear cave number seven\n";
+/// A profile's unit tells what became of its other words: a file's owners and its rendered text, a setting, a module.
+const TELLS: &str = "[Unit]
+After=systemd-sysctl.service systemd-modules-load.service
+Before=serial-getty@ttyS0.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'echo CAVE:$$(stat -c %%U:%%G:%%a /etc/cave):$$(cat /etc/cave):$$(cat /proc/sys/vm/swappiness):$$(grep -c ^dummy /proc/modules): >/dev/console'
+[Install]
+WantedBy=multi-user.target
+";
 
 pub fn run(name: &str, firmware: Firmware) -> LabResult {
     let lab = Lab::new(name)?;
@@ -18,20 +28,21 @@ pub fn run(name: &str, firmware: Firmware) -> LabResult {
     ensure(!server.api()?.status()?.ready, "a server without a first stage must not be ready")?;
     stock::first_stage(&server)?;
     stock::image(&server, Stock::Debian)?;
-    let profile = NewProfile {
-        name: "cave".to_owned(),
-        image: Stock::Debian.reference(),
-        cmdline: CONSOLE.to_owned(),
-        files: vec![ProfileFile {
-            path: "/etc/issue".to_owned(),
-            mode: 0o644,
-            content: ISSUE.to_owned(),
-            ..ProfileFile::default()
-        }],
-        ssh_authorized_keys: Vec::new(),
-        ..NewProfile::default()
-    };
-    stock::profile(&server, &profile)?;
+    let words = serde_json::json!({
+        "image": Stock::Debian.reference(),
+        "cmdline": CONSOLE,
+        "params": {"den": "deep"},
+        "files": {
+            "/etc/issue": {"content": ISSUE},
+            "/etc/cave": {"content": "{{ params.den }}-{{ node.cpu.sockets }}", "template": true, "mode": "0640", "owner": "daemon",
+                "group": "games"},
+        },
+        "sysctl": {"vm.swappiness": 7},
+        "modules": ["dummy"],
+        "units": {"cave.service": {"content": TELLS, "enabled": true}},
+    });
+    let words = words.as_object().cloned();
+    stock::profile(&server, &NewProfile { name: "cave".to_owned(), words, ..NewProfile::default() })?;
     ensure(server.api()?.status()?.ready, "a server with a first stage is ready")?;
 
     let node = lab.node(NodeSpec { firmware, memory_mib: 2048, ..NodeSpec::new("n1", &server.bootfile()) })?;
@@ -45,6 +56,7 @@ pub fn run(name: &str, firmware: Firmware) -> LabResult {
     let first = wait_running(&lab, &server, &node, TO_DEBIAN, None)?;
     ensure(first.summary.admission == "admitted", "assigning a profile admits")?;
     check_steps(&first)?;
+    node.wait_for("CAVE:daemon:games:640:deep-1:7:1:", Duration::from_secs(60))?;
     node.wait_for(ISSUE.trim(), Duration::from_secs(60))?;
     let first_login = node.wait_for("login:", Duration::from_secs(60))?;
 
