@@ -3,7 +3,7 @@
 
 use super::error::{Failure, Result};
 use super::interrupt;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -95,8 +95,11 @@ fn follow(
     std::thread::spawn(move || {
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
-        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            line.truncate(LONGEST_LINE);
+        while matches!(reader.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line), Ok(1..)) {
+            // The rest of a line that is too long is nobody's.
+            if line.len() == LONGEST_LINE && !line.ends_with(b"\n") && reader.skip_until(b'\n').is_err() {
+                return;
+            }
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             line.clear();
             if send.send(text).is_err() {

@@ -78,16 +78,18 @@ pub fn fetch(address: &Address, folder: &Folder, limits: &Limits, progress: &Pro
     let agent = agent(address, limits)?;
     let asking = Asking { agent: &agent, address, folder, place: &place, limits, progress };
     let mut resumed = place.part_size() > 0;
+    // Once: a hash that is wrong is not made right by asking for ever.
+    let mut again = false;
     loop {
         if let (Ended::Same, Some(known)) = (whole(&asking, known.as_ref().map(|_| &marks), &mut resumed)?, &known) {
             progress.line(&format!("{address} was downloaded before, and is the same: sha256 {}", known.sha256));
             return Ok(known.clone());
         }
-        match finish(address, &place, resumed, progress)? {
+        match finish(address, &place, resumed && !again, progress)? {
             Some(fetched) => return Ok(fetched),
             None => {
                 progress.line(&format!("{address}: what was there is of another file; all of it again"));
-                resumed = false;
+                (resumed, again) = (false, true);
             }
         }
     }
@@ -98,15 +100,20 @@ fn whole(asking: &Asking, known: Option<&Marks>, resumed: &mut bool) -> Result<E
     let Asking { address, place, limits, progress, .. } = asking;
     progress.line(&format!("downloading {address}"));
     let mut tried = 0;
+    // The most that was ever there: beginning again and again is no getting further.
+    let mut furthest = place.part_size();
     loop {
-        let before = place.part_size();
         let (why, after) = match asking.run(known)? {
             Ended::Again(why, after) => (why, after),
             ended => return Ok(ended),
         };
         let now = place.part_size();
         *resumed |= now > 0;
-        tried = if now >= before.saturating_add(GOOD) { 1 } else { tried + 1 };
+        if now >= furthest.saturating_add(GOOD) {
+            (tried, furthest) = (1, now);
+        } else {
+            tried += 1;
+        }
         if tried >= limits.tries {
             return Err(unavailable(format!(
                 "could not download {address}: {why}, {tried} times without getting further; what came is kept: run it again"

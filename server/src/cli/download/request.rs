@@ -103,7 +103,11 @@ impl Asking<'_> {
                 if have > 0 {
                     self.progress.line(&format!("{} is another file now, or comes as a whole only", self.address));
                 }
-                have = 0;
+                if have > 0 {
+                    // Before the new marks are written: bytes of one file never stand under the marks of another.
+                    self.place.forget_part();
+                    have = 0;
+                }
                 let total = number(answer.headers(), "content-length");
                 marks = Marks { size: total, ..marks_of(answer.headers()) };
                 total

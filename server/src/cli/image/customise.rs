@@ -69,12 +69,12 @@ fn scripts(recipe: &Recipe, root: &Path, stage: &Path, progress: &Progress) -> R
     policy.map_or(Ok(()), |policy| remove(&policy))
 }
 
-/// In mounts and processes of its own: what it mounts and leaves running ends with it.
+/// In mounts, processes and a host name of its own: what it mounts and leaves running ends with it.
 fn in_tree(root: &Path, script: &str, own_program: bool, epoch: Option<i64>) -> Command {
     let mut command = Command::new("unshare");
     let mut proc = std::ffi::OsString::from("--mount-proc=");
     proc.push(root.join("proc"));
-    command.args(["--mount", "--pid", "--fork", "--kill-child"]).arg(proc).arg("chroot").arg(root);
+    command.args(["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]).arg(proc).arg("chroot").arg(root);
     if !own_program {
         command.args(["/bin/sh", "-e"]);
     }
@@ -107,7 +107,7 @@ mod tests {
         let text = |own| format!("{:?}", in_tree(Path::new("/r t"), "/s", own, Some(5)));
         let shell = text(false);
         assert!(shell.starts_with("env -i ") && shell.contains("SOURCE_DATE_EPOCH=\"5\""), "{shell}");
-        let end = r#""unshare" "--mount" "--pid" "--fork" "--kill-child" "--mount-proc=/r t/proc" "chroot" "/r t" "/bin/sh" "-e" "/s""#;
+        let end = r#""unshare" "--mount" "--pid" "--uts" "--ipc" "--fork" "--kill-child" "--mount-proc=/r t/proc" "chroot" "/r t" "/bin/sh" "-e" "/s""#;
         assert!(shell.ends_with(end), "{shell}");
         assert!(text(true).ends_with(r#""chroot" "/r t" "/s""#));
     }

@@ -28,7 +28,9 @@ pub fn is_suite(text: &str) -> bool {
 /// Address of an archive.
 pub fn is_mirror(text: &str) -> bool {
     let web = text.starts_with("http://") || text.starts_with("https://");
-    web && text.bytes().all(|b| b.is_ascii_graphic())
+    // Who may fetch from it is for apt's auth.conf: everybody may read a recipe.
+    let host = text.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    web && text.bytes().all(|b| b.is_ascii_graphic()) && !host.contains('@')
 }
 
 /// Absolute, without `..` and control characters, and of something below the root.
