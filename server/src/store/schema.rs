@@ -2,9 +2,11 @@
 
 mod bmc;
 mod dhcp;
+mod plan;
 
 pub use bmc::*;
 pub use dhcp::*;
+pub use plan::*;
 
 diesel::table! {
     blobs (sha256) {
@@ -316,20 +318,6 @@ diesel::table! {
         tags -> Text,
         rule_tags -> Text,
         held -> Text,
-    }
-}
-diesel::table! {
-    name_numbers (pattern, number) {
-        pattern -> Text,
-        number -> BigInt,
-        node -> Text,
-    }
-}
-diesel::table! {
-    plans (hash) {
-        hash -> Text,
-        content -> Text,
-        made -> BigInt,
     }
 }
 diesel::table! {
