@@ -13,3 +13,8 @@ CREATE TABLE name_numbers (
     UNIQUE (pattern, node)
 ) STRICT;
 CREATE INDEX name_numbers_by_node ON name_numbers (node);
+-- The last number given under a pattern: none is given twice, whatever became of its node.
+CREATE TABLE name_counters (
+    pattern TEXT PRIMARY KEY NOT NULL,
+    last INTEGER NOT NULL
+) STRICT;

@@ -5,6 +5,7 @@ use crate::domain::Sha256;
 use crate::error::{Error, Result};
 use crate::http::publish_gauges;
 use crate::ipxe_files::IpxeFiles;
+use crate::service::drift::Worked;
 use crate::service::exchanges::kept as exchanges;
 use crate::service::jobs::{Perform, Runner};
 use crate::service::{
@@ -51,15 +52,15 @@ pub async fn sweep(app: App, metrics: PrometheusHandle, stop: CancellationToken)
 pub async fn drift(app: App, stop: CancellationToken) -> Result<()> {
     const EVERY: Duration = Duration::from_secs(1);
     const FORGET: Duration = Duration::from_secs(600);
-    let (mut after, mut wait) = (None, Duration::ZERO);
+    let mut wait = Duration::ZERO;
     let mut forgotten = tokio::time::Instant::now();
     while pause(wait, &stop).await {
-        (after, wait) = match drifting::work_once(&app, after).await {
-            Ok(Some(last)) => (Some(last), Duration::ZERO),
-            Ok(None) => (None, EVERY),
+        wait = match drifting::work_once(&app).await {
+            Ok(Worked::On) => Duration::ZERO,
+            Ok(Worked::Done) => EVERY,
             Err(error) => {
                 crate::http::failure::log_internal(&error);
-                (None, Duration::from_secs(5))
+                Duration::from_secs(5)
             }
         };
         if forgotten.elapsed() > FORGET {

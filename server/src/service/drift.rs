@@ -6,37 +6,99 @@ use super::{App, plan};
 use crate::domain::drift::{DIFFERENCES_MAX, Drift, differences};
 use crate::domain::node::Node;
 use crate::domain::plan::Plan;
-use crate::domain::{Micros, NodeUuid};
+use crate::domain::{Micros, Name, NodeUuid, Sha256};
 use crate::error::Result;
-use crate::store::Tx;
+use crate::store::{Stale, Tx};
 use higuma_proto::api;
 use std::collections::BTreeMap;
 
-/// Nodes worked out in one transaction.
+/// Nodes worked out in one read.
 const PIECE: usize = 200;
+/// Nodes settled in one write: they are written by heartbeats all the time, and who loses against one starts anew.
+const SETTLED: usize = 20;
 /// Plans that no boot names are kept for so long: one may be handed out right now.
 const KEEP: Micros = 3_600_000_000;
 /// Plans forgotten at once.
 const FORGET: usize = 500;
 
-/// Work out some of those that are stale, after a node. Gives the last one; none: that was all.
-pub async fn work_once(app: &App, after: Option<NodeUuid>) -> Result<Option<NodeUuid>> {
-    let stale = app.store.read(move |tx| tx.stale_nodes(after.as_ref(), PIECE)).await?;
-    if stale.is_empty() {
-        return Ok(None);
+/// What was done of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worked {
+    /// There may be more.
+    On,
+    /// There is nothing more to do, but for nodes that cannot be read, which were told.
+    Done,
+}
+
+/// What came of one node.
+struct Found {
+    node: NodeUuid,
+    epoch: i64,
+    by: Option<u32>,
+    hash: Option<Sha256>,
+}
+
+/// Work out a piece of those that are stale. Rendered while reading, for a writer has no time for that; what changed
+/// meanwhile is left stale by its epoch.
+pub async fn work_once(app: &App) -> Result<Worked> {
+    let (found, marked) = app.store.read(piece).await?;
+    let more = found.len() == PIECE;
+    let settled = !found.is_empty();
+    for some in found.chunks(SETTLED) {
+        let some: Vec<_> = some.iter().map(|f| (f.node.clone(), f.epoch, f.by, f.hash.clone())).collect();
+        app.store
+            .write(move |tx| {
+                for (node, epoch, by, hash) in &some {
+                    tx.settle_planned(node, *epoch, *by, hash.as_ref())?;
+                }
+                Ok(())
+            })
+            .await?;
     }
-    let last = stale.last().filter(|_| stale.len() == PIECE).map(|s| s.node.uuid.clone());
-    app.store
-        .write(move |tx| {
-            let mut profiles = plan::Profiles::default();
-            for found in &stale {
-                let hash = plan::would(tx, &found.node, &mut profiles)?.ok().map(|plan| plan.hash);
-                tx.settle_planned(&found.node.uuid, found.epoch, hash.as_ref())?;
+    if !more {
+        for profile in marked {
+            app.store.write(move |tx| tx.settle_profile(&profile)).await?;
+        }
+    }
+    Ok(if settled { Worked::On } else { Worked::Done })
+}
+
+/// Some of the stale nodes with what they would get, and the profiles that have a mark. A node that cannot be read is told
+/// and keeps none of the others.
+fn piece(tx: &mut Tx<'_>) -> Result<(Vec<Found>, Vec<Name>)> {
+    let marked = tx.stale_profiles()?;
+    let mut known = plan::Profiles::default();
+    let mut found = Vec::new();
+    let mut sources: Vec<Option<&Name>> = vec![None];
+    sources.extend(marked.iter().map(Some));
+    for source in sources {
+        let mut after = None;
+        while found.len() < PIECE {
+            let stale = match source {
+                None => tx.stale_nodes(after.as_ref(), PIECE)?,
+                Some(profile) => tx.outdated_nodes(profile, after.as_ref(), PIECE)?,
+            };
+            let Some(last) = stale.last().map(|s| s.node.uuid.clone()) else { break };
+            for Stale { node, epoch } in stale {
+                match plan::would(tx, &node, &mut known) {
+                    Ok(would) => {
+                        let by = node.profile.as_ref().and_then(|name| known.revision(name));
+                        found.push(Found { node: node.uuid, epoch, by, hash: would.ok().map(|plan| plan.hash) });
+                    }
+                    Err(error) => tracing::error!(
+                        node = %node.uuid,
+                        "what node {} would boot cannot be worked out, so its drift stays unknown: {error:?}",
+                        node.uuid
+                    ),
+                }
+                if found.len() == PIECE {
+                    break;
+                }
             }
-            Ok(())
-        })
-        .await?;
-    Ok(last)
+            after = Some(last);
+        }
+    }
+    Ok((found, marked))
 }
 
 /// Forget what boots of the past got.

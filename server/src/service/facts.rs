@@ -45,6 +45,7 @@ pub async fn fill_in(app: &App) -> Result<bool> {
         app.store
             .write(move |tx| {
                 let (inventory, neighbours) = (stored_inventory(tx, &node), tx.neighbours(&node)?);
+                tx.stale_node(&node)?;
                 remember(tx, &node, &inventory, &neighbours, now)
             })
             .await?;

@@ -198,6 +198,8 @@ fn merged(tx: &mut Tx<'_>, vault: &Vault, new: &NodeUuid, old: &NodeUuid, now: M
     ipam::merged(tx, new, old, now)?;
     tx.move_children(new, old, now)?;
     tx.put_node(&into.with_machine_of(from))?;
+    // Templates may tell of its hardware.
+    tx.stale_node(old)?;
     tx.delete_node(new)?;
     tx.put_alias(new, old)?;
     tx.prune_boots(old, register::BOOTS_KEPT)?;

@@ -184,7 +184,13 @@ pub(super) fn begin_if_registered(
     }
     let node = owner(tx, boot)?;
     match begin(tx, boot, &node, deadline, rules)? {
-        Ok(_) => Ok(()),
+        Ok(plan) => {
+            // It took a plan without a word of which: what it runs is known only if there was no other since it came.
+            if tx.profile(&plan.profile)?.is_some_and(|profile| profile.created > boot.started) {
+                boot.plan_hash = None;
+            }
+            Ok(())
+        }
         Err(reason) => Err(Error::Conflict(format!("there is no plan yet: {}", reason.text))),
     }
 }
@@ -256,6 +262,13 @@ pub(super) enum Unplanned {
 #[derive(Debug, Default)]
 pub(super) struct Profiles(BTreeMap<Name, Option<(Profile, Option<Image>)>>);
 
+impl Profiles {
+    /// The newest revision of one that was asked for.
+    pub(super) fn revision(&self, name: &Name) -> Option<u32> {
+        self.0.get(name)?.as_ref().map(|(profile, _)| profile.revision)
+    }
+}
+
 /// What a node would boot, whether or not it may boot now.
 pub(super) fn would(
     tx: &mut Tx<'_>,
@@ -283,5 +296,9 @@ pub(super) fn would(
     if let Some(missing) = profile.spec.missing() {
         return Ok(Err(Unplanned::Lacks(name.clone(), missing.to_string())));
     }
-    Ok(image.as_ref().map(|image| plan::plan(node, &profile, image)).ok_or(Unplanned::ImageGone))
+    let Some(image) = image else { return Ok(Err(Unplanned::ImageGone)) };
+    if let Err(wrong) = profile.spec.fits(&image.cmdline) {
+        return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
+    }
+    Ok(Ok(plan::plan(node, &profile, image)))
 }

@@ -128,8 +128,8 @@ pub async fn delete(app: &App, name: Name) -> Result<()> {
         .await
 }
 
-/// Of the whole command line, with room for what the agent adds; Linux 6.1 loads 2,016 bytes at most.
-const CMDLINE_MAX: usize = 1_900;
+/// Bytes of files and units of all revisions that one save makes: they are in memory together.
+const SAVED_MAX: usize = 64 << 20;
 
 /// The revisions that a save makes: of the profile itself first, then of those that inherit from it, parents before
 /// children; none when nothing differs. Reads only. Errors: what does not fit, in whichever of them.
@@ -159,6 +159,7 @@ fn changes(
     }
     let (parent, made_by) = (parent.clone(), made_by.to_owned());
     let revision = next_revision(present)?;
+    let mut bytes = spec.content_bytes();
     let mut made = vec![Profile { name: name.clone(), revision, parent, words, spec, created, made_by }];
     for (_, heir) in heirs {
         // Parents come before their children: what is not among the made has not changed, nor what inherits from it.
@@ -169,6 +170,12 @@ fn changes(
             continue;
         }
         let revision = next_revision(Some(&heir))?;
+        bytes += spec.content_bytes();
+        if bytes > SAVED_MAX {
+            return Err(Error::BadRequest(format!(
+                "profile {name} and those that inherit from it have files and units of over {SAVED_MAX} bytes together: give some of them another parent, or smaller files"
+            )));
+        }
         made.push(Profile { revision, spec, created, made_by, ..heir });
     }
     Ok(made)
@@ -225,17 +232,17 @@ fn checked(tx: &mut Tx<'_>, name: &Name, parent: Option<&Spec>, words: &Words) -
         ),
     };
     spec.check_mode(image.as_ref())?;
-    if let Some(image) = image
-        && image.cmdline.join(&spec.cmdline).as_str().len() > CMDLINE_MAX
-    {
-        return Err(Error::BadRequest(format!(
-            "the image's command line and the profile's are over {CMDLINE_MAX} bytes together: shorten one"
-        )));
+    if let Some(image) = image {
+        spec.fits_unrendered(&image.cmdline)?;
     }
     if let Some(missing) = spec.missing() {
         let nodes = tx.nodes_with_profile(name)?;
         if nodes > 0 {
             return Err(Error::BadRequest(format!("{missing}, and profile {name} is assigned to {nodes} nodes")));
+        }
+        if let Some(rule) = tx.rules()?.into_iter().find(|rule| rule.sets.profile.as_ref() == Some(name)) {
+            let rule = rule.name;
+            return Err(Error::BadRequest(format!("{missing}, and rule {rule} assigns profile {name}")));
         }
     }
     Ok(spec)

@@ -9,6 +9,7 @@ pub use trial::test;
 
 use super::{App, Settings, facts, node_events};
 use crate::domain::facts::Facts;
+use crate::domain::identity::CONFLICT;
 use crate::domain::ids::Hostname;
 use crate::domain::node::{Admission, AdmissionPolicy, By, Node};
 use crate::domain::node_event::{Kind, Notice, Severity};
@@ -16,6 +17,7 @@ use crate::domain::rules::{self, Compiled, Decision, Held, Holder, Pattern, Rece
 use crate::domain::{Micros, Name, NodeUuid, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
+use higuma_proto::agent::Neighbour;
 use higuma_proto::api;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,7 +111,10 @@ pub(super) fn receive(
     let rules = ready(tx)?;
     let decision = match open || rules.sets() {
         false => Decision::default(),
-        true => rules.decide(&arriving(known.as_ref(), arrival)),
+        true => {
+            let heard = heard(tx, known.as_ref(), arrival.neighbours)?;
+            rules.decide(&arriving(known.as_ref(), arrival, &heard))
+        }
     };
     let was = known.as_ref().map(|node| (node.admission, node.admitted.as_ref().map(|(by, _)| by)));
     match rules::receive(was, policy, decision.admission.as_ref(), arrival.conflict) {
@@ -136,19 +141,38 @@ pub(super) fn receive(
     }
 }
 
+/// What a machine has heard, and of ports that have heard nobody yet what they heard last: a switch speaks every half
+/// minute, a boot is faster, and no rule shall take a system away for that.
+fn heard(tx: &mut Tx<'_>, known: Option<&Node>, now: &[Neighbour]) -> Result<Vec<Neighbour>> {
+    let mut heard = now.to_vec();
+    if let Some(node) = known {
+        let silent = |n: &Neighbour| now.iter().all(|new| new.interface != n.interface);
+        heard.extend(tx.neighbours(&node.uuid)?.into_iter().filter(silent));
+    }
+    Ok(heard)
+}
+
 /// Its record as it will be, with the hardware that it reports.
-fn arriving(known: Option<&Node>, arrival: &Arrival<'_>) -> Facts {
+fn arriving(known: Option<&Node>, arrival: &Arrival<'_>, neighbours: &[Neighbour]) -> Facts {
     let mut node =
         known.map(rules::unruled).unwrap_or_else(|| Node::new(arrival.uuid.clone(), Admission::Pending, arrival.now));
     super::register::name_hardware(&mut node, arrival.inventory);
-    let hardware = facts::project(arrival.inventory, arrival.neighbours);
+    let hardware = facts::project(arrival.inventory, neighbours);
     facts::of_node(&node, None, hardware, arrival.now, 0)
 }
 
 /// Ask the rules about a node that is there, of what is known of it; the caller stores it. False: nothing is different.
 pub(super) fn evaluate(tx: &mut Tx<'_>, node: &mut Node, now: Micros) -> Result<bool> {
     let rules = ready(tx)?;
+    evaluate_by(tx, &rules, node, now)
+}
+
+fn evaluate_by(tx: &mut Tx<'_>, rules: &Ready, node: &mut Node, now: Micros) -> Result<bool> {
     if node.retired || (!rules.sets() && node.rule_tags.is_empty()) {
+        return Ok(false);
+    }
+    if !tx.open_messages(CONFLICT, &[node.uuid.as_str()])?.is_empty() {
+        // Its facts may be another machine's.
         return Ok(false);
     }
     // Nothing is known of one that never registered: rules are asked when it does.
@@ -250,12 +274,14 @@ pub async fn replace(app: &App, put: api::PutRules) -> Result<api::RuleList> {
                 return Err(Error::Conflict(message.to_owned()));
             }
             for rule in &parsed {
-                if let Some(profile) = &rule.sets.profile
-                    && tx.profile(profile)?.is_none()
-                {
-                    let name = &rule.name;
+                let Some(profile) = &rule.sets.profile else { continue };
+                let name = &rule.name;
+                let found = tx.profile(profile)?.ok_or_else(|| {
+                    Error::BadRequest(format!("rule {name}: there is no profile {profile}: see `higuma profile list`"))
+                })?;
+                if let Some(missing) = found.spec.missing() {
                     return Err(Error::BadRequest(format!(
-                        "rule {name}: there is no profile {profile}: see `higuma profile list`"
+                        "rule {name}: profile {profile} cannot be assigned: {missing}"
                     )));
                 }
             }

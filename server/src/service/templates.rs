@@ -39,17 +39,19 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
             .read(move |tx| {
                 let filter = NodeFilter { profile: Some(profile.name.clone()), ..NodeFilter::default() };
                 let rows = tx.nodes(&filter, last.as_ref(), BATCH)?;
+                let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
+                let image = image.map(|image| image.cmdline).unwrap_or_default();
                 let mut known = tx.facts_of(&rows.iter().map(|row| &row.node.uuid).collect::<Vec<_>>())?;
                 for row in &rows {
                     let node = &row.node;
                     let hardware = known.remove(node.uuid.as_str()).unwrap_or_default();
                     let facts = facts::of_node(node, None, hardware, 0, 0);
-                    render(&facts, profile.clone()).map_err(|failed| {
-                        Error::BadRequest(format!(
-                            "profile {} for node {} ({}): {failed}",
-                            profile.name, node.hostname, node.uuid
-                        ))
-                    })?;
+                    let refused = |why: String| {
+                        let (profile, hostname, uuid) = (&profile.name, &node.hostname, &node.uuid);
+                        Error::BadRequest(format!("profile {profile} for node {hostname} ({uuid}): {why}"))
+                    };
+                    let rendered = render(&facts, profile.clone()).map_err(|failed| refused(failed.to_string()))?;
+                    rendered.spec.fits(&image).map_err(|wrong| refused(wrong.to_string()))?;
                 }
                 Ok(rows.last().filter(|_| rows.len() == BATCH).map(|row| row.node.uuid.clone()))
             })

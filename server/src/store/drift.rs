@@ -4,7 +4,7 @@
 
 use super::connection::AnyConnection;
 use super::nodes::NodeRec;
-use super::schema::{boots, nodes, plans};
+use super::schema::{boots, nodes, plans, profiles, stale_profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::drift::Drift;
 use crate::domain::node::Node;
@@ -40,17 +40,63 @@ impl Tx<'_> {
         })
     }
 
-    /// What all nodes with this profile would get has perhaps changed.
+    /// A profile has a new revision: a mark, by which its nodes are found. None of them is written, for they are written
+    /// all the time.
     pub fn stale_profile(&mut self, profile: &Name) -> Result<()> {
-        let changed = (nodes::planned.eq(None::<String>), nodes::plan_epoch.eq(nodes::plan_epoch + 1));
         self.run(format_args!("plans of profile {profile}"), |c| {
-            let of_profile = nodes::table.filter(nodes::profile.eq(profile.as_str()));
-            diesel::update(of_profile).set(changed).execute(c)?;
+            let row = stale_profiles::profile.eq(profile.as_str());
+            match c {
+                AnyConnection::Sqlite(c) => {
+                    diesel::insert_into(stale_profiles::table).values(row).on_conflict_do_nothing().execute(c)?
+                }
+                AnyConnection::Postgres(c) => {
+                    diesel::insert_into(stale_profiles::table).values(row).on_conflict_do_nothing().execute(c)?
+                }
+            };
             Ok(())
         })
     }
 
-    /// Nodes whose plans are to be worked out, in order of UUID.
+    /// Profiles with a mark.
+    pub fn stale_profiles(&mut self) -> Result<Vec<Name>> {
+        let found: Vec<String> = self.run("profiles that changed", |c| {
+            stale_profiles::table.order(stale_profiles::profile).select(stale_profiles::profile).load(c)
+        })?;
+        found.iter().map(|name| Row { table: "stale_profiles", key: name }.parse("profile", name)).collect()
+    }
+
+    /// Take a profile's mark away, if all of its nodes are worked out by its newest revision.
+    pub fn settle_profile(&mut self, profile: &Name) -> Result<()> {
+        if !self.outdated_nodes(profile, None, 1)?.is_empty() {
+            return Ok(());
+        }
+        self.run(format_args!("plans of profile {profile}"), |c| {
+            diesel::delete(stale_profiles::table.find(profile.as_str())).execute(c)?;
+            Ok(())
+        })
+    }
+
+    /// Nodes of a profile that are worked out by another revision than its newest, in order of UUID.
+    pub fn outdated_nodes(&mut self, profile: &Name, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<Stale>> {
+        let recs: Vec<(NodeRec, i64)> = self.run(format_args!("nodes of profile {profile} to plan"), |c| {
+            let mut query = nodes::table
+                .inner_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
+                .filter(nodes::profile.eq(profile.as_str()))
+                .filter(nodes::planned.is_not_null())
+                .filter(nodes::planned_by.is_null().or(nodes::planned_by.ne(profiles::revision.nullable())))
+                .order(nodes::uuid)
+                .select((NodeRec::as_select(), nodes::plan_epoch))
+                .limit(limit_of(limit))
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(nodes::uuid.gt(after.as_str()));
+            }
+            query.load(c)
+        })?;
+        recs.into_iter().map(|(rec, epoch)| Ok(Stale { node: rec.into_node()?, epoch })).collect()
+    }
+
+    /// Nodes whose plans are to be worked out, whatever became of their profiles, in order of UUID.
     pub fn stale_nodes(&mut self, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<Stale>> {
         let recs: Vec<(NodeRec, i64)> = self.run("nodes to plan", |c| {
             let mut query = nodes::table
@@ -67,22 +113,34 @@ impl Tx<'_> {
         recs.into_iter().map(|(rec, epoch)| Ok(Stale { node: rec.into_node()?, epoch })).collect()
     }
 
-    /// `hash`: none when the node would get nothing. False: it changed since its epoch was read, and nothing was written.
-    pub fn settle_planned(&mut self, node: &NodeUuid, epoch: i64, hash: Option<&Sha256>) -> Result<bool> {
-        let hash = hash.map_or("", Sha256::as_str);
+    /// `by`: the revision of its profile that counted; `hash`: none when the node would get nothing. False: it changed since
+    /// its epoch was read, and nothing was written.
+    pub fn settle_planned(
+        &mut self,
+        node: &NodeUuid,
+        epoch: i64,
+        by: Option<u32>,
+        hash: Option<&Sha256>,
+    ) -> Result<bool> {
+        let settled = (nodes::planned.eq(hash.map_or("", Sha256::as_str)), nodes::planned_by.eq(by.map(i64::from)));
         let same = nodes::table.find(node.as_str()).filter(nodes::plan_epoch.eq(epoch));
-        let settled = self.run(format_args!("plan of node {node}"), |c| {
-            diesel::update(same).set(nodes::planned.eq(hash)).execute(c)
-        })?;
+        let settled =
+            self.run(format_args!("plan of node {node}"), |c| diesel::update(same).set(settled).execute(c))?;
         Ok(settled > 0)
     }
 
     /// Hash of what the node would get: empty: nothing; none: to be worked out.
     pub fn planned(&mut self, node: &NodeUuid) -> Result<Option<String>> {
-        let found: Option<Option<String>> = self.run(format_args!("plan of node {node}"), |c| {
-            nodes::table.find(node.as_str()).select(nodes::planned).first(c).optional()
+        type Found = (Option<String>, Option<i64>, Option<i64>);
+        let found: Option<Found> = self.run(format_args!("plan of node {node}"), |c| {
+            nodes::table
+                .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
+                .filter(nodes::uuid.eq(node.as_str()))
+                .select((nodes::planned, nodes::planned_by, profiles::revision.nullable()))
+                .first(c)
+                .optional()
         })?;
-        Ok(found.flatten())
+        Ok(found.and_then(|(planned, by, newest)| planned.filter(|_| by == newest)))
     }
 
     /// Keep what a boot got; again: the same.
@@ -112,10 +170,12 @@ impl Tx<'_> {
         found.map(|text| serde_json::from_str(&text).map_err(Error::internal)).transpose()
     }
 
-    /// Those made before `before` that no boot names any more; how many.
+    /// Those made before `before` that are of no node's present boot any more; how many.
     pub fn forget_plans(&mut self, before: Micros, limit: usize) -> Result<usize> {
         self.run("plans of the past", |c| {
-            let named = boots::table.filter(boots::plan_hash.eq(plans::hash.nullable()));
+            let present = nodes::uuid.eq(boots::node).and(nodes::boot.eq(boots::id.nullable()));
+            let named =
+                boots::table.inner_join(nodes::table.on(present)).filter(boots::plan_hash.eq(plans::hash.nullable()));
             let old: Vec<String> = plans::table
                 .filter(plans::made.lt(before))
                 .filter(diesel::dsl::not(diesel::dsl::exists(named)))
@@ -128,9 +188,11 @@ impl Tx<'_> {
 
     /// Nodes that run or are about to, by what a reboot would do; grouped in the database.
     pub fn drift_counts(&mut self) -> Result<Vec<(Drift, u64)>> {
-        const SQL: &str = "SELECT CASE WHEN n.planned IS NULL OR b.plan_hash IS NULL THEN 'unknown' \
+        const SQL: &str = "SELECT CASE WHEN n.planned IS NULL OR b.plan_hash IS NULL \
+             OR n.planned_by IS DISTINCT FROM p.revision THEN 'unknown' \
              WHEN n.planned = '' THEN 'unplanned' WHEN n.planned = b.plan_hash THEN 'same' ELSE 'changed' END AS drift, \
-             COUNT(*) AS nodes FROM nodes n JOIN boots b ON b.id = n.boot WHERE b.phase IN ('running', 'booting') GROUP BY 1";
+             COUNT(*) AS nodes FROM nodes n JOIN boots b ON b.id = n.boot \
+             LEFT JOIN profiles p ON p.name = n.profile WHERE b.phase IN ('running', 'booting') GROUP BY 1";
         let query = diesel::sql_query(SQL);
         let recs: Vec<CountRec> = self.run("drift", |c| match c {
             AnyConnection::Sqlite(c) => query.load(c),

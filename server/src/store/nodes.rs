@@ -2,7 +2,7 @@
 
 use super::boots::BootRec;
 use super::connection::AnyConnection;
-use super::schema::{boots, node_macs, nodes};
+use super::schema::{boots, node_macs, nodes, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::lifecycle::Desired;
@@ -264,10 +264,13 @@ impl Tx<'_> {
 
     /// In order of UUID, after the cursor, with their present boots.
     pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
-        let rows: Vec<(NodeRec, Option<BootRec>, Option<String>)> = self.run("nodes", |c| {
+        type Planned = (Option<String>, Option<i64>, Option<i64>);
+        let rows: Vec<(NodeRec, Option<BootRec>, Planned)> = self.run("nodes", |c| {
+            let planned = (nodes::planned, nodes::planned_by, profiles::revision.nullable());
             let mut query = nodes::table
                 .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
-                .select((NodeRec::as_select(), Option::<BootRec>::as_select(), nodes::planned))
+                .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
+                .select((NodeRec::as_select(), Option::<BootRec>::as_select(), planned))
                 .order(nodes::uuid)
                 .limit(limit_of(limit))
                 .into_boxed();
@@ -308,7 +311,8 @@ impl Tx<'_> {
             query.load(c)
         })?;
         rows.into_iter()
-            .map(|(node, boot, planned)| {
+            .map(|(node, boot, (planned, by, newest))| {
+                let planned = planned.filter(|_| by == newest);
                 Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()?, planned })
             })
             .collect()

@@ -1,11 +1,13 @@
 //! Admission rules in their order.
 
+use super::connection::AnyConnection;
 use super::schema::{name_numbers, rules};
 use super::tx::{Row, Tx};
 use crate::domain::NodeUuid;
 use crate::domain::rules::{Rule, Sets};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use serde::{Deserialize, Serialize};
 
 /// What of a rule is stored as JSON. Fields may be added with a default, never renamed.
@@ -47,6 +49,24 @@ fn into_rule(name: &str, spec: &str) -> Result<Rule> {
     })
 }
 
+#[derive(QueryableByName)]
+struct CounterRec {
+    #[diesel(sql_type = BigInt)]
+    last: i64,
+}
+
+/// The next number of a pattern. Two at once clash and are tried again, not refused.
+fn count(c: &mut AnyConnection, pattern: &str) -> QueryResult<i64> {
+    const SQL: &str = "INSERT INTO name_counters (pattern, last) VALUES ($1, 1) \
+         ON CONFLICT (pattern) DO UPDATE SET last = name_counters.last + 1 RETURNING last";
+    let query = diesel::sql_query(SQL).bind::<Text, _>(pattern);
+    let rec: CounterRec = match c {
+        AnyConnection::Sqlite(c) => query.get_result(c),
+        AnyConnection::Postgres(c) => query.get_result(c),
+    }?;
+    Ok(rec.last)
+}
+
 impl Tx<'_> {
     /// All, in order.
     pub fn rules(&mut self) -> Result<Vec<Rule>> {
@@ -55,7 +75,7 @@ impl Tx<'_> {
         found.iter().map(|(name, spec)| into_rule(name, spec)).collect()
     }
 
-    /// The number that a node has under a pattern of host names; a new one, above all others, when it has none.
+    /// The number that a node has under a pattern of host names; a new one, that was never given, when it has none.
     pub fn name_number(&mut self, pattern: &str, node: &NodeUuid) -> Result<u32> {
         let number = self.run(format_args!("number of node {node}"), |c| {
             let found: Option<i64> = name_numbers::table
@@ -67,11 +87,7 @@ impl Tx<'_> {
             if let Some(number) = found {
                 return Ok(number);
             }
-            let last: Option<i64> = name_numbers::table
-                .filter(name_numbers::pattern.eq(pattern))
-                .select(diesel::dsl::max(name_numbers::number))
-                .first(c)?;
-            let number = last.unwrap_or(0) + 1;
+            let number = count(c, pattern)?;
             diesel::insert_into(name_numbers::table)
                 .values((
                     name_numbers::pattern.eq(pattern),
@@ -87,14 +103,11 @@ impl Tx<'_> {
     /// Give the node another number under a pattern: its name is taken by another node.
     pub fn next_name_number(&mut self, pattern: &str, node: &NodeUuid) -> Result<u32> {
         self.run(format_args!("number of node {node}"), |c| {
-            let last: Option<i64> = name_numbers::table
-                .filter(name_numbers::pattern.eq(pattern))
-                .select(diesel::dsl::max(name_numbers::number))
-                .first(c)?;
+            let number = count(c, pattern)?;
             let mine = name_numbers::table
                 .filter(name_numbers::pattern.eq(pattern))
                 .filter(name_numbers::node.eq(node.as_str()));
-            diesel::update(mine).set(name_numbers::number.eq(last.unwrap_or(0) + 1)).execute(c)
+            diesel::update(mine).set(name_numbers::number.eq(number)).execute(c)
         })?;
         self.name_number(pattern, node)
     }

@@ -315,6 +315,7 @@ diesel::table! {
         cluster -> Nullable<Text>,
         planned -> Nullable<Text>,
         plan_epoch -> BigInt,
+        planned_by -> Nullable<BigInt>,
         tags -> Text,
         rule_tags -> Text,
         held -> Text,
@@ -485,6 +486,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rules,
     sessions,
     settings,
+    stale_profiles,
     switch_ports,
     switches,
     tokens

@@ -3,6 +3,7 @@
 use crate::common::{Lab, lab, power_on};
 use higuma::domain::drift::Drift;
 use higuma::domain::{NodeUuid, Sha256};
+use higuma::service::drift::Worked;
 use higuma::service::nodes::NodeQuery;
 use higuma::service::plan::{self, PlanAnswer};
 use higuma::service::{drift, nodes, profiles, up};
@@ -26,7 +27,7 @@ async fn run(lab: &Lab) {
 }
 
 async fn settled(lab: &Lab) {
-    while drift::work_once(&lab.app, None).await.unwrap().is_some() {}
+    while drift::work_once(&lab.app).await.unwrap() == Worked::On {}
 }
 
 /// As the node's page and as the list say.

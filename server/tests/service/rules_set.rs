@@ -2,10 +2,12 @@
 
 use crate::common::{Lab, lab, power_on};
 use higuma::domain::NodeUuid;
+use higuma::domain::identity::CONFLICT;
+use higuma::domain::node_event::{Kind, Notice, Severity};
 use higuma::error::Error;
 use higuma::service::{events, nodes, profiles, rules};
 use higuma_proto::agent::Neighbour;
-use higuma_proto::api::{NodeDetail, NodePatch, PutRules, Rule, RuleList, RuleTest};
+use higuma_proto::api::{NewProfile, NodeDetail, NodePatch, PutRules, Rule, RuleList, RuleTest};
 
 fn uuid(n: u32) -> NodeUuid {
     format!("4c4c4544-0046-3010-8052-b4c0{n:08x}").parse().unwrap()
@@ -146,4 +148,72 @@ async fn two_nodes_never_share_a_name() {
     let query = higuma::service::node_events::NodeEventQuery { filter, cursor: None, limit: None };
     let told = higuma::service::node_events::list(&lab.app, query).await.unwrap().items;
     assert!(told.iter().any(|event| event.message.contains("no serial number")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_switch_that_has_not_spoken_yet_takes_nothing_away() {
+    let lab = lab(|_| ()).await;
+    let sets = |name: &str, when: &str, cluster: &str| Rule { cluster: Some(cluster.into()), ..rule(name, when) };
+    let row = sets("row", "node.neighbours.exists(n, n.switch == 'leaf-7')", "row-7");
+    put(&lab, vec![row, sets("rest", "true", "rest")]).await;
+    evaluate(&lab).await;
+    let cluster = async || node(&lab, 1).await.summary.cluster.unwrap();
+    let boot = power_on(&lab.app, &uuid(1)).await;
+    assert_eq!(cluster().await, "rest");
+    let heard = Neighbour { interface: "eth0".into(), system_name: "leaf-7".into(), ..Neighbour::default() };
+    events::report(&lab.app, &boot, vec![], Some(vec![heard])).await.unwrap();
+    assert_eq!(cluster().await, "row-7");
+    // The next boot registers before any switch has spoken.
+    let boot = power_on(&lab.app, &uuid(1)).await;
+    assert_eq!(cluster().await, "row-7");
+    let other = Neighbour { interface: "eth0".into(), system_name: "leaf-8".into(), ..Neighbour::default() };
+    events::report(&lab.app, &boot, vec![], Some(vec![other])).await.unwrap();
+    assert_eq!(cluster().await, "rest", "it is cabled elsewhere now");
+}
+
+#[tokio::test]
+async fn a_node_whose_identity_is_in_conflict_is_left_alone() {
+    let lab = lab(|_| ()).await;
+    power_on(&lab.app, &uuid(1)).await;
+    let notice = Notice {
+        kind: Kind::Identity,
+        severity: Severity::Alarm,
+        subject: CONFLICT.into(),
+        message: "another machine".into(),
+    };
+    lab.app.store.write(move |tx| tx.raise(uuid::Uuid::nil(), &uuid(1), &notice, 1)).await.unwrap();
+    put(&lab, vec![named("hv-{n}")]).await;
+    evaluate(&lab).await;
+    assert_eq!(node(&lab, 1).await.summary.cluster, None);
+    lab.app.store.write(|tx| tx.clear_subject(&uuid(1), CONFLICT, 2)).await.unwrap();
+    put(&lab, vec![named("hv-{n}")]).await;
+    evaluate(&lab).await;
+    assert_eq!(node(&lab, 1).await.summary.hostname, "hv-1");
+}
+
+#[tokio::test]
+async fn only_what_can_be_booted_is_assigned_and_a_dry_run_sees_what_rules_see() {
+    let lab = lab(|_| ()).await;
+    let words = |value: serde_json::Value| value.as_object().cloned();
+    let base = NewProfile { name: "base".into(), words: words(serde_json::json!({})), ..NewProfile::default() };
+    profiles::create(&lab.app, base).await.unwrap();
+    let wrong = Rule { profile: Some("base".into()), ..rule("w", "true") };
+    let refused = rules::replace(&lab.app, PutRules { rules: vec![wrong], expected_hash: None }).await;
+    assert!(matches!(&refused, Err(Error::BadRequest(why)) if why.contains("cannot be assigned")), "{refused:?}");
+    put(&lab, vec![Rule { profile: Some("p".into()), ..rule("ok", "node.serial == 'none'") }]).await;
+    let bare = NewProfile { name: "p".into(), words: words(serde_json::json!({})), ..NewProfile::default() };
+    let refused = profiles::update(&lab.app, "p".parse().unwrap(), bare).await;
+    assert!(matches!(&refused, Err(Error::BadRequest(why)) if why.contains("rule ok")), "{refused:?}");
+    // No rule sees a tag that a rule gave: nor does the dry run.
+    power_on(&lab.app, &uuid(1)).await;
+    nodes::add(&lab.app, uuid(2), NodePatch::default()).await.unwrap();
+    let tag = Rule { tags: vec!["gpu".into()], ..rule("tag", "true") };
+    put(&lab, vec![tag.clone()]).await;
+    evaluate(&lab).await;
+    let admit = Rule { admission: Some("admitted".into()), ..rule("admit", "'gpu' in node.tags") };
+    let cluster = Rule { cluster: Some("east".into()), ..rule("east", "true") };
+    let test = RuleTest { rules: Some(vec![tag, admit, cluster]), ..RuleTest::default() };
+    let changes = rules::test(&lab.app, test).await.unwrap().changes;
+    let told: Vec<&str> = changes.iter().map(|change| change.change.as_str()).collect();
+    assert_eq!(told, ["cluster: none -> east"], "one node registered: {changes:?}");
 }

@@ -5,7 +5,8 @@ use higuma::domain::Sha256;
 use higuma::domain::boot::{Boot, Phase};
 use higuma::domain::drift::Drift;
 use higuma::domain::node::Node;
-use higuma::store::Tx;
+use higuma::domain::profile::Profile;
+use higuma::store::{NodeFilter, Tx};
 
 fn running(n: u32, hash: Option<&str>) -> Boot {
     let mut boot = boot(n, n, 0);
@@ -27,7 +28,7 @@ pub async fn stale_until_settled_by_who_saw_it(db: Empty) {
     let hash = Sha256::of("plan");
     let settled = hash.clone();
     let epoch = first[0].1;
-    assert!(db.put(move |tx| tx.settle_planned(&uuid(1), epoch, Some(&settled))).await);
+    assert!(db.put(move |tx| tx.settle_planned(&uuid(1), epoch, None, Some(&settled))).await);
     assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await.as_deref(), Some(hash.as_str()));
     // The same again changes nothing; another host name does, and one who worked it out before that is too late.
     db.put(|tx| tx.put_node(&Node { last_seen: 99, ..node(1) })).await;
@@ -35,10 +36,10 @@ pub async fn stale_until_settled_by_who_saw_it(db: Empty) {
     db.put(|tx| tx.put_node(&Node { hostname: "other".parse().unwrap(), ..node(1) })).await;
     assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await, None);
     let late = hash.clone();
-    assert!(!db.put(move |tx| tx.settle_planned(&uuid(1), epoch, Some(&late))).await);
+    assert!(!db.put(move |tx| tx.settle_planned(&uuid(1), epoch, None, Some(&late))).await);
     assert_eq!(db.get(stale).await.len(), 3);
     let now = db.get(stale).await[0].1;
-    assert!(db.put(move |tx| tx.settle_planned(&uuid(1), now, None)).await);
+    assert!(db.put(move |tx| tx.settle_planned(&uuid(1), now, None, None)).await);
     assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await.as_deref(), Some(""), "nothing");
     assert_eq!(db.get(|tx| tx.planned(&uuid(9))).await, None);
 }
@@ -54,7 +55,7 @@ pub async fn counted_by_what_a_reboot_would_do(db: Empty) {
         tx.put_node(&node(5))?;
         let epochs = stale(tx)?;
         for ((n, _, plans), (_, epoch)) in all.into_iter().zip(epochs) {
-            tx.settle_planned(&uuid(n), epoch, plans.map(Sha256::of).as_ref())?;
+            tx.settle_planned(&uuid(n), epoch, None, plans.map(Sha256::of).as_ref())?;
         }
         Ok(())
     })
@@ -70,8 +71,10 @@ pub async fn contents_go_with_the_last_boot(db: Empty) {
     let (named, free) = (Sha256::of("named"), Sha256::of("free"));
     let put = [named.clone(), free.clone()];
     db.put(move |tx| {
-        tx.put_node(&node(1))?;
+        tx.put_node(&Node { boot: Some(running(1, None).id), ..node(1) })?;
         tx.put_boot(&running(1, Some("named")))?;
+        // A boot of the past holds nothing.
+        tx.put_boot(&Boot { id: id(99), session_hash: Sha256::of("past"), ..running(1, Some("free")) })?;
         for _ in 0..2 {
             put.iter().try_for_each(|hash| tx.put_plan_content(hash, r#"{"cmdline":"ü"}"#, 10))?;
         }
@@ -83,4 +86,61 @@ pub async fn contents_go_with_the_last_boot(db: Empty) {
     let content = db.get(move |tx| tx.plan_content(&named)).await.unwrap();
     assert_eq!(content["cmdline"], "ü");
     assert_eq!(db.get(move |tx| tx.plan_content(&free)).await, None);
+}
+
+pub async fn a_new_revision_makes_its_nodes_stale_without_writing_them(db: Empty) {
+    let db = db.open();
+    let revision = |n: u32| Profile {
+        name: name("web"),
+        revision: n,
+        parent: None,
+        words: Default::default(),
+        spec: Default::default(),
+        created: 0,
+        made_by: String::new(),
+    };
+    db.put(move |tx| {
+        tx.insert_profile_revision(&revision(1))?;
+        for n in 1..=3 {
+            let profile = (n < 3).then(|| name("web"));
+            tx.put_node(&Node { profile, boot: Some(running(n, None).id), ..node(n) })?;
+            tx.put_boot(&running(n, Some("a")))?;
+        }
+        for (n, (_, epoch)) in (1..=3).zip(stale(tx)?) {
+            tx.settle_planned(&uuid(n), epoch, (n < 3).then_some(1), Some(&Sha256::of("a")))?;
+        }
+        Ok(())
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.drift_counts()).await, [(Drift::Same, 3)]);
+    db.put(move |tx| {
+        tx.insert_profile_revision(&revision(2))?;
+        tx.stale_profile(&name("web"))?;
+        tx.stale_profile(&name("web"))
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.stale_profiles()).await, [name("web")]);
+    assert_eq!(db.get(|tx| tx.planned(&uuid(1))).await, None, "of another revision");
+    assert!(db.get(|tx| tx.planned(&uuid(3))).await.is_some());
+    let mut counts = db.get(|tx| tx.drift_counts()).await;
+    counts.sort();
+    assert_eq!(counts, [(Drift::Same, 1), (Drift::Unknown, 2)]);
+    let rows = db.get(|tx| tx.nodes(&NodeFilter::default(), None, 9)).await;
+    assert_eq!(rows.iter().filter(|row| row.planned.is_some()).count(), 1);
+    assert!(db.get(stale).await.is_empty(), "no node was written");
+    let outdated = db.get(|tx| tx.outdated_nodes(&name("web"), None, 9)).await;
+    assert_eq!(outdated.len(), 2);
+    db.put(move |tx| {
+        tx.settle_profile(&name("web"))?;
+        tx.settle_planned(&outdated[0].node.uuid, outdated[0].epoch, Some(2), None).map(drop)
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.stale_profiles()).await.len(), 1, "one is left");
+    let left = db.get(|tx| tx.outdated_nodes(&name("web"), Some(&uuid(1)), 9)).await;
+    db.put(move |tx| {
+        tx.settle_planned(&left[0].node.uuid, left[0].epoch, Some(2), None)?;
+        tx.settle_profile(&name("web"))
+    })
+    .await;
+    assert!(db.get(|tx| tx.stale_profiles()).await.is_empty());
 }

@@ -123,6 +123,7 @@ async fn run_all(databases: fixture::Databases) {
         drift::stale_until_settled_by_who_saw_it,
         drift::counted_by_what_a_reboot_would_do,
         drift::contents_go_with_the_last_boot,
+        drift::a_new_revision_makes_its_nodes_stale_without_writing_them,
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,
         rules::who_admitted_and_what_is_equal,

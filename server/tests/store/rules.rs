@@ -111,4 +111,8 @@ pub async fn tags_holders_and_numbers(db: Empty) {
     assert_eq!(number("x-{n}", 2).await, 1, "of each pattern");
     assert_eq!(db.put(|tx| tx.next_name_number("hv-{n}", &uuid(1))).await, 3);
     assert_eq!(number("hv-{n}", 3).await, 4, "none twice");
+    // Not even when its node is gone.
+    db.put(|tx| tx.delete_node(&uuid(3)).map(drop)).await;
+    db.put(|tx| tx.put_node(&node(5))).await;
+    assert_eq!(number("hv-{n}", 5).await, 5);
 }

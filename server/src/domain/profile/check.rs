@@ -12,6 +12,8 @@ pub const SCRIPT_MAX: usize = 64 * 1024;
 pub const PARAM_BYTES_MAX: usize = 8 * 1024;
 /// Keys, modules, sysctl settings, units and parameters of one profile, at most of each.
 pub const MANY: usize = 200;
+/// Keys: earlier releases had no bound but that of a request.
+const KEYS_MAX: usize = 10_000;
 
 /// Check what a person gave. Errors: the first thing that does not fit.
 pub fn check(spec: &Spec) -> Result<(), Wrong> {
@@ -29,7 +31,7 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
             }
         }
     }
-    bound("ssh_authorized_keys", spec.ssh_authorized_keys.len(), MANY)?;
+    bound("ssh_authorized_keys", spec.ssh_authorized_keys.len(), KEYS_MAX)?;
     for key in &spec.ssh_authorized_keys {
         if key.len() > 16_384 || key.is_empty() || key.chars().any(char::is_control) {
             return Err(Wrong::new("ssh_authorized_keys", "one line as in authorized_keys", format!("{key:?}")));

@@ -2,7 +2,8 @@
 //! its own words, and beside them the whole that they made when it was saved. Pure: the store reads one row for a boot.
 
 pub mod check;
-pub mod guard;
+pub mod fits;
+mod guard;
 pub mod inherit;
 pub mod merge;
 pub mod mode;

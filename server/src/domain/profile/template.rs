@@ -80,7 +80,7 @@ fn complete(value: &mut serde_json::Value, kind: &Kind) {
 impl Spec {
     /// Is any text a template?
     pub fn has_templates(&self) -> bool {
-        self.texts().any(|(_, text)| ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)))
+        self.texts().any(|(_, text)| has_mark(text))
     }
 
     /// Texts that are templates, with their places.
@@ -126,6 +126,11 @@ impl Spec {
         }
         Ok(spec)
     }
+}
+
+/// Does a text begin anything that is rendered?
+pub(super) fn has_mark(text: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
 }
 
 fn compile<'e>(env: &'e Environment<'e>, place: &str, source: &'e str) -> Result<minijinja::Template<'e, 'e>, Failed> {

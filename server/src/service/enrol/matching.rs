@@ -251,7 +251,10 @@ fn bind(
     let_in(&mut node, &enrolment, now);
     if let Some(profile) = &enrolment.profile {
         match tx.profile(profile)? {
-            Some(_) => (node.profile, node.held.profile) = (Some(profile.clone()), Holder::Person),
+            Some(found) => match found.spec.missing() {
+                None => (node.profile, node.held.profile) = (Some(profile.clone()), Holder::Person),
+                Some(missing) => words.push(format!("profile {profile} cannot be assigned: {missing}")),
+            },
             None => words.push(format!("profile {profile} is not there any more")),
         }
     }

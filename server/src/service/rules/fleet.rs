@@ -1,7 +1,7 @@
 //! A list of rules that has changed is asked about every node that is there: a piece of the fleet in a transaction, with a
 //! mark in the database of how far it came, so that a restart, or another server, goes on from there.
 
-use super::{evaluate, ready};
+use super::{evaluate_by, ready};
 use crate::domain::NodeUuid;
 use crate::error::{Error, Result};
 use crate::service::App;
@@ -10,7 +10,7 @@ use crate::store::{NodeFilter, Tx};
 /// The setting with the mark: empty: all is done; else `after UUID`, or `after` at the beginning.
 const MARK: &str = "rules-evaluated";
 /// Nodes of one transaction.
-const PIECE: usize = 200;
+const PIECE: usize = 50;
 
 /// From the first node on.
 pub(super) fn begin(tx: &mut Tx<'_>) -> Result<()> {
@@ -23,8 +23,7 @@ pub(super) fn at(tx: &mut Tx<'_>) -> Result<Option<String>> {
     Ok(mark.strip_prefix("after").map(|uuid| uuid.trim().to_owned()))
 }
 
-/// Ask about the next piece; false: all is done. What a node's own word is not touched, so to go over a piece twice
-/// changes nothing.
+/// Ask about the next piece; false: all is done. To go over a piece twice changes nothing.
 pub async fn work_once(app: &App) -> Result<bool> {
     if app.store.read(at).await?.is_none() {
         return Ok(false);
@@ -38,11 +37,11 @@ pub async fn work_once(app: &App) -> Result<bool> {
                 uuid => Some(uuid.parse().map_err(Error::internal)?),
             };
             // An empty list still takes back the tags of the last one.
-            ready(tx)?;
+            let rules = ready(tx)?;
             let rows = tx.nodes(&NodeFilter::default(), after.as_ref(), PIECE)?;
             let last = rows.last().map(|row| row.node.uuid.clone()).filter(|_| rows.len() == PIECE);
             for mut row in rows {
-                if evaluate(tx, &mut row.node, now)? {
+                if evaluate_by(tx, &rules, &mut row.node, now)? {
                     tx.put_node(&row.node)?;
                 }
             }

@@ -36,7 +36,8 @@ async fn expression(app: &App, when: &str, cursor: Option<NodeUuid>) -> Result<a
             let filter = NodeFilter { equals: selector.equals().to_vec(), ..NodeFilter::default() };
             let mut answer = api::RuleTestAnswer::default();
             let next = walk(tx, &filter, cursor, selector.needs_hardware(), |row, hardware| {
-                let facts = facts::of_node(&row.node, row.boot.as_ref(), hardware, now, timeout);
+                // As a rule would see it.
+                let facts = facts::of_node(&rules::unruled(&row.node), row.boot.as_ref(), hardware, now, timeout);
                 answer.scanned += 1;
                 if holds(&selector, &facts)? {
                     answer.matching += 1;
@@ -69,10 +70,9 @@ async fn whole_list(app: &App, list: Vec<api::Rule>, cursor: Option<NodeUuid>) -
                     hardware: facts.hardware.clone(),
                     ..facts::of_node(&unruled, None, Default::default(), now, 0)
                 };
-                let mut new = proposed.decide(&facts);
-                let sets = proposed.decide(&seen);
-                (new.profile, new.cluster, new.hostname, new.tags) =
-                    (sets.profile, sets.cluster, sets.hostname, sets.tags);
+                // As a machine is received; only parking is of the node as it stands.
+                let mut new = proposed.decide(&seen);
+                new.park = proposed.decide(&facts).park;
                 for (rule, why) in new.failed.iter().take(FAILURES.saturating_sub(answer.failures.len())) {
                     answer.failures.push(format!("rule {rule}, node {}: {why}", row.node.uuid));
                 }
@@ -124,7 +124,8 @@ fn changes(
     }
     let mut after = node.clone();
     let pattern = rules::apply(&mut after, new);
-    if node.retired {
+    // Of one that never registered nothing is known: rules are asked when it does.
+    if node.retired || node.boot.is_none() {
         return changes;
     }
     let word = |name: &Option<crate::domain::Name>| name.as_ref().map_or("none".to_owned(), ToString::to_string);

@@ -14,3 +14,8 @@ diesel::table! {
         node -> Text,
     }
 }
+diesel::table! {
+    stale_profiles (profile) {
+        profile -> Text,
+    }
+}

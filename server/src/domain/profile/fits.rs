@@ -1,0 +1,61 @@
+//! Whether what a node would get, all texts rendered, goes through: to the kernel, and to the agent in one message.
+
+use super::spec::{Spec, Wrong};
+use super::template::has_mark;
+use crate::domain::cmdline::Cmdline;
+
+/// Of the whole command line, with room for what the agent adds; Linux 6.1 loads 2,016 bytes at most.
+const CMDLINE_MAX: usize = 1_900;
+/// Bytes of all files and units together: a plan is one message of at most 6 MiB.
+const CONTENT_MAX: usize = 4 << 20;
+
+impl Spec {
+    /// Bytes of its files and units.
+    pub fn content_bytes(&self) -> usize {
+        let files = self.files.iter().map(|file| file.content.len() + file.path.len());
+        let units = self.units.iter().map(|(name, unit)| unit.content.len() + name.len());
+        files.chain(units).sum()
+    }
+
+    /// As [`Spec::fits`], before its templates are rendered: what these are may become shorter.
+    pub fn fits_unrendered(&self, image: &Cmdline) -> Result<(), Wrong> {
+        match has_mark(self.cmdline.as_str()) {
+            true => Spec { cmdline: Cmdline::default(), ..self.clone() }.fits(image),
+            false => self.fits(image),
+        }
+    }
+
+    /// With the command line of its image. Errors: what is too long.
+    pub fn fits(&self, image: &Cmdline) -> Result<(), Wrong> {
+        let whole = image.join(&self.cmdline);
+        if whole.as_str().len() > CMDLINE_MAX {
+            let expected = format!("at most {CMDLINE_MAX} bytes together with the image's");
+            return Err(Wrong::new("cmdline", expected, format!("{} bytes", whole.as_str().len())));
+        }
+        let bytes = self.content_bytes();
+        if bytes > CONTENT_MAX {
+            let expected = format!("files and units of at most {CONTENT_MAX} bytes together");
+            return Err(Wrong::new("files", expected, format!("{bytes} bytes")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::spec::File;
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_told() {
+        let image: Cmdline = "a".repeat(1_000).parse().unwrap();
+        let spec = |bytes: usize| Spec { cmdline: "b".repeat(bytes).parse().unwrap(), ..Spec::default() };
+        assert!(spec(899).fits(&image).is_ok());
+        assert_eq!(spec(900).fits(&image).unwrap_err().place, "cmdline");
+        let file = |n: usize| File { path: format!("/{n}"), content: "x".repeat(CONTENT_MAX / 4), ..File::default() };
+        let spec = |files: usize| Spec { files: (0..files).map(file).collect(), ..Spec::default() };
+        assert!(spec(3).fits(&Cmdline::default()).is_ok());
+        assert_eq!(spec(4).fits(&Cmdline::default()).unwrap_err().place, "files");
+    }
+}
