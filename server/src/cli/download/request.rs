@@ -136,7 +136,7 @@ impl Asking<'_> {
         known: Option<&Marks>,
     ) -> std::result::Result<Response<ureq::Body>, Stop> {
         let mut to = self.address.clone();
-        for _ in 0..MOST_REDIRECTS {
+        for _ in 0..=MOST_REDIRECTS {
             // Compression on the way would make ranges and lengths those of something else.
             let mut request = self.agent.get(to.url()).header("accept-encoding", "identity");
             if let Some(authorization) = to.authorization() {

@@ -239,6 +239,10 @@ fn make(
     output: Option<PathBuf>,
     build: impl FnOnce(&Path, &Progress) -> Result<BuiltImage>,
 ) -> Result<()> {
+    // Before minutes of work, and where no server is asked.
+    for text in [name, version] {
+        text.parse::<crate::domain::Name>().map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    }
     let progress = Progress::new();
     let image = |built: &BuiltImage, parts| NewImage {
         name: name.into(),
