@@ -67,6 +67,7 @@
 //! | PUT, DELETE /api/v1/images/{name}/labels/{label} | [`SetLabel`] -> [`Image`] (made, or moved there); -> nothing (204) |
 //! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
 //! | GET, PUT, DELETE /api/v1/profiles/{name} | -> [`Profile`]; [`NewProfile`] -> [`Profile`] (a new revision when it differs) |
+//! | GET /api/v1/profiles/{name}/preview?node= | -> [`ProfilePreview`]: all that the node would get, rendered (changes nothing) |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET, POST /api/v1/enrolments?state=&batch=&cursor=&limit= | -> Page<[`Enrolment`]>; [`NewEnrolments`] -> [`Enrolled`] (a dry run writes nothing) |
@@ -94,6 +95,7 @@ mod inventory;
 mod ipam;
 mod job;
 mod node;
+mod preview;
 mod redfish;
 mod rules;
 mod vault;
@@ -120,6 +122,7 @@ pub use ipam::{
 };
 pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
+pub use preview::{PreviewUnit, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};

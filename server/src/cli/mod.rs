@@ -31,6 +31,7 @@ pub mod output;
 pub mod power;
 pub mod process;
 pub mod profile;
+mod profile_preview;
 mod profile_words;
 pub mod progress;
 pub mod rule;

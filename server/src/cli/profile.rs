@@ -64,6 +64,17 @@ pub enum Profile {
         /// Name
         name: String,
     },
+    /// All that a node would get of it, rendered: command line, files, parameters, modules, sysctl, units
+    #[command(
+        after_help = "Example:\n  higuma profile preview web --node hv-1\n  higuma profile preview web --node hv-1 -o json | jq -r '.files[0].content'"
+    )]
+    Preview {
+        /// Name
+        name: String,
+        /// Node: UUID, a unique beginning of it, or host name
+        #[arg(long, value_name = "NODE")]
+        node: String,
+    },
     /// Delete a profile that no node is assigned to
     #[command(after_help = "Example:\n  higuma profile delete web")]
     Delete {
@@ -139,6 +150,7 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             let value = Client::new(global)?.get(&format!("/api/v1/profiles/{}", encode(&name)))?;
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
         }
+        Profile::Preview { name, node } => super::profile_preview::show(global, &name, &node),
         Profile::Delete { name } => {
             Client::new(global)?.call(Method::DELETE, &format!("/api/v1/profiles/{}", encode(&name)), None::<&()>)?;
             Ok(())

@@ -24,6 +24,7 @@ mod ipam;
 mod ipxe_files;
 mod jobs;
 mod observe;
+mod profiles;
 mod range;
 pub mod routes;
 mod scripts;

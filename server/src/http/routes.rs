@@ -4,7 +4,7 @@
 use super::failure::{Answer, Failure};
 use super::{
     agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, images, inventory, ipam,
-    ipxe_files, jobs, scripts, vault,
+    ipxe_files, jobs, profiles, scripts, vault,
 };
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
@@ -217,6 +217,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::profile)),
         route(PUT,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::update_profile)),
         route(DELETE, "/api/v1/profiles/{name}",         Admin,  || web::to(api::delete_profile)),
+        route(GET,    "/api/v1/profiles/{name}/preview", Admin,  || web::to(profiles::preview)),
         route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
         Route { streams: true, ..route(PUT, "/api/v1/blobs/{sha256}", Admin, || web::to(blobs::put)) },
         route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),

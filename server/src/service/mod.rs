@@ -28,6 +28,7 @@ pub mod node_events;
 pub mod nodes;
 pub(crate) mod parking;
 pub mod plan;
+pub mod preview;
 mod profile_words;
 pub mod profiles;
 pub mod register;

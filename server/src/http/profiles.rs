@@ -1,0 +1,20 @@
+//! Profiles beside making and changing them: parse, call the use case, answer.
+
+use super::api::{S, ok};
+use super::failure::Answer;
+use crate::domain::{Name, NodeUuid};
+use crate::service::preview as previews;
+use actix_web::web::{Path, Query};
+use serde::Deserialize;
+
+/// For whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct For {
+    node: String,
+}
+
+/// GET /api/v1/profiles/{name}/preview?node=.
+pub async fn preview(s: S, name: Path<String>, query: Query<For>) -> Answer {
+    ok(previews::show(&s.app, name.parse::<Name>()?, query.node.parse::<NodeUuid>()?).await?)
+}
