@@ -12,6 +12,7 @@
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/drift | -> [`NodeDrift`]: would a reboot change it, and what |
+//! | POST /api/v1/nodes/{uuid}/reinstall | -> [`NodeDetail`] (its installer runs again at its next boot) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
 //! | GET /api/v1/bmcs?state=&cursor=&limit= | -> Page<[`BmcSummary`]> |
@@ -84,6 +85,7 @@ mod bmc;
 mod cabling;
 mod console;
 mod dhcp;
+mod disk;
 mod drift;
 mod enrol;
 mod event;
@@ -104,6 +106,7 @@ pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, Se
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
+pub use disk::{NodeDisk, NodeInstall, NodeLeft};
 pub use drift::{NodeDrift, PlanDifference, PlanName};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
@@ -230,6 +233,9 @@ pub struct NodeDetail {
     /// How it came by its name.
     #[serde(default)]
     pub identity: NodeIdentity,
+    /// What is on its disk, as far as Higuma had to do with it.
+    #[serde(default)]
+    pub disk: NodeDisk,
 }
 
 /// A change to a node; absent fields stay as they are.

@@ -27,6 +27,7 @@ mod inventory;
 pub mod ipam;
 pub mod job;
 pub mod node;
+mod node_disk;
 pub mod output;
 pub mod power;
 pub mod process;

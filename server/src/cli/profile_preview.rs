@@ -40,6 +40,11 @@ fn text(p: &ProfilePreview) -> String {
         let head = format!("File {} ({:o} {}:{})", f.path, f.mode, of(&f.owner), of(&f.group));
         body(&mut text, &head, &f.content);
     }
+    for (head, content) in [("Script of iPXE", &p.script), ("Answer file", &p.answer)] {
+        if !content.is_empty() {
+            body(&mut text, head, content);
+        }
+    }
     for (name, unit) in &p.units {
         let flags = [("enabled", unit.enabled), ("masked", unit.masked)];
         let flags: Vec<&str> = flags.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
@@ -90,13 +95,15 @@ mod tests {
             modules: vec!["kvm".into()],
             sysctl: [("a.b".to_owned(), "1".to_owned())].into(),
             units: [("web.service".to_owned(), unit)].into(),
+            script: String::new(),
+            answer: "d-i x\n".into(),
         };
         assert_eq!(
             text(&preview),
             "Node:          hv-1 (u)\nProfile:       web revision 3\nBoot mode:     initramfs\nImage:         debian:12\n\
              Digest:        d\nPlan:          h\nCommand line:  quiet\nParameter:     n = 3\nParameter:     ntp = a\n\
              Module:        kvm\nSysctl:        a.b = 1\n\nFile /etc/motd (640 root:adm)\n  | hv-1\n  |\n  | ?[2J\n\n\
-             Unit web.service (enabled)\n  | [Service]\n"
+             Answer file\n  | d-i x\n\nUnit web.service (enabled)\n  | [Service]\n"
         );
     }
 }

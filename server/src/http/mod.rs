@@ -19,6 +19,7 @@ mod guard;
 mod health;
 pub mod identity;
 mod images;
+mod installs;
 mod inventory;
 mod ipam;
 mod ipxe_files;

@@ -22,6 +22,7 @@ pub mod identity;
 pub mod image_gc;
 pub mod image_labels;
 pub mod images;
+pub mod install;
 pub mod ipam;
 pub mod jobs;
 pub mod node_events;
@@ -91,6 +92,8 @@ pub struct Settings {
     pub offer_ttl: Micros,
     /// From plan to ReportUp.
     pub boot_deadline: Micros,
+    /// From an installer's start to its callback.
+    pub install_deadline: Micros,
     /// Sent to the second stage.
     pub heartbeat_interval: Micros,
     /// Not heard from for so long: no longer running.
@@ -142,6 +145,7 @@ impl Default for Settings {
             admission: AdmissionPolicy::Approve,
             offer_ttl: 600 * SECOND,
             boot_deadline: 900 * SECOND,
+            install_deadline: 3600 * SECOND,
             heartbeat_interval: 60 * SECOND,
             heartbeat_timeout: 180 * SECOND,
             parking: Parking { action: ParkAction::Wait, after: 600 * SECOND },

@@ -2,6 +2,7 @@
 //! nothing and mints nothing, so no secret can be in it.
 
 use super::nodes::find;
+use super::plan::Unplanned;
 use super::profiles::not_found;
 use super::{App, templates, wire};
 use crate::domain::plan;
@@ -25,13 +26,13 @@ pub async fn show(app: &App, name: Name, uuid: NodeUuid) -> Result<api::ProfileP
                 return Err(refused(missing.to_string()));
             }
             let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
-            let image = image.ok_or_else(|| {
-                refused("its image does not exist any more: import it again or change the profile".to_owned())
-            })?;
-            profile.spec.fits(&image.cmdline).map_err(|wrong| refused(wrong.to_string()))?;
-            let mode = profile.spec.mode_with(Some(&image));
+            if image.is_none() && profile.spec.mode_with(None).needs_image() {
+                return Err(refused(Unplanned::ImageGone.to_string()));
+            }
+            let cmdline = image.as_ref().map(|image| image.cmdline.clone()).unwrap_or_default();
+            profile.spec.fits(&cmdline).map_err(|wrong| refused(wrong.to_string()))?;
             let params = profile.spec.params.clone();
-            Ok(wire::preview(&node, plan::plan(&node, &profile, &image), mode, Some(&image), &params))
+            Ok(wire::preview(&node, plan::plan(&node, &profile, image.as_ref()), image.as_ref(), &params))
         })
         .await
 }

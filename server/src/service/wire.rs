@@ -10,7 +10,7 @@ use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
 use crate::domain::plan::Plan;
-use crate::domain::profile::{File, Mode, Param, Profile, Unit};
+use crate::domain::profile::{File, Param, Profile, Unit};
 use crate::domain::{Micros, Name, Sha256};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         boot_id: boot.id.to_string(),
         profile: plan.profile.to_string(),
         revision: plan.revision,
-        image: plan.image.to_string(),
+        image: plan.image.as_ref().map(ToString::to_string).unwrap_or_default(),
         parts: plan
             .parts
             .iter()
@@ -263,7 +263,6 @@ pub fn profile(profile: &Profile, nodes: u64) -> api::Profile {
 pub fn preview(
     node: &Node,
     plan: Plan,
-    mode: Mode,
     image: Option<&Image>,
     params: &BTreeMap<String, Param>,
 ) -> api::ProfilePreview {
@@ -273,7 +272,7 @@ pub fn preview(
         revision: plan.revision,
         node: node.uuid.to_string(),
         hostname: plan.hostname.to_string(),
-        mode: mode.to_string(),
+        mode: plan.mode.to_string(),
         image: image.map(|image| image.reference.to_string()),
         image_digest: image.map(|image| image.digest().to_string()),
         plan_hash: plan.hash.to_string(),
@@ -284,6 +283,8 @@ pub fn preview(
         modules: plan.modules,
         sysctl: plan.sysctl,
         units: plan.units.into_iter().map(|(name, of)| (name, unit(of))).collect(),
+        script: plan.script,
+        answer: plan.answer,
     }
 }
 

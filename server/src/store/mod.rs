@@ -18,6 +18,7 @@ mod identity;
 mod image_labels;
 mod image_users;
 mod images;
+mod installs;
 mod inventory;
 mod ipam;
 mod jobs;

@@ -40,6 +40,12 @@ pub struct ProfilePreview {
     pub sysctl: BTreeMap<String, String>,
     /// systemd units, rendered.
     pub units: BTreeMap<String, PreviewUnit>,
+    /// iPXE script of the mode ipxe, rendered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub script: String,
+    /// Answer file of the mode installer, rendered; addresses in it are in place of those that a boot is told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
 }
 
 /// A systemd unit as a node would get it.
