@@ -8,10 +8,11 @@ use super::output::{self, answer};
 use higuma_proto::api::ProfilePreview;
 use std::fmt::Write as _;
 
-pub(super) fn show(global: &Global, name: &str, node: &str) -> Result<()> {
+pub(super) fn show(global: &Global, name: &str, node: &str, revision: Option<&str>) -> Result<()> {
     let client = Client::new(global)?;
     let node = resolve(&client, node)?;
-    let value = client.get(&format!("/api/v1/profiles/{}/preview?node={}", encode(name), encode(&node)))?;
+    let revision = revision.map(|revision| format!("&revision={}", encode(revision))).unwrap_or_default();
+    let value = client.get(&format!("/api/v1/profiles/{}/preview?node={}{revision}", encode(name), encode(&node)))?;
     answer(global.format, value, |preview: ProfilePreview| text(&preview))
 }
 

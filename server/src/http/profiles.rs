@@ -1,6 +1,6 @@
 //! Profiles beside making and changing them: parse, call the use case, answer.
 
-use super::api::{S, ok};
+use super::api::{S, ok, some};
 use super::failure::Answer;
 use crate::domain::{Name, NodeUuid};
 use crate::service::preview as previews;
@@ -12,9 +12,11 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct For {
     node: String,
+    revision: Option<String>,
 }
 
-/// GET /api/v1/profiles/{name}/preview?node=.
+/// GET /api/v1/profiles/{name}/preview?node=&revision=.
 pub async fn preview(s: S, name: Path<String>, query: Query<For>) -> Answer {
-    ok(previews::show(&s.app, name.parse::<Name>()?, query.node.parse::<NodeUuid>()?).await?)
+    let For { node, revision } = query.into_inner();
+    ok(previews::show(&s.app, name.parse::<Name>()?, some(revision)?, node.parse::<NodeUuid>()?).await?)
 }

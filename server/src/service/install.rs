@@ -92,7 +92,7 @@ pub(super) fn at_register(tx: &mut Tx<'_>, boot: &mut Boot, node: &Node, now: Mi
 
 fn is_installer(tx: &mut Tx<'_>, node: &Node) -> Result<bool> {
     let Some(name) = &node.profile else { return Ok(false) };
-    let profile = tx.profile(name)?;
+    let profile = tx.profile_at(name, node.profile_revision)?;
     Ok(profile.is_some_and(|profile| profile.spec.mode == Some(Mode::Installer)))
 }
 
@@ -196,7 +196,7 @@ pub(super) async fn end_left(app: &App, limit: usize) -> Result<usize> {
 /// By which way iPXE boots a node that may boot; `http_base`: as it reaches us.
 pub(super) fn way(tx: &mut Tx<'_>, node: &Node, http_base: &str) -> Result<Way> {
     let Some(name) = &node.profile else { return Ok(Way::FirstStage) };
-    let Some(profile) = tx.profile(name)? else { return Ok(Way::FirstStage) };
+    let Some(profile) = tx.profile_at(name, node.profile_revision)? else { return Ok(Way::FirstStage) };
     match profile.spec.mode {
         Some(Mode::LocalDisk) => Ok(Way::Disk(format!("profile {name} boots it from its disk"))),
         Some(Mode::Installer) => match domain::next(name, tx.install(&node.uuid)?.as_ref(), None) {

@@ -3,20 +3,28 @@
 
 use super::nodes::find;
 use super::plan::Unplanned;
-use super::profiles::not_found;
+use super::profiles::{no_revision, not_found};
 use super::{App, templates, wire};
 use crate::domain::plan;
+use crate::domain::profile::Revision;
 use crate::domain::{Name, NodeUuid};
 use crate::error::{Error, Result};
 use higuma_proto::api;
 
-/// Of the newest revision of `name` for one node. Errors: there is no such profile or node; what the node could not boot,
+/// Of a revision of `name` for one node; none: the one that the node has or would have by this name. Errors: there is no such profile or node; what the node could not boot,
 /// with the profile, the node, the text and its line.
-pub async fn show(app: &App, name: Name, uuid: NodeUuid) -> Result<api::ProfilePreview> {
+pub async fn show(app: &App, name: Name, revision: Option<Revision>, uuid: NodeUuid) -> Result<api::ProfilePreview> {
     app.store
         .read(move |tx| {
             let node = find(tx, &uuid)?;
-            let profile = tx.profile(&name)?.ok_or_else(|| not_found(&name))?;
+            let pin = node.profile_revision.filter(|_| node.profile.as_ref() == Some(&name));
+            let profile = match revision {
+                None => tx.profile_at(&name, pin)?.ok_or_else(|| not_found(&name))?,
+                Some(Revision::Newest) => tx.profile(&name)?.ok_or_else(|| not_found(&name))?,
+                Some(Revision::Number(number)) => {
+                    tx.profile_revision(&name, number)?.ok_or_else(|| no_revision(&name, number))?
+                }
+            };
             let refused = |why: String| {
                 let (hostname, uuid) = (&node.hostname, &node.uuid);
                 Error::BadRequest(format!("profile {name} for node {hostname} ({uuid}): {why}"))

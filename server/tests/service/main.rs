@@ -23,6 +23,7 @@ mod images;
 mod ipam;
 mod jobs;
 mod modes;
+mod pins;
 mod profiles;
 mod rules;
 mod rules_set;

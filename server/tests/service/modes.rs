@@ -90,7 +90,7 @@ async fn a_script_of_the_operator_s() {
     assert_eq!(text, "#!ipxe\n# node-b4c04f4a4d32\nchain http://10.0.0.1:8080/x\n");
     assert!(answer.nonce.is_none());
     assert_eq!(node(app).await.disk.left.unwrap().way, "ipxe");
-    let preview = higuma::service::preview::show(app, "own".parse().unwrap(), uuid()).await.unwrap();
+    let preview = higuma::service::preview::show(app, "own".parse().unwrap(), None, uuid()).await.unwrap();
     assert!(preview.script.contains("node-b4c04f4a4d32") && preview.image.is_none(), "{preview:?}");
     // What does not fit the node is refused when it is saved; kept aside, a node waits in its first stage.
     let bad = json!({"mode": "ipxe", "script": "#!ipxe\n{{ node.rack }}\n"});
@@ -147,7 +147,7 @@ async fn an_installer_runs_once_and_then_the_disk_boots() {
     let meta = install::read(app, token.clone(), Document::MetaData).await.unwrap();
     assert_eq!(meta, format!("instance-id: {}\nlocal-hostname: node-b4c04f4a4d32\n", boot.id));
     // Neither a preview nor what is kept of the plan has the token.
-    let preview = higuma::service::preview::show(app, "deb".parse().unwrap(), uuid()).await.unwrap();
+    let preview = higuma::service::preview::show(app, "deb".parse().unwrap(), None, uuid()).await.unwrap();
     assert_eq!(preview.plan_hash, again.plan.hash.to_string());
     assert!(!format!("{preview:?}").contains(token.reveal()));
     let installing = node(app).await;

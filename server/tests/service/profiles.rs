@@ -20,11 +20,11 @@ async fn make(app: &App, name: &str, words: Value) -> Result<Profile, Error> {
 }
 
 async fn set(app: &App, name: &str, words: Value) -> Result<Profile, Error> {
-    profiles::update_by(app, called(name), new(name, words), "person bob").await
+    profiles::update_by(app, called(name), new(name, words), false, "person bob").await
 }
 
 async fn revision(app: &App, name: &str) -> (u32, String) {
-    let profile = profiles::show(app, called(name)).await.unwrap();
+    let profile = profiles::show(app, called(name), None).await.unwrap();
     (profile.revision, profile.made_by)
 }
 
@@ -49,7 +49,7 @@ async fn a_change_of_a_parent_reaches_whom_it_concerns() {
     for same in ["web", "other"] {
         assert_eq!(revision(app, same).await, (1, by("person ann")));
     }
-    let db = profiles::show(app, called("db")).await.unwrap();
+    let db = profiles::show(app, called("db"), None).await.unwrap();
     assert_eq!(Value::Object(db.words.unwrap()), json!({"parent": "rack", "params": {"ntp": "b"}}), "its own words");
     assert_eq!(db.resolved.unwrap()["files"]["/m"]["content"], "y");
     // Said again: nothing.
@@ -65,12 +65,12 @@ async fn a_change_of_a_parent_reaches_whom_it_concerns() {
     }
 
     // An old client reads and writes what it knows.
-    let mut spec: NewProfile = profiles::show(app, called("rack")).await.unwrap().spec;
+    let mut spec: NewProfile = profiles::show(app, called("rack"), None).await.unwrap().spec;
     spec.cmdline = "quiet".into();
     let rack = profiles::update(app, called("rack"), spec).await.unwrap();
     let words = json!({"parent": "base", "image": "i:1", "modules": ["kvm"], "cmdline": "quiet"});
     assert_eq!(Value::Object(rack.words.unwrap()), words);
-    assert_eq!(profiles::show(app, called("web")).await.unwrap().spec.cmdline, "quiet");
+    assert_eq!(profiles::show(app, called("web"), None).await.unwrap().spec.cmdline, "quiet");
 
     assert!(matches!(profiles::delete(app, called("rack")).await, Err(Error::Conflict(t)) if t.contains("db")));
     profiles::delete(app, called("web")).await.unwrap();
@@ -146,25 +146,25 @@ async fn a_preview_is_what_the_node_would_get_and_an_error_names_node_text_and_l
     make(app, "web", words("{{ node.hostname }} {{ params.ntp }}\n")).await.unwrap();
     let node: higuma::domain::NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
     let boot = super::common::power_on(app, &node).await;
-    let preview = higuma::service::preview::show(app, called("web"), node.clone()).await.unwrap();
+    let preview = higuma::service::preview::show(app, called("web"), None, node.clone()).await.unwrap();
     assert_eq!(preview.files[0].content, "node-b4c04f4a4d32 10.0.0.1\n");
     assert_eq!((preview.files[0].mode, preview.files[0].owner.as_str()), (0o600, "www"));
     assert_eq!(preview.units["web.service"].content, "# 10.0.0.1\n");
     assert_eq!((preview.mode.as_str(), preview.image.as_deref()), ("initramfs", Some("i:1")));
     assert_eq!((preview.params["ntp"].as_str(), preview.sysctl["a.b"].as_str()), (Some("10.0.0.1"), "1"));
-    assert_eq!(preview.image_digest, profiles::show(app, called("web")).await.unwrap().image_digest);
+    assert_eq!(preview.image_digest, profiles::show(app, called("web"), None).await.unwrap().image_digest);
     let assign = NodePatch { profile: Some("web".into()), ..NodePatch::default() };
     nodes::patch(app, node.clone(), assign).await.unwrap();
     let plan = higuma::service::plan::current(app, &boot).await.unwrap().plan;
     assert_eq!((preview.plan_hash, preview.cmdline), (plan.hash.to_string(), plan.cmdline.to_string()));
 
     make(app, "bad", words("\n\n{{ node.rack }}")).await.unwrap();
-    let refused = higuma::service::preview::show(app, called("bad"), node.clone()).await;
+    let refused = higuma::service::preview::show(app, called("bad"), None, node.clone()).await;
     let Err(Error::BadRequest(text)) = refused else { panic!("{refused:?}") };
     let place = format!("profile bad for node node-b4c04f4a4d32 ({node}): files./etc/x, line 3: node.rack");
     assert!(text.starts_with(&place), "{text}");
     make(app, "base", json!({"modules": ["kvm"]})).await.unwrap();
-    let refused = higuma::service::preview::show(app, called("base"), node.clone()).await;
+    let refused = higuma::service::preview::show(app, called("base"), None, node.clone()).await;
     assert!(matches!(&refused, Err(Error::BadRequest(t)) if t.contains("image")), "{refused:?}");
-    assert!(matches!(higuma::service::preview::show(app, called("none"), node).await, Err(Error::NotFound(_))));
+    assert!(matches!(higuma::service::preview::show(app, called("none"), None, node).await, Err(Error::NotFound(_))));
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct ProfilePreview {
     /// Profile.
     pub profile: String,
-    /// Its newest revision.
+    /// The revision.
     pub revision: u32,
     /// UUID of the node.
     pub node: String,
