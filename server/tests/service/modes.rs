@@ -40,7 +40,7 @@ async fn script(app: &App) -> ScriptAnswer {
 }
 
 async fn ask(app: &App, boot: &Boot) -> PlanAnswer {
-    plan::boot_plan(app, boot, Sha256::of("callback")).await.unwrap()
+    plan::boot_plan(app, boot, Sha256::of(format!("callback of {}", boot.id))).await.unwrap()
 }
 
 async fn planned(app: &App, boot: &Boot) -> Planned {
