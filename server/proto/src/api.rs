@@ -72,6 +72,7 @@
 //! | GET /api/v1/profiles/{name}/revisions?cursor=&limit= | -> Page<[`ProfileRevision`]>, the newest first |
 //! | POST /api/v1/profiles/{name}/activate?revision=N | -> [`Profile`] |
 //! | GET /api/v1/profiles/{name}/preview?node=&revision= | -> [`ProfilePreview`]: all that the node would get, rendered (changes nothing) |
+//! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles and rules all at once or not at all (a dry run changes nothing) |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET, POST /api/v1/enrolments?state=&batch=&cursor=&limit= | -> Page<[`Enrolment`]>; [`NewEnrolments`] -> [`Enrolled`] (a dry run writes nothing) |
@@ -84,6 +85,7 @@
 //! | POST /api/v1/jobs/{id}/cancel | -> [`Job`] (what waits is cancelled, what runs ends; again: nothing more) |
 //! | GET /api/v1/status | -> [`Status`] |
 
+mod apply;
 mod bmc;
 mod cabling;
 mod console;
@@ -94,6 +96,7 @@ mod enrol;
 mod event;
 mod exchange;
 mod firmware;
+mod first_stage;
 mod identity;
 mod image;
 mod inventory;
@@ -105,6 +108,7 @@ mod redfish;
 mod rules;
 mod vault;
 
+pub use apply::{Applied, Apply, ApplyChange, ApplyProfile};
 pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
@@ -118,6 +122,7 @@ pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
     NewFirmwareRule, NodeFirmware,
 };
+pub use first_stage::{FirstStage, NewFirstStage};
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
 pub use image::{
     DamagedBlob, Image, ImageGc, ImageGcAnswer, ImageGcLine, ImagePart, ImagePatch, NewImage, NewScrub, Scrub, SetLabel,
@@ -447,38 +452,6 @@ pub struct Blob {
     pub sha256: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// A first stage to use from now on: its blobs must be there already.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewFirstStage {
-    /// x86_64 or aarch64.
-    pub arch: String,
-    /// Blob of the kernel.
-    pub kernel: String,
-    /// Blob of the initramfs.
-    pub initramfs: String,
-    /// Debian version of the kernel package, and its sha256.
-    pub kernel_package: String,
-    /// Version of the agent in it.
-    pub agent_version: String,
-    /// Driver set: "server" or "lab".
-    pub drivers: String,
-}
-
-/// The first stage in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstStage {
-    /// As given.
-    #[serde(flatten)]
-    pub spec: NewFirstStage,
-    /// Bytes of the kernel.
-    pub kernel_size: u64,
-    /// Bytes of the initramfs.
-    pub initramfs_size: u64,
-    /// Since.
-    pub created_us: i64,
 }
 
 /// The server, for people.

@@ -225,6 +225,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/profiles/{name}/preview", Admin,  || web::to(profiles::preview)),
         route(GET,    "/api/v1/profiles/{name}/revisions", Admin, || web::to(api::profile_revisions)),
         route(POST,   "/api/v1/profiles/{name}/activate", Admin, || web::to(api::activate_profile)),
+        Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/apply", Admin, || web::to(profiles::apply)) },
         route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
         Route { streams: true, ..route(PUT, "/api/v1/blobs/{sha256}", Admin, || web::to(blobs::put)) },
         route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),

@@ -1,6 +1,7 @@
 //! Use cases, one a file: each loads records, lets `domain` decide, and stores the outcome in one transaction.
 //! A transport calls these and renders; nothing here knows HTTP or gRPC.
 
+pub mod apply;
 pub mod auth;
 pub mod blobs;
 pub mod bmc;

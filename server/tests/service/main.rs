@@ -1,6 +1,7 @@
 //! Use cases over SQLite, without any listener but those of simulated BMCs. One binary: each costs a link of the whole server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod apply;
 mod bmc;
 mod bmc_redfish;
 mod boots;
