@@ -12,6 +12,7 @@ mod boot_large;
 mod boot_uefi;
 mod boots_at_all;
 mod cable_moved;
+mod cloud_init;
 mod corrupt_blob;
 mod dhcp;
 mod duplicate_uuid;

@@ -20,6 +20,8 @@ const ROUND: &str = "2";
 pub enum Stock {
     /// Real Debian 12 by `higuma image build debian`.
     Debian,
+    /// The same with cloud-init.
+    Cloud,
     /// Busybox from a squashfs.
     Tiny,
     /// `Tiny` with so many MiB that do not compress.
@@ -32,6 +34,7 @@ impl Stock {
     fn name(self) -> &'static str {
         match self {
             Stock::Debian => "debian",
+            Stock::Cloud => "cloud",
             Stock::Tiny => "tiny",
             Stock::Large(_) => "large",
             Stock::Hang => "hang",
@@ -47,6 +50,7 @@ impl Stock {
     fn recipe(self) -> LabResult<String> {
         Ok(match self {
             Stock::Debian => "debian bookworm".to_owned(),
+            Stock::Cloud => "debian bookworm cloud-init".to_owned(),
             Stock::Tiny => images::tiny()?.display().to_string(),
             Stock::Large(mib) => images::large(mib)?.display().to_string(),
             Stock::Hang => images::hang()?.kernel.display().to_string(),
@@ -58,6 +62,7 @@ impl Stock {
         let text = |path: PathBuf| path.display().to_string();
         let arguments: Vec<String> = match self {
             Stock::Debian => vec!["image".into(), "build".into(), "debian".into()],
+            Stock::Cloud => ["image", "build", "debian", "--package", "cloud-init"].map(String::from).to_vec(),
             Stock::Tiny => vec!["image".into(), "import".into(), "--dir".into(), text(images::tiny()?)],
             Stock::Large(mib) => vec!["image".into(), "import".into(), "--dir".into(), text(images::large(mib)?)],
             Stock::Hang => {

@@ -78,6 +78,7 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>) -> Plan {
     };
     if matches!(mode, Mode::Diskless | Mode::Initramfs) {
         plan.files.clone_from(&spec.files);
+        plan.files.extend(spec.cloud_init.files(&node.uuid, &node.hostname));
         plan.ssh_authorized_keys.clone_from(&spec.ssh_authorized_keys);
         plan.modules.clone_from(&spec.modules);
         plan.sysctl.clone_from(&spec.sysctl);

@@ -3,7 +3,7 @@
 use super::schema::{nodes, profile_revisions, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::image::ImageRef;
-use crate::domain::profile::{File, Param, Profile, Spec, Unit, Words};
+use crate::domain::profile::{CloudInit, File, Param, Profile, Spec, Unit, Words};
 use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
@@ -70,6 +70,8 @@ struct SpecJson {
     sysctl: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     units: BTreeMap<String, Unit>,
+    #[serde(default, skip_serializing_if = "CloudInit::is_empty")]
+    cloud_init: CloudInit,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +113,7 @@ impl RevisionRec {
             modules: spec.modules,
             sysctl: spec.sysctl,
             units: spec.units,
+            cloud_init: spec.cloud_init,
         };
         // No image: two empty texts, since the columns are older than profiles without one.
         let image = |part: fn(&ImageRef) -> &Name| spec.image.as_ref().map(|i| part(i).to_string()).unwrap_or_default();
@@ -147,6 +150,7 @@ impl RevisionRec {
             modules: json.modules,
             sysctl: json.sysctl,
             units: json.units,
+            cloud_init: json.cloud_init,
         };
         // A revision from before there were parents says all that it makes.
         let words = if self.words.is_empty() { Words::of(&spec) } else { row.json("words", &self.words)? };

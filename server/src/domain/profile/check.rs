@@ -70,6 +70,9 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
             return Err(Wrong::new("params", "names of a-z, 0-9, '_', beginning with a letter", format!("{name:?}")));
         }
     }
+    check_content("cloud_init.user_data", &spec.cloud_init.user_data)?;
+    check_content("cloud_init.network_config", &spec.cloud_init.network_config)?;
+    spec.cloud_init.check(&spec.files)?;
     check_script(&spec.script)?;
     check_content("answer", &spec.answer)?;
     spec.check_templates().map_err(|f| Wrong {

@@ -15,7 +15,7 @@ impl Spec {
     pub fn content_bytes(&self) -> usize {
         let files = self.files.iter().map(|file| file.content.len() + file.path.len());
         let units = self.units.iter().map(|(name, unit)| unit.content.len() + name.len());
-        files.chain(units).sum()
+        files.chain(units).sum::<usize>() + self.cloud_init.bytes()
     }
 
     /// As [`Spec::fits`], before its templates are rendered: what these are may become shorter.

@@ -3,6 +3,7 @@
 
 mod assignment;
 pub mod check;
+pub mod cloud_init;
 pub mod fits;
 mod guard;
 pub mod inherit;
@@ -14,6 +15,7 @@ pub mod words;
 
 pub use assignment::{Assignment, Revision};
 pub use check::{FILE_BYTES_MAX, FILES_MAX, check};
+pub use cloud_init::CloudInit;
 pub use mode::Mode;
 pub use spec::{File, Param, Spec, Unit, Wrong};
 pub use template::{Context, Failed};

@@ -1,6 +1,7 @@
 //! What a node gets, whole: a profile's words over those of its parents, checked. Nothing here is rendered yet: text may be
 //! a template.
 
+use super::cloud_init::CloudInit;
 use super::mode::Mode;
 use super::words::Words;
 use crate::domain::cmdline::Cmdline;
@@ -118,6 +119,8 @@ pub struct Spec {
     pub sysctl: BTreeMap<String, String>,
     /// By name.
     pub units: BTreeMap<String, Unit>,
+    /// For cloud-init, in the modes that boot an image in memory.
+    pub cloud_init: CloudInit,
 }
 
 impl Spec {

@@ -1,6 +1,7 @@
 //! Templates: the texts of a profile become a node's own. Strict (what is not defined is an error), bounded in steps and
 //! bytes, and with nothing to read but the values given. Pure: the same profile and facts give the same texts.
 
+use super::cloud_init::CloudInit;
 use super::guard::guard;
 use super::mode::Mode;
 use super::spec::{File, Spec, Unit};
@@ -137,6 +138,7 @@ impl Spec {
         line.into_iter()
             .chain(files.map(|f| (format!("files.{}", f.path), f.content.as_str())))
             .chain(units.map(|(name, u)| (format!("units.{name}"), u.content.as_str())))
+            .chain(self.cloud_init.templates())
     }
 
     /// Can all templates be read? Errors: the first that cannot.
@@ -170,6 +172,11 @@ impl Spec {
         for (name, Unit { content, template, .. }) in spec.units.iter_mut().filter(|(_, u)| u.template) {
             *content = text(format!("units.{name}"), content)?;
             *template = false;
+        }
+        let CloudInit { user_data, network_config, template } = &mut spec.cloud_init;
+        if std::mem::take(template) {
+            *user_data = text("cloud_init.user_data".to_owned(), user_data)?;
+            *network_config = text("cloud_init.network_config".to_owned(), network_config)?;
         }
         Ok(spec)
     }

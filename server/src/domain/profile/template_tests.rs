@@ -104,6 +104,7 @@ fn steps_and_bytes_are_bounded() {
 fn rendered_is_no_template_any_more() {
     let words: Words = serde_json::from_value(json!({"cmdline": "host={{ node.hostname }} ${x}",
         "units": {"a.service": {"content": "{{ params.t }}", "template": true, "enabled": true}},
+        "cloud_init": {"user_data": "#cloud-config\n# {{ params.t }}\n", "network_config": "version: 2\n", "template": true},
         "files": {"/a": {"content": "{{ as it is }}"}}}))
     .unwrap();
     assert!(Spec::of(None, &words).is_err(), "iPXE would expand it");
@@ -114,6 +115,7 @@ fn rendered_is_no_template_any_more() {
     let spec = spec.render(&context()).unwrap();
     assert_eq!(spec.cmdline.as_str(), "host=hv-1");
     assert_eq!(spec.units["a.service"].content, "x");
+    assert_eq!(spec.cloud_init.user_data, "#cloud-config\n# x\n");
     assert_eq!(spec.files[0].content, "{{ as it is }}", "not said to be one");
     assert_eq!(spec.render(&context()).map(|s| s.files), Ok(spec.files.clone()));
     let bad: Words = serde_json::from_value(json!({"cmdline": "x={% if %}"})).unwrap();

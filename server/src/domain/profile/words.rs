@@ -1,6 +1,7 @@
 //! A profile's own words, as a person wrote them: a JSON object in which everything may be missing and `null` takes away
 //! what a parent said. The form is in docs/src/profiles.md.
 
+use super::cloud_init::CloudInit;
 use super::merge::{DEPTH_MAX, Layer};
 use super::spec::{File, Param, Spec, Unit, Wrong};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -32,9 +33,10 @@ struct Form {
     #[serde(deserialize_with = "scalars")]
     sysctl: BTreeMap<String, String>,
     units: BTreeMap<String, Unit>,
+    cloud_init: CloudInit,
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "image",
     "mode",
     "cmdline",
@@ -46,6 +48,7 @@ const NAMES: [&str; 11] = [
     "modules",
     "sysctl",
     "units",
+    "cloud_init",
 ];
 
 #[derive(Deserialize)]
@@ -132,6 +135,7 @@ impl Words {
         put("modules", json!(spec.modules), spec.modules.is_empty());
         put("sysctl", json!(spec.sysctl), spec.sysctl.is_empty());
         put("units", json!(spec.units), spec.units.is_empty());
+        put("cloud_init", json!(spec.cloud_init), spec.cloud_init.is_empty());
         Words(words)
     }
 
@@ -205,8 +209,9 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
                 }
             }
             (_, value) => {
-                let Form { image, mode, cmdline, script, answer, ssh_authorized_keys, modules, sysctl, .. } =
-                    serde_json::from_value(json!({ name.as_str(): value })).map_err(wrong)?;
+                let Form {
+                    image, mode, cmdline, script, answer, ssh_authorized_keys, modules, sysctl, cloud_init, ..
+                } = serde_json::from_value(json!({ name.as_str(): value })).map_err(wrong)?;
                 match name.as_str() {
                     "image" => form.image = image,
                     "mode" => form.mode = mode,
@@ -216,6 +221,7 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
                     "ssh_authorized_keys" => form.ssh_authorized_keys = ssh_authorized_keys,
                     "modules" => form.modules = modules,
                     "sysctl" => form.sysctl = sysctl,
+                    "cloud_init" => form.cloud_init = cloud_init,
                     // A map that is none: its own deserializer has refused it above.
                     _ => {}
                 }
@@ -240,6 +246,7 @@ impl Form {
             modules: self.modules,
             sysctl: self.sysctl,
             units: self.units,
+            cloud_init: self.cloud_init,
         })
     }
 }
