@@ -17,6 +17,7 @@ mod duplicate_uuid;
 mod enrol_survives_kill;
 mod firmware_update;
 mod hardware_change;
+mod image_gc;
 mod inventory_values;
 mod job_survives_kill;
 mod lldp_fast;

@@ -66,7 +66,10 @@
 //! | GET, PATCH, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; [`ImagePatch`] -> [`Image`]; -> nothing (204). To read and to patch, {version} may be a label |
 //! | PUT, DELETE /api/v1/images/{name}/labels/{label} | [`SetLabel`] -> [`Image`] (made, or moved there); -> nothing (204) |
 //! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
-//! | GET, PUT, DELETE /api/v1/profiles/{name} | -> [`Profile`]; [`NewProfile`] -> [`Profile`] (a new revision when it differs) |
+//! | GET /api/v1/profiles/{name}?revision=N\|newest | -> [`Profile`] (the active revision when none is named) |
+//! | PUT, DELETE /api/v1/profiles/{name}?draft= | [`NewProfile`] -> [`Profile`] (a new revision when it differs; not active as a draft) |
+//! | GET /api/v1/profiles/{name}/revisions?cursor=&limit= | -> Page<[`ProfileRevision`]>, the newest first |
+//! | POST /api/v1/profiles/{name}/activate?revision=N | -> [`Profile`] |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET, POST /api/v1/enrolments?state=&batch=&cursor=&limit= | -> Page<[`Enrolment`]>; [`NewEnrolments`] -> [`Enrolled`] (a dry run writes nothing) |
@@ -166,6 +169,9 @@ pub struct NodeSummary {
     pub admitted_by: Option<String>,
     /// Assigned profile.
     pub profile: Option<String>,
+    /// The pin: the revision of it that the node boots, whichever is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_revision: Option<u32>,
     /// Cluster that it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -195,6 +201,17 @@ pub struct NodeSummary {
     /// What a reboot would do: none (it runs nothing), same, changed, unplanned (it would boot nothing) or unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<String>,
+}
+
+impl NodeSummary {
+    /// `NAME`, or `NAME@REVISION` when it is pinned; empty: nothing is assigned.
+    pub fn assignment(&self) -> String {
+        match (&self.profile, self.profile_revision) {
+            (None, _) => String::new(),
+            (Some(profile), None) => profile.clone(),
+            (Some(profile), Some(revision)) => format!("{profile}@{revision}"),
+        }
+    }
 }
 
 /// A node with everything known.
@@ -236,7 +253,8 @@ pub struct NodePatch {
     /// admitted, rejected or pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admission: Option<String>,
-    /// Assigning a profile admits. An empty string takes the assignment away.
+    /// `NAME`, or `NAME@REVISION`, which pins the node to that revision. Assigning a profile admits. An empty string takes
+    /// the assignment away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Cluster; "" takes it out of the one that it is in. Addresses that it has stay.
@@ -361,7 +379,7 @@ pub struct ProfileFile {
     pub template: bool,
 }
 
-/// A profile's newest revision.
+/// A revision of a profile: the active one, when no other is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// As given.
@@ -369,6 +387,12 @@ pub struct Profile {
     pub spec: NewProfile,
     /// Counts from 1.
     pub revision: u32,
+    /// The revision that nodes without a pin boot.
+    #[serde(default)]
+    pub active: u32,
+    /// The newest revision; when it is not the active one: perhaps a draft.
+    #[serde(default)]
+    pub newest: u32,
     /// When this revision was made.
     pub created_us: i64,
     /// Nodes it is assigned to.
@@ -388,6 +412,23 @@ pub struct Profile {
     /// What that makes with its parent's, in the same form; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A revision of a profile in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileRevision {
+    /// Counts from 1.
+    pub revision: u32,
+    /// Nodes without a pin boot it.
+    pub active: bool,
+    /// Nodes that are pinned to it.
+    pub pinned: u64,
+    /// NAME:VERSION; empty: none of its own or its parent's.
+    pub image: String,
+    /// When it was made.
+    pub created_us: i64,
+    /// Who made it: "person NAME", or "parent NAME revision N".
+    pub made_by: String,
 }
 
 /// A blob.

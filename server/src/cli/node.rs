@@ -98,11 +98,11 @@ pub enum Node {
         node: String,
     },
     /// Say what a node boots from now on; this approves it, too
-    #[command(after_help = "Example:\n  higuma node assign 4c4c4544 web")]
+    #[command(after_help = "Example:\n  higuma node assign 4c4c4544 web\n  higuma node assign web-17 web@12")]
     Assign {
         /// UUID, a unique beginning of it, or host name
         node: String,
-        /// Profile
+        /// Profile; with @REVISION the node is pinned to that revision, whichever is active
         profile: String,
     },
     /// Take the assignment away; what runs keeps running
@@ -235,7 +235,8 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
 
 /// What a node is now, after a change.
 fn line(node: &NodeSummary) -> String {
-    let profile = node.profile.as_deref().unwrap_or("no profile");
+    let assigned = node.assignment();
+    let profile = if assigned.is_empty() { "no profile" } else { &assigned };
     format!("{} ({}): {}, {}, {profile}\n", node.uuid, node.hostname, node.lifecycle, node.admission)
 }
 
@@ -281,7 +282,7 @@ pub(super) fn list_table(nodes: &[NodeSummary], now: i64) -> String {
                 n.conflict.as_ref().map_or_else(|| n.lifecycle.clone(), |_| format!("{} CONFLICT", n.lifecycle)),
                 n.drift.clone().unwrap_or_default(),
                 n.admission.clone(),
-                n.profile.clone().unwrap_or_default(),
+                n.assignment(),
                 format!("{} {}", n.manufacturer, n.product).trim().to_owned(),
                 n.serial.clone(),
                 output::ago(n.last_seen_us, now),
@@ -302,7 +303,7 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("Host name", s.hostname.clone()),
         ("State", state),
         ("Admission", s.admitted_by.as_ref().map_or(s.admission.clone(), |by| format!("{} by {by}", s.admission))),
-        ("Profile", s.profile.clone().unwrap_or_default()),
+        ("Profile", s.assignment()),
         ("Cluster", s.cluster.clone().unwrap_or_default()),
         ("Tags", s.tags.join(" ")),
         (
@@ -376,6 +377,7 @@ mod tests {
             admission: "admitted".into(),
             admitted_by: None,
             profile: None,
+            profile_revision: None,
             manufacturer: "Dell".into(),
             product: "R740".into(),
             serial: "S1".into(),

@@ -5,7 +5,7 @@ use super::Global;
 use super::client::{Client, encode};
 use super::error::{Failure, Result};
 use super::output::{self, answer, typed};
-use higuma_proto::api::{NewProfile, Page, Profile as Stored, ProfileFile};
+use higuma_proto::api::{NewProfile, Page, Profile as Stored, ProfileFile, ProfileRevision};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
@@ -37,6 +37,9 @@ pub enum Profile {
         /// Image
         #[arg(long, value_name = "NAME:VERSION|LABEL")]
         image: Option<String>,
+        /// Do not activate it: only nodes that are pinned to it boot it (see `node assign NODE NAME@REVISION`)
+        #[arg(long)]
+        draft: bool,
         /// Leave this file out from now on; may be given several times
         #[arg(long, value_name = "PATH")]
         remove_file: Vec<String>,
@@ -51,6 +54,9 @@ pub enum Profile {
     Set {
         /// Name: a-z, 0-9, dot, dash, underscore
         name: String,
+        /// Do not activate it, if the profile is there already: only nodes that are pinned to it boot it
+        #[arg(long)]
+        draft: bool,
         /// The words: see \"Profiles\" in the book; `-` is standard input, in YAML or JSON
         #[arg(short, long, value_name = "FILE.toml|yaml|json")]
         file: PathBuf,
@@ -58,11 +64,28 @@ pub enum Profile {
     /// List profiles
     #[command(after_help = "Example:\n  higuma profile list -o json")]
     List,
-    /// One profile
-    #[command(after_help = "Example:\n  higuma profile show web")]
+    /// One profile: what nodes boot, or another revision of it
+    #[command(after_help = "Example:\n  higuma profile show web\n  higuma profile show web --revision newest")]
     Show {
         /// Name
         name: String,
+        /// This revision instead of the active one
+        #[arg(long, value_name = "NUMBER|newest")]
+        revision: Option<String>,
+    },
+    /// All revisions of a profile, the newest first
+    #[command(after_help = "Example:\n  higuma profile revisions web")]
+    Revisions {
+        /// Name
+        name: String,
+    },
+    /// Make a revision, a draft or an older one, what nodes boot from now on, but for those pinned to another
+    #[command(after_help = "Example:\n  higuma profile activate web 12")]
+    Activate {
+        /// Name
+        name: String,
+        /// Number, see `profile revisions`
+        revision: u32,
     },
     /// Delete a profile that no node is assigned to
     #[command(after_help = "Example:\n  higuma profile delete web")]
@@ -97,10 +120,10 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             let value = Client::new(global)?.call(Method::POST, "/api/v1/profiles", Some(&spec))?;
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
         }
-        Profile::Update { name, image, remove_file, content } => {
+        Profile::Update { name, image, draft, remove_file, content } => {
             let client = Client::new(global)?;
             let path = format!("/api/v1/profiles/{}", encode(&name));
-            let mut spec = typed::<Stored>(client.get(&path)?)?.spec;
+            let mut spec = typed::<Stored>(client.get(&format!("{path}?revision=newest"))?)?.spec;
             for path in remove_file {
                 let before = spec.files.len();
                 spec.files.retain(|f| f.path != path);
@@ -112,10 +135,10 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             }
             spec.image = image.unwrap_or(spec.image);
             content.apply(&mut spec)?;
-            let value = client.call(Method::PUT, &path, Some(&spec))?;
+            let value = client.call(Method::PUT, &put_path(&name, draft), Some(&spec))?;
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
         }
-        Profile::Set { name, file } => {
+        Profile::Set { name, draft, file } => {
             let words = super::profile_words::read(&file)?;
             let client = Client::new(global)?;
             let path = format!("/api/v1/profiles/{}", encode(&name));
@@ -124,9 +147,10 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
                 Err(failure) if failure.exit == super::error::Exit::NotFound => false,
                 Err(failure) => return Err(failure),
             };
+            let put = put_path(&name, draft);
             let new = NewProfile { name, words: Some(words), ..NewProfile::default() };
             let value = match there {
-                true => client.call(Method::PUT, &path, Some(&new))?,
+                true => client.call(Method::PUT, &put, Some(&new))?,
                 false => client.call(Method::POST, "/api/v1/profiles", Some(&new))?,
             };
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
@@ -135,8 +159,18 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             let value = Client::new(global)?.list("/api/v1/profiles", &[])?;
             answer(global.format, value, |page: Page<Stored>| list_table(&page.items, output::now_us()))
         }
-        Profile::Show { name } => {
-            let value = Client::new(global)?.get(&format!("/api/v1/profiles/{}", encode(&name)))?;
+        Profile::Show { name, revision } => {
+            let wanted = revision.map(|revision| format!("?revision={}", encode(&revision))).unwrap_or_default();
+            let value = Client::new(global)?.get(&format!("/api/v1/profiles/{}{wanted}", encode(&name)))?;
+            answer(global.format, value, |p: Stored| show(&p, output::now_us()))
+        }
+        Profile::Revisions { name } => {
+            let value = Client::new(global)?.list(&format!("/api/v1/profiles/{}/revisions", encode(&name)), &[])?;
+            answer(global.format, value, |page: Page<ProfileRevision>| revisions_table(&page.items, output::now_us()))
+        }
+        Profile::Activate { name, revision } => {
+            let path = format!("/api/v1/profiles/{}/activate?revision={revision}", encode(&name));
+            let value = Client::new(global)?.call(Method::POST, &path, None::<&()>)?;
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
         }
         Profile::Delete { name } => {
@@ -144,6 +178,10 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             Ok(())
         }
     }
+}
+
+fn put_path(name: &str, draft: bool) -> String {
+    format!("/api/v1/profiles/{}{}", encode(name), if draft { "?draft=true" } else { "" })
 }
 
 impl Content {
@@ -229,8 +267,34 @@ fn list_table(profiles: &[Stored], now: i64) -> String {
     output::table(["NAME", "REVISION", "IMAGE", "NODES", "FILES", "CHANGED"], &rows)
 }
 
+fn revisions_table(revisions: &[ProfileRevision], now: i64) -> String {
+    let row = |r: &ProfileRevision| {
+        let active = if r.active { "active" } else { "" };
+        let pinned = if r.pinned == 0 { String::new() } else { r.pinned.to_string() };
+        [
+            r.revision.to_string(),
+            active.into(),
+            r.image.clone(),
+            pinned,
+            output::ago(r.created_us, now),
+            r.made_by.clone(),
+        ]
+    };
+    let rows: Vec<[String; 6]> = revisions.iter().map(row).collect();
+    output::table(["REVISION", "", "IMAGE", "PINNED", "MADE", "BY"], &rows)
+}
+
+/// Which of the three is shown, in words.
+fn revision_word(p: &Stored) -> String {
+    match (p.revision == p.active, p.revision == p.newest) {
+        (true, true) => p.revision.to_string(),
+        (true, false) => format!("{} (active; revision {} is newer)", p.revision, p.newest),
+        (false, _) => format!("{} (not active: nodes without a pin boot revision {})", p.revision, p.active),
+    }
+}
+
 fn show(p: &Stored, now: i64) -> String {
-    let mut lines = vec![("Name", p.spec.name.clone()), ("Revision", p.revision.to_string())];
+    let mut lines = vec![("Name", p.spec.name.clone()), ("Revision", revision_word(p))];
     if let Some(parent) = &p.parent {
         lines.push(("Inherits from", parent.clone()));
     }

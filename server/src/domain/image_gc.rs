@@ -13,7 +13,7 @@ pub const RETIRED_SILENCE: Micros = 24 * 3600 * 1_000_000;
 /// Who names an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
-    /// Profiles whose newest revision does, which is what their nodes get.
+    /// Profiles of which a revision does that some node may get: the active, the newest, or one with a pin.
     pub profiles: Vec<Name>,
     /// Labels of this version.
     pub labels: Vec<Name>,

@@ -114,6 +114,8 @@ pub struct Node {
     pub hostname: Hostname,
     /// Assigned profile.
     pub profile: Option<Name>,
+    /// The pin: the revision of it that this node boots; none: the active one.
+    pub profile_revision: Option<u32>,
     /// Cluster that it is in: decides which pools of addresses serve it.
     pub cluster: Option<Name>,
     /// Given by people.
@@ -153,6 +155,7 @@ impl Node {
             admission,
             admitted: None,
             profile: None,
+            profile_revision: None,
             cluster: None,
             tags: BTreeSet::new(),
             rule_tags: BTreeSet::new(),

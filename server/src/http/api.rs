@@ -39,6 +39,27 @@ pub struct PageQuery {
     pub(super) limit: Option<usize>,
 }
 
+/// Which revision: a number, or `newest`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RevisionQuery {
+    revision: Option<String>,
+}
+
+/// Which one becomes active.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivateQuery {
+    revision: u32,
+}
+
+/// Whether nodes boot it from now on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DraftQuery {
+    draft: bool,
+}
+
 /// Which nodes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -158,13 +179,28 @@ pub async fn create_profile(s: S, new: Json<NewProfile>, person: ReqData<Person>
     created(profile_cases::create_by(&s.app, new.into_inner(), &who).await?)
 }
 
-pub async fn profile(s: S, name: Path<String>) -> Answer {
-    ok(profile_cases::show(&s.app, name.parse::<Name>()?).await?)
+pub async fn profile(s: S, name: Path<String>, query: Query<RevisionQuery>) -> Answer {
+    let revision = some(query.into_inner().revision)?;
+    ok(profile_cases::show(&s.app, name.parse::<Name>()?, revision).await?)
 }
 
-pub async fn update_profile(s: S, name: Path<String>, new: Json<NewProfile>, person: ReqData<Person>) -> Answer {
+pub async fn profile_revisions(s: S, name: Path<String>, page: Query<PageQuery>) -> Answer {
+    ok(profile_cases::revisions(&s.app, name.parse::<Name>()?, page.cursor.as_deref(), page.limit).await?)
+}
+
+pub async fn activate_profile(s: S, name: Path<String>, query: Query<ActivateQuery>) -> Answer {
+    ok(profile_cases::activate(&s.app, name.parse::<Name>()?, query.revision).await?)
+}
+
+pub async fn update_profile(
+    s: S,
+    name: Path<String>,
+    query: Query<DraftQuery>,
+    new: Json<NewProfile>,
+    person: ReqData<Person>,
+) -> Answer {
     let who = format!("person {}", person.name);
-    ok(profile_cases::update_by(&s.app, name.parse::<Name>()?, new.into_inner(), &who).await?)
+    ok(profile_cases::update_by(&s.app, name.parse::<Name>()?, new.into_inner(), query.draft, &who).await?)
 }
 
 pub async fn delete_profile(s: S, name: Path<String>) -> Answer {

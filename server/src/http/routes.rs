@@ -217,6 +217,8 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::profile)),
         route(PUT,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::update_profile)),
         route(DELETE, "/api/v1/profiles/{name}",         Admin,  || web::to(api::delete_profile)),
+        route(GET,    "/api/v1/profiles/{name}/revisions", Admin, || web::to(api::profile_revisions)),
+        route(POST,   "/api/v1/profiles/{name}/activate", Admin, || web::to(api::activate_profile)),
         route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
         Route { streams: true, ..route(PUT, "/api/v1/blobs/{sha256}", Admin, || web::to(blobs::put)) },
         route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),

@@ -82,7 +82,7 @@ fn piece(tx: &mut Tx<'_>) -> Result<(Vec<Found>, Vec<Name>)> {
             for Stale { node, epoch } in stale {
                 match plan::would(tx, &node, &mut known) {
                     Ok(would) => {
-                        let by = node.profile.as_ref().and_then(|name| known.revision(name));
+                        let by = known.revision(&node);
                         found.push(Found { node: node.uuid, epoch, by, hash: would.ok().map(|plan| plan.hash) });
                     }
                     Err(error) => tracing::error!(

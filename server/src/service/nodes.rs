@@ -1,11 +1,13 @@
 //! People look at nodes and change what they should be.
 
+use super::profiles::{no_revision, not_found as not_found_profile};
 use super::search::{Step, holds, walk};
 use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, ipam, rules, wire};
 use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
+use crate::domain::profile::Assignment;
 use crate::domain::rules::{Holder, TAGS_MAX};
 use crate::domain::select::Selector;
 use crate::domain::{Invalid, Micros, Name, NodeUuid};
@@ -13,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::store::{NodeFilter, Tx};
 use higuma_proto::api::{NodeDetail, NodePatch, NodeSummary, Page};
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 /// Items of a page, at most, and when nothing is said.
 pub const PAGE_MAX: usize = 500;
@@ -218,9 +221,42 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
     show(app, uuid).await
 }
 
+/// It, its revision and its image must be there, and say what a node boots.
+fn check_assignable(tx: &mut Tx<'_>, assigned: &Assignment) -> Result<()> {
+    let Assignment { profile, revision } = assigned;
+    let Some(found) = tx.profile_at(profile, *revision)? else {
+        return Err(match revision {
+            Some(revision) if tx.active_revision(profile)?.is_some() => no_revision(profile, *revision),
+            _ => not_found_profile(profile),
+        });
+    };
+    if let Some(missing) = found.spec.missing() {
+        return Err(Error::BadRequest(format!(
+            "profile {profile} is only for others to inherit from: it lacks what a node boots ({missing})"
+        )));
+    }
+    if let Some(image) = &found.spec.image
+        && tx.image(image)?.is_none()
+    {
+        return Err(Error::BadRequest(format!(
+            "there is no image {image}, which profile {assigned} boots: import it again, or assign another revision"
+        )));
+    }
+    Ok(())
+}
+
+/// Empty: nothing from now on.
+fn or_none<T: FromStr<Err = Invalid>>(given: Option<&str>) -> std::result::Result<Option<Option<T>>, Invalid> {
+    match given {
+        None => Ok(None),
+        Some("") => Ok(Some(None)),
+        Some(name) => name.parse().map(|name| Some(Some(name))),
+    }
+}
+
 struct Change {
     admission: Option<Admission>,
-    profile: Option<Option<Name>>,
+    profile: Option<Option<Assignment>>,
     cluster: Option<Option<Name>>,
     hostname: Option<crate::domain::ids::Hostname>,
     tags: Option<BTreeSet<Name>>,
@@ -231,11 +267,6 @@ struct Change {
 
 impl Change {
     fn parse(patch: NodePatch) -> std::result::Result<Self, Invalid> {
-        let or_none = |given: Option<&str>| match given {
-            None => Ok(None),
-            Some("") => Ok(Some(None)),
-            Some(name) => name.parse().map(|name| Some(Some(name))),
-        };
         let profile = or_none(patch.profile.as_deref())?;
         let cluster = or_none(patch.cluster.as_deref())?;
         Ok(Self {
@@ -253,13 +284,7 @@ impl Change {
     /// What it names must be there.
     fn check(&self, tx: &mut Tx<'_>) -> Result<()> {
         match &self.profile {
-            Some(Some(profile)) => match tx.profile(profile)?.map(|found| found.spec.missing()) {
-                None => Err(Error::NotFound(format!("there is no profile {profile}: see `higuma profile list`"))),
-                Some(Some(missing)) => Err(Error::BadRequest(format!(
-                    "profile {profile} is only for others to inherit from: it lacks what a node boots ({missing})"
-                ))),
-                Some(None) => Ok(()),
-            },
+            Some(Some(assigned)) => check_assignable(tx, assigned),
             _ => Ok(()),
         }
     }
@@ -294,7 +319,8 @@ impl Change {
         }
         let before = node.admission;
         if let Some(profile) = &self.profile {
-            node.profile.clone_from(profile);
+            node.profile = profile.as_ref().map(|assigned| assigned.profile.clone());
+            node.profile_revision = profile.as_ref().and_then(|assigned| assigned.revision);
             node.held.profile = Holder::Person;
             if profile.is_some() {
                 node.admission = Admission::Admitted;

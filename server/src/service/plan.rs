@@ -186,7 +186,7 @@ pub(super) fn begin_if_registered(
     match begin(tx, boot, &node, deadline, rules)? {
         Ok(plan) => {
             // It took a plan without a word of which: what it runs is known only if there was no other since it came.
-            if tx.profile(&plan.profile)?.is_some_and(|profile| profile.created > boot.started) {
+            if tx.active_revision(&plan.profile)?.is_some_and(|(_, since)| since > boot.started) {
                 boot.plan_hash = None;
             }
             Ok(())
@@ -260,12 +260,16 @@ pub(super) enum Unplanned {
 
 /// Profiles with their images that were read already, for many nodes in one transaction.
 #[derive(Debug, Default)]
-pub(super) struct Profiles(BTreeMap<Name, Option<(Profile, Option<Image>)>>);
+pub(super) struct Profiles(BTreeMap<(Name, Option<u32>), Found>);
+
+/// Nothing when the profile is gone; its image may be gone alone.
+type Found = Option<(Profile, Option<Image>)>;
 
 impl Profiles {
-    /// The newest revision of one that was asked for.
-    pub(super) fn revision(&self, name: &Name) -> Option<u32> {
-        self.0.get(name)?.as_ref().map(|(profile, _)| profile.revision)
+    /// The revision that counts for a node that was asked for.
+    pub(super) fn revision(&self, node: &Node) -> Option<u32> {
+        let key = (node.profile.clone()?, node.profile_revision);
+        self.0.get(&key)?.as_ref().map(|(profile, _)| profile.revision)
     }
 }
 
@@ -276,17 +280,18 @@ pub(super) fn would(
     known: &mut Profiles,
 ) -> Result<std::result::Result<Plan, Unplanned>> {
     let Some(name) = &node.profile else { return Ok(Err(Unplanned::NoProfile)) };
-    if !known.0.contains_key(name) {
-        let found = match tx.profile(name)? {
+    let key = (name.clone(), node.profile_revision);
+    if !known.0.contains_key(&key) {
+        let found = match tx.profile_at(name, node.profile_revision)? {
             None => None,
             Some(profile) => {
                 let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
                 Some((profile, image))
             }
         };
-        known.0.insert(name.clone(), found);
+        known.0.insert(key.clone(), found);
     }
-    let Some((profile, image)) = known.0.get(name).and_then(Option::as_ref) else {
+    let Some((profile, image)) = known.0.get(&key).and_then(Option::as_ref) else {
         return Ok(Err(Unplanned::ProfileGone));
     };
     let profile = match templates::rendered(tx, node, profile.clone())? {

@@ -140,7 +140,7 @@ mod tests {
         let own = json!({"files": {"/b": {"content": "b"}}, "modules": ["kvm"]});
         let present = profile(Some(&base.spec), own.clone());
         // As an old client sends it back: what it does not know is not there.
-        let mut back = super::super::wire::profile(&present, 0).spec;
+        let mut back = super::super::wire::profile(&present, 1, 1, 0).spec;
         back.files.iter_mut().for_each(|f| f.owner.clear());
         assert_eq!(said(&back, Some(&present)).unwrap(), (present.parent.clone(), present.words.clone()));
         let file = |path: &str, content: &str| ProfileFile {

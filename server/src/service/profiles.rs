@@ -1,14 +1,17 @@
 //! People make and change profiles. A change makes a new revision of the profile, and of each that inherits from it and
 //! gets something else by it, all at once or not at all; what a revision says never changes.
 
+mod changes;
+
+pub(super) use self::changes::no_revision;
+use self::changes::{Changes, of_activation, of_save};
 use super::nodes::page_limit;
-use super::profile_words::{Said, said};
+use super::profile_words::said;
 use super::{App, templates, wire};
-use crate::domain::profile::inherit::check_parent;
-use crate::domain::profile::{DESCENDANTS_MAX, GENERATIONS_MAX, Profile, Spec, Words};
-use crate::domain::{Micros, Name};
+use crate::domain::Name;
+use crate::domain::profile::{Revision, Words};
 use crate::error::{Error, Result};
-use crate::store::Tx;
+use crate::store::{ProfileRow, RevisionRow, Tx};
 use higuma_proto::api::{self, NewProfile, Page};
 
 /// Make a profile, by nobody in particular. Errors: what does not fit, an image that is not there, a name that is taken.
@@ -27,18 +30,18 @@ pub async fn create_by(app: &App, new: NewProfile, who: &str) -> Result<api::Pro
                 "there is a profile {key} already: change it with `higuma profile update`"
             )));
         }
-        changes(tx, &key, None, &said, (created, &made_by))
+        of_save(tx, &key, &said, false, (created, &made_by))
     })
     .await
 }
 
-/// Change a profile, by nobody in particular: a new revision when it differs, the present one when it does not.
+/// Change a profile, by nobody in particular: a new revision when it differs, the newest when it does not.
 pub async fn update(app: &App, name: Name, new: NewProfile) -> Result<api::Profile> {
-    update_by(app, name, new, "").await
+    update_by(app, name, new, false, "").await
 }
 
-/// As [`update`], by `who` ("person NAME").
-pub async fn update_by(app: &App, name: Name, new: NewProfile, who: &str) -> Result<api::Profile> {
+/// As [`update`], by `who` ("person NAME"). A draft is not what nodes boot, until it is activated or a node is pinned to it.
+pub async fn update_by(app: &App, name: Name, new: NewProfile, draft: bool, who: &str) -> Result<api::Profile> {
     if new.name != name.as_str() {
         let body = new.name;
         return Err(Error::BadRequest(format!("the path names profile {name}, the body {body}: they must agree")));
@@ -47,34 +50,43 @@ pub async fn update_by(app: &App, name: Name, new: NewProfile, who: &str) -> Res
     save(app, name, move |tx| {
         let present = tx.profile(&key)?.ok_or_else(|| not_found(&key))?;
         let said = said(&new, Some(&present))?;
-        changes(tx, &key, Some(&present), &said, (created, &made_by))
+        of_save(tx, &key, &said, draft, (created, &made_by))
     })
     .await
+}
+
+/// Make a revision the one that nodes without a pin boot; again: the same. What inherits from the profile gets new
+/// revisions by it. Errors: no such revision; what does not fit any more.
+pub async fn activate(app: &App, name: Name, revision: u32) -> Result<api::Profile> {
+    let (now, key) = (app.now(), name.clone());
+    save(app, name, move |tx| of_activation(tx, &key, revision, now)).await
 }
 
 /// Work out what a save makes, render it for all nodes that have it, and write it, if it is still the same then: rendering
 /// a fleet takes longer than a write may.
 async fn save<F>(app: &App, name: Name, work_out: F) -> Result<api::Profile>
 where
-    F: Fn(&mut Tx<'_>) -> Result<Vec<Profile>> + Clone + Send + Sync + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<Changes> + Clone + Send + Sync + 'static,
 {
     for _ in 0..TRIES {
-        let made = app.store.read(work_out.clone()).await?;
-        for profile in &made {
+        let changes = app.store.read(work_out.clone()).await?;
+        for profile in changes.rendered() {
             templates::try_all(app, profile).await?;
         }
-        let (work_out, key) = (work_out.clone(), name.clone());
+        let (work_out, key, now) = (work_out.clone(), name.clone(), app.now());
         let saved = app
             .store
             .write(move |tx| {
-                if work_out(tx)? != made {
+                if work_out(tx)? != changes {
                     return Ok(None);
                 }
-                for profile in &made {
+                for profile in &changes.made {
                     tx.insert_profile_revision(profile)?;
-                    tx.stale_profile(&profile.name)?;
                 }
-                newest(tx, &key).map(Some)
+                for profile in &changes.active {
+                    tx.activate_profile(&profile.name, profile.revision, now)?;
+                }
+                stored(tx, &key, Some(changes.wanted)).map(Some)
             })
             .await?;
         if let Some(saved) = saved {
@@ -96,15 +108,55 @@ pub async fn list(app: &App, cursor: Option<&str>, limit: Option<usize>) -> Resu
             let mut profiles = tx.profiles(after.as_ref(), limit + 1)?;
             let more = profiles.len() > limit;
             profiles.truncate(limit);
-            let next = profiles.last().filter(|_| more).map(|(p, _)| p.name.to_string());
-            Ok(Page { items: profiles.iter().map(|(p, nodes)| wire::profile(p, *nodes)).collect(), next })
+            let next = profiles.last().filter(|_| more).map(|row| row.profile.name.to_string());
+            let item = |row: &ProfileRow| wire::profile(&row.profile, row.profile.revision, row.newest, row.nodes);
+            Ok(Page { items: profiles.iter().map(item).collect(), next })
         })
         .await
 }
 
-/// One profile: its newest revision.
-pub async fn show(app: &App, name: Name) -> Result<api::Profile> {
-    app.store.read(move |tx| newest(tx, &name)).await
+/// One profile: this revision of it, or the active one.
+pub async fn show(app: &App, name: Name, revision: Option<Revision>) -> Result<api::Profile> {
+    app.store
+        .read(move |tx| {
+            let revision = match revision {
+                None => None,
+                Some(Revision::Number(number)) => Some(number),
+                Some(Revision::Newest) => Some(tx.profile(&name)?.ok_or_else(|| not_found(&name))?.revision),
+            };
+            stored(tx, &name, revision)
+        })
+        .await
+}
+
+/// A page of a profile's revisions, the newest first, before the one that the cursor names.
+pub async fn revisions(
+    app: &App,
+    name: Name,
+    cursor: Option<&str>,
+    limit: Option<usize>,
+) -> Result<Page<api::ProfileRevision>> {
+    let before: Option<Revision> = cursor.map(str::parse).transpose()?;
+    let before = before.and_then(|before| if let Revision::Number(number) = before { Some(number) } else { None });
+    let limit = page_limit(limit);
+    app.store
+        .read(move |tx| {
+            let (active, _) = tx.active_revision(&name)?.ok_or_else(|| not_found(&name))?;
+            let mut found = tx.profile_revisions(&name, before, limit + 1)?;
+            let more = found.len() > limit;
+            found.truncate(limit);
+            let next = found.last().filter(|_| more).map(|row| row.revision.to_string());
+            let item = |row: RevisionRow| api::ProfileRevision {
+                revision: row.revision,
+                active: row.revision == active,
+                pinned: row.pinned,
+                image: row.image.map(|image| image.to_string()).unwrap_or_default(),
+                created_us: row.created,
+                made_by: row.made_by,
+            };
+            Ok(Page { items: found.into_iter().map(item).collect(), next })
+        })
+        .await
 }
 
 /// Delete a profile that no node has, and no other inherits from.
@@ -128,136 +180,12 @@ pub async fn delete(app: &App, name: Name) -> Result<()> {
         .await
 }
 
-/// Bytes of files and units of all revisions that one save makes: they are in memory together.
-const SAVED_MAX: usize = 64 << 20;
-
-/// The revisions that a save makes: of the profile itself first, then of those that inherit from it, parents before
-/// children; none when nothing differs. Reads only. Errors: what does not fit, in whichever of them.
-fn changes(
-    tx: &mut Tx<'_>,
-    name: &Name,
-    present: Option<&Profile>,
-    (parent, words): &Said,
-    (created, made_by): (Micros, &str),
-) -> Result<Vec<Profile>> {
-    let heirs = match present {
-        Some(_) => descendants(tx, name)?,
-        None => vec![],
-    };
-    let below = heirs.iter().map(|(generation, _)| *generation).max().unwrap_or(0);
-    check_parent(name, parent.as_ref(), below, |above| tx.parent_of_profile(above))??;
-    let above = match parent {
-        None => None,
-        Some(parent) => Some(tx.profile(parent)?.ok_or_else(|| not_found(parent))?.spec),
-    };
-    let words = exact_image(tx, words)?;
-    let spec = checked(tx, name, above.as_ref(), &words)?;
-    if let Some(p) = present
-        && (&p.parent, &p.words, &p.spec) == (parent, &words, &spec)
-    {
-        return Ok(vec![]);
-    }
-    let (parent, made_by) = (parent.clone(), made_by.to_owned());
-    let revision = next_revision(present)?;
-    let mut bytes = spec.content_bytes();
-    let mut made = vec![Profile { name: name.clone(), revision, parent, words, spec, created, made_by }];
-    for (_, heir) in heirs {
-        // Parents come before their children: what is not among the made has not changed, nor what inherits from it.
-        let Some(above) = made.iter().find(|p| Some(&p.name) == heir.parent.as_ref()) else { continue };
-        let made_by = format!("parent {} revision {}", above.name, above.revision);
-        let spec = checked(tx, &heir.name, Some(&above.spec), &heir.words).map_err(|e| in_heir(&heir.name, e))?;
-        if spec == heir.spec {
-            continue;
-        }
-        let revision = next_revision(Some(&heir))?;
-        bytes += spec.content_bytes();
-        if bytes > SAVED_MAX {
-            return Err(Error::BadRequest(format!(
-                "profile {name} and those that inherit from it have files and units of over {SAVED_MAX} bytes together: give some of them another parent, or smaller files"
-            )));
-        }
-        made.push(Profile { revision, spec, created, made_by, ..heir });
-    }
-    Ok(made)
-}
-
-/// Those that inherit from `name`, each with its generation, children before grandchildren. Errors: too many.
-fn descendants(tx: &mut Tx<'_>, name: &Name) -> Result<Vec<(usize, Profile)>> {
-    let mut found: Vec<(usize, Profile)> = vec![];
-    let mut parents = vec![name.clone()];
-    for generation in 1..=GENERATIONS_MAX {
-        let mut children = vec![];
-        for parent in &parents {
-            children.extend(tx.children_of_profile(parent, DESCENDANTS_MAX + 1)?);
-            if found.len() + children.len() > DESCENDANTS_MAX {
-                return Err(Error::BadRequest(format!(
-                    "over {DESCENDANTS_MAX} profiles inherit from profile {name}: give some of them another parent"
-                )));
-            }
-        }
-        for child in &children {
-            let child =
-                tx.profile(child)?.ok_or_else(|| Error::internal(format!("profile {child} has no revision")))?;
-            found.push((generation, child));
-        }
-        parents = children;
-    }
-    Ok(found)
-}
-
-fn next_revision(present: Option<&Profile>) -> Result<u32> {
-    present.map_or(0, |p| p.revision).checked_add(1).ok_or_else(|| Error::internal("revision overflow"))
-}
-
-/// With the version that its image means now: a revision never changes, so it names no label.
-fn exact_image(tx: &mut Tx<'_>, words: &Words) -> Result<Words> {
-    let mut words = words.clone();
-    if let Some(serde_json::Value::String(image)) = words.0.get_mut("image")
-        && let Ok(named) = image.parse()
-        && let Some(meant) = tx.resolve_image(&named)?
-    {
-        *image = meant.to_string();
-    }
-    Ok(words)
-}
-
-/// The whole that words make, checked against the image.
-fn checked(tx: &mut Tx<'_>, name: &Name, parent: Option<&Spec>, words: &Words) -> Result<Spec> {
-    let spec = Spec::of(parent, words)?;
-    let image = match &spec.image {
-        None => None,
-        Some(image) => Some(
-            tx.image(image)?
-                .ok_or_else(|| Error::BadRequest(format!("there is no image {image}: see `higuma image list`")))?,
-        ),
-    };
-    spec.check_mode(image.as_ref())?;
-    if let Some(image) = image {
-        spec.fits_unrendered(&image.cmdline)?;
-    }
-    if let Some(missing) = spec.missing() {
-        let nodes = tx.nodes_with_profile(name)?;
-        if nodes > 0 {
-            return Err(Error::BadRequest(format!("{missing}, and profile {name} is assigned to {nodes} nodes")));
-        }
-        if let Some(rule) = tx.rules()?.into_iter().find(|rule| rule.sets.profile.as_ref() == Some(name)) {
-            let rule = rule.name;
-            return Err(Error::BadRequest(format!("{missing}, and rule {rule} assigns profile {name}")));
-        }
-    }
-    Ok(spec)
-}
-
-fn in_heir(heir: &Name, error: Error) -> Error {
-    match error {
-        Error::BadRequest(text) => Error::BadRequest(format!("profile {heir}, which inherits from it: {text}")),
-        other => other,
-    }
-}
-
-/// As stored, with its words and the digest of its image.
-fn newest(tx: &mut Tx<'_>, name: &Name) -> Result<api::Profile> {
-    let profile = tx.profile(name)?.ok_or_else(|| not_found(name))?;
+/// As stored, with its words and the digest of its image; the active revision, when none is named.
+fn stored(tx: &mut Tx<'_>, name: &Name, revision: Option<u32>) -> Result<api::Profile> {
+    let (active, _) = tx.active_revision(name)?.ok_or_else(|| not_found(name))?;
+    let newest = tx.profile(name)?.map_or(active, |profile| profile.revision);
+    let revision = revision.unwrap_or(active);
+    let profile = tx.profile_revision(name, revision)?.ok_or_else(|| no_revision(name, revision))?;
     let nodes = tx.nodes_with_profile(name)?;
     let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
     let mut words = profile.words.0.clone();
@@ -268,7 +196,7 @@ fn newest(tx: &mut Tx<'_>, name: &Name) -> Result<api::Profile> {
         image_digest: image.map(|image| image.digest().to_string()),
         words: Some(words),
         resolved: Some(Words::of(&profile.spec).0),
-        ..wire::profile(&profile, nodes)
+        ..wire::profile(&profile, active, newest, nodes)
     })
 }
 

@@ -276,7 +276,7 @@ pub async fn replace(app: &App, put: api::PutRules) -> Result<api::RuleList> {
             for rule in &parsed {
                 let Some(profile) = &rule.sets.profile else { continue };
                 let name = &rule.name;
-                let found = tx.profile(profile)?.ok_or_else(|| {
+                let found = tx.active_profile(profile)?.ok_or_else(|| {
                     Error::BadRequest(format!("rule {name}: there is no profile {profile}: see `higuma profile list`"))
                 })?;
                 if let Some(missing) = found.spec.missing() {

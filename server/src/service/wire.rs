@@ -148,6 +148,7 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         admission: node.admission.to_string(),
         admitted_by: node.admitted.as_ref().map(|(by, _)| by.to_string()),
         profile: node.profile.as_ref().map(ToString::to_string),
+        profile_revision: node.profile_revision,
         cluster: node.cluster.as_ref().map(ToString::to_string),
         tags: node.tags.union(&node.rule_tags).map(ToString::to_string).collect(),
         manufacturer: node.manufacturer.clone(),
@@ -234,8 +235,8 @@ pub fn image(image: &Image, labels: &[Name]) -> api::Image {
     }
 }
 
-/// A profile, with the number of nodes that it is assigned to.
-pub fn profile(profile: &Profile, nodes: u64) -> api::Profile {
+/// A profile's revision, with the numbers of its active and its newest one and of the nodes that it is assigned to.
+pub fn profile(profile: &Profile, active: u32, newest: u32, nodes: u64) -> api::Profile {
     let spec = &profile.spec;
     api::Profile {
         spec: api::NewProfile {
@@ -247,6 +248,8 @@ pub fn profile(profile: &Profile, nodes: u64) -> api::Profile {
             words: None,
         },
         revision: profile.revision,
+        active,
+        newest,
         created_us: profile.created,
         nodes,
         image_digest: None,

@@ -40,7 +40,7 @@ impl Tx<'_> {
         })
     }
 
-    /// A profile has a new revision: a mark, by which its nodes are found. None of them is written, for they are written
+    /// A profile has another active revision: a mark, by which its nodes are found. None of them is written, for they are written
     /// all the time.
     pub fn stale_profile(&mut self, profile: &Name) -> Result<()> {
         self.run(format_args!("plans of profile {profile}"), |c| {
@@ -65,7 +65,7 @@ impl Tx<'_> {
         found.iter().map(|name| Row { table: "stale_profiles", key: name }.parse("profile", name)).collect()
     }
 
-    /// Take a profile's mark away, if all of its nodes are worked out by its newest revision.
+    /// Take a profile's mark away, if all of its nodes are worked out by its active revision.
     pub fn settle_profile(&mut self, profile: &Name) -> Result<()> {
         if !self.outdated_nodes(profile, None, 1)?.is_empty() {
             return Ok(());
@@ -76,14 +76,16 @@ impl Tx<'_> {
         })
     }
 
-    /// Nodes of a profile that are worked out by another revision than its newest, in order of UUID.
+    /// Nodes of a profile, but for those with a pin, that are worked out by another revision than its active one, in order
+    /// of UUID.
     pub fn outdated_nodes(&mut self, profile: &Name, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<Stale>> {
         let recs: Vec<(NodeRec, i64)> = self.run(format_args!("nodes of profile {profile} to plan"), |c| {
             let mut query = nodes::table
                 .inner_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
                 .filter(nodes::profile.eq(profile.as_str()))
                 .filter(nodes::planned.is_not_null())
-                .filter(nodes::planned_by.is_null().or(nodes::planned_by.ne(profiles::revision.nullable())))
+                .filter(nodes::profile_revision.is_null())
+                .filter(nodes::planned_by.is_null().or(nodes::planned_by.ne(profiles::active.nullable())))
                 .order(nodes::uuid)
                 .select((NodeRec::as_select(), nodes::plan_epoch))
                 .limit(limit_of(limit))
@@ -131,16 +133,16 @@ impl Tx<'_> {
 
     /// Hash of what the node would get: empty: nothing; none: to be worked out.
     pub fn planned(&mut self, node: &NodeUuid) -> Result<Option<String>> {
-        type Found = (Option<String>, Option<i64>, Option<i64>);
+        type Found = (Option<String>, Option<i64>, Option<i64>, Option<i64>);
         let found: Option<Found> = self.run(format_args!("plan of node {node}"), |c| {
             nodes::table
                 .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
                 .filter(nodes::uuid.eq(node.as_str()))
-                .select((nodes::planned, nodes::planned_by, profiles::revision.nullable()))
+                .select((nodes::planned, nodes::planned_by, nodes::profile_revision, profiles::active.nullable()))
                 .first(c)
                 .optional()
         })?;
-        Ok(found.and_then(|(planned, by, newest)| planned.filter(|_| by == newest)))
+        Ok(found.and_then(|(planned, by, pin, active)| planned.filter(|_| by == pin.or(active))))
     }
 
     /// Keep what a boot got; again: the same.
@@ -189,7 +191,7 @@ impl Tx<'_> {
     /// Nodes that run or are about to, by what a reboot would do; grouped in the database.
     pub fn drift_counts(&mut self) -> Result<Vec<(Drift, u64)>> {
         const SQL: &str = "SELECT CASE WHEN n.planned IS NULL OR b.plan_hash IS NULL \
-             OR n.planned_by IS DISTINCT FROM p.revision THEN 'unknown' \
+             OR n.planned_by IS DISTINCT FROM COALESCE(n.profile_revision, p.active) THEN 'unknown' \
              WHEN n.planned = '' THEN 'unplanned' WHEN n.planned = b.plan_hash THEN 'same' ELSE 'changed' END AS drift, \
              COUNT(*) AS nodes FROM nodes n JOIN boots b ON b.id = n.boot \
              LEFT JOIN profiles p ON p.name = n.profile WHERE b.phase IN ('running', 'booting') GROUP BY 1";

@@ -11,7 +11,8 @@ use diesel::prelude::*;
 use std::collections::BTreeMap;
 
 impl Tx<'_> {
-    /// Who names which image, or only `one`. The newest revision of a profile counts, and what a node boots now: its
+    /// Who names which image, or only `one`. The newest and the active revision of a profile count, those that nodes
+    /// are pinned to, and what a node boots now: its
     /// present boot that did not end; not that of a retired node that was last heard from before `silent`.
     pub fn image_users(&mut self, one: Option<&ImageRef>, silent: Micros) -> Result<BTreeMap<ImageRef, Users>> {
         let mut users = BTreeMap::<ImageRef, Users>::new();
@@ -19,7 +20,11 @@ impl Tx<'_> {
             let row = Row { table: "profile_revisions", key: &profile };
             let image =
                 ImageRef { name: row.parse("image_name", &name)?, version: row.parse("image_version", &version)? };
-            users.entry(image).or_default().profiles.push(row.parse("profile", &profile)?);
+            let profiles = &mut users.entry(image).or_default().profiles;
+            let profile = row.parse("profile", &profile)?;
+            if profiles.last() != Some(&profile) {
+                profiles.push(profile);
+            }
         }
         for (name, version, label) in self.labels_of_images(one)? {
             let row = Row { table: "image_labels", key: &label };
@@ -37,10 +42,16 @@ impl Tx<'_> {
 
     fn profiles_of_images(&mut self, one: Option<&ImageRef>) -> Result<Vec<(String, String, String)>> {
         self.run("profiles of images", |c| {
-            let newest =
-                profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::revision));
+            let pinned = nodes::table
+                .filter(nodes::profile.eq(profile_revisions::profile.nullable()))
+                .filter(nodes::profile_revision.eq(profile_revisions::revision.nullable()));
+            let counts = profile_revisions::revision
+                .eq(profiles::revision)
+                .or(profile_revisions::revision.eq(profiles::active))
+                .or(diesel::dsl::exists(pinned));
             let mut query = profiles::table
-                .inner_join(profile_revisions::table.on(newest))
+                .inner_join(profile_revisions::table.on(profile_revisions::profile.eq(profiles::name)))
+                .filter(counts)
                 .filter(profile_revisions::image_name.ne(""))
                 .order(profiles::name)
                 .select((profile_revisions::image_name, profile_revisions::image_version, profiles::name))

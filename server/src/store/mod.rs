@@ -51,6 +51,7 @@ pub use leases::{LeaseClient, LeaseCounts, LeaseFilter, LeaseIs, SpanUse};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};
 pub use nodes::{NodeCount, NodeFilter, NodeRow};
+pub use profiles::{ProfileRow, RevisionRow};
 pub use sightings::SightingRow;
 pub use switches::{PortRow, SwitchRow};
 pub use tx::Tx;

@@ -83,6 +83,7 @@ pub(super) struct NodeRec {
     tags: String,
     rule_tags: String,
     held: String,
+    profile_revision: Option<i64>,
 }
 
 /// Who holds what, as JSON. Fields may be added with a default, never renamed.
@@ -139,6 +140,7 @@ impl From<&Node> for NodeRec {
             tags: tags_json(&node.tags),
             rule_tags: tags_json(&node.rule_tags),
             held: json(&HeldJson::from(&node.held)),
+            profile_revision: node.profile_revision.map(i64::from),
         }
     }
 }
@@ -150,6 +152,7 @@ impl NodeRec {
             (
                 rec.hostname.clone(),
                 rec.profile.clone(),
+                rec.profile_revision,
                 rec.cluster.clone(),
                 rec.serial.clone(),
                 rec.tags.clone(),
@@ -179,6 +182,7 @@ impl NodeRec {
             admitted: row.parse_opt("admitted_by", self.admitted_by.as_deref())?.zip(self.admitted_at),
             hostname: row.parse("hostname", &self.hostname)?,
             profile: row.parse_opt("profile", self.profile.as_deref())?,
+            profile_revision: self.profile_revision.map(|n| row.number("profile_revision", n)).transpose()?,
             cluster: row.parse_opt("cluster", self.cluster.as_deref())?,
             maintenance: self.maintenance,
             retired: self.retired,
@@ -266,7 +270,7 @@ impl Tx<'_> {
     pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
         type Planned = (Option<String>, Option<i64>, Option<i64>);
         let rows: Vec<(NodeRec, Option<BootRec>, Planned)> = self.run("nodes", |c| {
-            let planned = (nodes::planned, nodes::planned_by, profiles::revision.nullable());
+            let planned = (nodes::planned, nodes::planned_by, profiles::active.nullable());
             let mut query = nodes::table
                 .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
                 .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
@@ -311,8 +315,8 @@ impl Tx<'_> {
             query.load(c)
         })?;
         rows.into_iter()
-            .map(|(node, boot, (planned, by, newest))| {
-                let planned = planned.filter(|_| by == newest);
+            .map(|(node, boot, (planned, by, active))| {
+                let planned = planned.filter(|_| by == node.profile_revision.or(active));
                 Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()?, planned })
             })
             .collect()

@@ -2,9 +2,9 @@
 
 use super::schema::{nodes, profile_revisions, profiles};
 use super::tx::{Row, Tx, limit_of};
-use crate::domain::Name;
 use crate::domain::image::ImageRef;
 use crate::domain::profile::{File, Param, Profile, Spec, Unit, Words};
+use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,32 @@ struct RevisionRec {
     parent: Option<String>,
     words: String,
     made_by: String,
+}
+
+/// A profile in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileRow {
+    /// Its active revision.
+    pub profile: Profile,
+    /// Number of its newest.
+    pub newest: u32,
+    /// Nodes it is assigned to, pinned or not.
+    pub nodes: u64,
+}
+
+/// A revision in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionRow {
+    /// Counts from 1.
+    pub revision: u32,
+    /// What it boots, with what its parent said then.
+    pub image: Option<ImageRef>,
+    /// Made.
+    pub created: Micros,
+    /// By whom, see [`Profile::made_by`].
+    pub made_by: String,
+    /// Nodes that are pinned to it.
+    pub pinned: u64,
 }
 
 /// What of a [`Spec`] is stored as JSON: all but the image. Fields may be added with a default, never renamed.
@@ -55,6 +81,14 @@ struct FileJson {
     group: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     template: bool,
+}
+
+/// Two empty texts: no image.
+fn image_of(row: &Row<'_>, name: &str, version: &str) -> Result<Option<ImageRef>> {
+    match (name, version) {
+        ("", "") => Ok(None),
+        _ => Ok(Some(ImageRef { name: row.parse("image_name", name)?, version: row.parse("image_version", version)? })),
+    }
 }
 
 impl RevisionRec {
@@ -97,12 +131,7 @@ impl RevisionRec {
             let FileJson { path, mode, content, owner, group, template } = f;
             File { path, mode, owner, group, content, template }
         };
-        let image = match (self.image_name.as_str(), self.image_version.as_str()) {
-            ("", "") => None,
-            (name, version) => {
-                Some(ImageRef { name: row.parse("image_name", name)?, version: row.parse("image_version", version)? })
-            }
-        };
+        let image = image_of(&row, &self.image_name, &self.image_version)?;
         let spec = Spec {
             image,
             mode: row.parse_opt("spec.mode", json.mode.as_deref())?,
@@ -130,7 +159,8 @@ impl RevisionRec {
 }
 
 impl Tx<'_> {
-    /// Insert a revision; it is the newest from now on. `Error::Conflict` when that revision, or a newer one, is there.
+    /// Insert a revision; it is the newest from now on, and the first of a profile is active at once. `Error::Conflict` when
+    /// that revision, or a newer one, is there.
     pub fn insert_profile_revision(&mut self, profile: &Profile) -> Result<()> {
         let (name, revision) = (&profile.name, profile.revision);
         let rec = RevisionRec::new(profile)?;
@@ -149,10 +179,12 @@ impl Tx<'_> {
                         profiles::name.eq(name.as_str()),
                         profiles::revision.eq(rec.revision),
                         profiles::parent.eq(&rec.parent),
+                        profiles::active.eq(rec.revision),
+                        profiles::activated.eq(rec.created),
                     ))
                     .execute(c)?,
                 Some(_) => diesel::update(profiles::table.find(name.as_str()))
-                    .set((profiles::revision.eq(rec.revision), profiles::parent.eq(&rec.parent)))
+                    .set(profiles::revision.eq(rec.revision))
                     .execute(c)?,
             };
             diesel::insert_into(profile_revisions::table).values(&rec).execute(c)?;
@@ -160,7 +192,54 @@ impl Tx<'_> {
         })
     }
 
-    /// The newest revision.
+    /// From now on nodes without a pin boot this revision, and the profile inherits from that one's parent. False: there is
+    /// no such revision.
+    pub fn activate_profile(&mut self, name: &Name, revision: u32, now: Micros) -> Result<bool> {
+        let active = self.run(format_args!("revision {revision} of profile {name}"), |c| {
+            let parent: Option<Option<String>> = profile_revisions::table
+                .find((name.as_str(), i64::from(revision)))
+                .select(profile_revisions::parent)
+                .first(c)
+                .optional()?;
+            let Some(parent) = parent else { return Ok(false) };
+            let active =
+                (profiles::active.eq(i64::from(revision)), profiles::activated.eq(now), profiles::parent.eq(parent));
+            diesel::update(profiles::table.find(name.as_str())).set(active).execute(c)?;
+            Ok(true)
+        })?;
+        if active {
+            self.stale_profile(name)?;
+        }
+        Ok(active)
+    }
+
+    /// Number of the active revision, and since when, microseconds since 1970.
+    pub fn active_revision(&mut self, name: &Name) -> Result<Option<(u32, Micros)>> {
+        let found: Option<(i64, i64)> = self.run(format_args!("profile {name}"), |c| {
+            profiles::table.find(name.as_str()).select((profiles::active, profiles::activated)).first(c).optional()
+        })?;
+        let row = Row { table: "profiles", key: name };
+        found.map(|(active, since)| Ok((row.number("active", active)?, since))).transpose()
+    }
+
+    /// The revision that nodes without a pin boot.
+    pub fn active_profile(&mut self, name: &Name) -> Result<Option<Profile>> {
+        self.profile_at(name, None)
+    }
+
+    /// What a node with this pin boots; without one: the active revision.
+    pub fn profile_at(&mut self, name: &Name, pin: Option<u32>) -> Result<Option<Profile>> {
+        let revision = match pin {
+            Some(pin) => Some(pin),
+            None => self.active_revision(name)?.map(|(active, _)| active),
+        };
+        match revision {
+            Some(revision) => self.profile_revision(name, revision),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest revision, active or draft.
     pub fn profile(&mut self, name: &Name) -> Result<Option<Profile>> {
         let rec = self.run(format_args!("profile {name}"), |c| {
             profile_revisions::table
@@ -185,6 +264,43 @@ impl Tx<'_> {
         rec.map(RevisionRec::into_profile).transpose()
     }
 
+    /// Revisions before this one, the newest first, each with the number of nodes that are pinned to it.
+    pub fn profile_revisions(&mut self, name: &Name, before: Option<u32>, limit: usize) -> Result<Vec<RevisionRow>> {
+        type Light = (i64, String, String, i64, String);
+        let (recs, pins) = self.run(format_args!("revisions of profile {name}"), |c| {
+            use profile_revisions::{created, image_name, image_version, made_by, revision};
+            let mut query = profile_revisions::table
+                .filter(profile_revisions::profile.eq(name.as_str()))
+                .order(revision.desc())
+                .limit(limit_of(limit))
+                .select((revision, image_name, image_version, created, made_by))
+                .into_boxed();
+            if let Some(before) = before {
+                query = query.filter(revision.lt(i64::from(before)));
+            }
+            let recs: Vec<Light> = query.load(c)?;
+            let pins: Vec<(Option<i64>, i64)> = nodes::table
+                .filter(nodes::profile.eq(name.as_str()))
+                .filter(nodes::profile_revision.is_not_null())
+                .group_by(nodes::profile_revision)
+                .select((nodes::profile_revision, diesel::dsl::count_star()))
+                .load(c)?;
+            Ok((recs, pins))
+        })?;
+        let row = Row { table: "profile_revisions", key: name };
+        let revision = |(revision, image_name, image_version, created, made_by): Light| {
+            let pinned = pins.iter().find(|(pin, _)| *pin == Some(revision)).map_or(0, |(_, count)| *count);
+            Ok(RevisionRow {
+                revision: row.number("revision", revision)?,
+                image: image_of(&row, &image_name, &image_version)?,
+                created,
+                made_by,
+                pinned: row.number("(counted)", pinned)?,
+            })
+        };
+        recs.into_iter().map(revision).collect()
+    }
+
     /// What a profile inherits from; none, too, when there is no such profile.
     pub fn parent_of_profile(&mut self, name: &Name) -> Result<Option<Name>> {
         let parent: Option<Option<String>> = self.run(format_args!("parent of profile {name}"), |c| {
@@ -206,22 +322,22 @@ impl Tx<'_> {
         names.iter().map(|child| Row { table: "profiles", key: child }.parse("name", child)).collect()
     }
 
-    /// Newest revisions, in order of name, each with the number of nodes it is assigned to.
-    pub fn profiles(&mut self, after: Option<&Name>, limit: usize) -> Result<Vec<(Profile, u64)>> {
+    /// Active revisions, in order of name, each with the number of nodes it is assigned to.
+    pub fn profiles(&mut self, after: Option<&Name>, limit: usize) -> Result<Vec<ProfileRow>> {
         let (recs, counts) = self.run("profiles", |c| {
-            let newest =
-                profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::revision));
+            let active =
+                profile_revisions::profile.eq(profiles::name).and(profile_revisions::revision.eq(profiles::active));
             let mut query = profiles::table
-                .inner_join(profile_revisions::table.on(newest))
+                .inner_join(profile_revisions::table.on(active))
                 .order(profiles::name)
                 .limit(limit_of(limit))
-                .select(RevisionRec::as_select())
+                .select((RevisionRec::as_select(), profiles::revision))
                 .into_boxed();
             if let Some(after) = after {
                 query = query.filter(profiles::name.gt(after.as_str()));
             }
-            let recs: Vec<RevisionRec> = query.load(c)?;
-            let (Some(first), Some(last)) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
+            let recs: Vec<(RevisionRec, i64)> = query.load(c)?;
+            let (Some((first, _)), Some((last, _))) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
             let counts: Vec<(Option<String>, i64)> = nodes::table
                 .filter(nodes::profile.between(&first.profile, &last.profile))
                 .group_by(nodes::profile)
@@ -230,11 +346,12 @@ impl Tx<'_> {
             Ok((recs, counts))
         })?;
         recs.into_iter()
-            .map(|rec| {
+            .map(|(rec, newest)| {
                 let count =
                     counts.iter().find(|(name, _)| name.as_deref() == Some(&rec.profile)).map_or(0, |(_, n)| *n);
                 let count = Row { table: "nodes", key: &"(counted)" }.number("profile", count)?;
-                Ok((rec.into_profile()?, count))
+                let newest = Row { table: "profiles", key: &rec.profile }.number("revision", newest)?;
+                Ok(ProfileRow { profile: rec.into_profile()?, newest, nodes: count })
             })
             .collect()
     }

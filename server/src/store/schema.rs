@@ -319,6 +319,7 @@ diesel::table! {
         tags -> Text,
         rule_tags -> Text,
         held -> Text,
+        profile_revision -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -355,6 +356,8 @@ diesel::table! {
         name -> Text,
         revision -> BigInt,
         parent -> Nullable<Text>,
+        active -> BigInt,
+        activated -> BigInt,
     }
 }
 diesel::table! {

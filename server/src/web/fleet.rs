@@ -310,7 +310,7 @@ impl Row {
             state: node.lifecycle.clone(),
             hardware: format!("{} {}", node.manufacturer, node.product).trim().to_owned(),
             serial: node.serial.clone(),
-            profile: node.profile.clone().unwrap_or_default(),
+            profile: node.assignment(),
             drift: match node.drift.as_deref() {
                 Some("changed") => "changes at reboot",
                 Some("unplanned") => "nothing to boot again",

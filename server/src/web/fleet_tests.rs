@@ -18,6 +18,7 @@ pub(in crate::web) fn node(state: &str, admission: &str) -> NodeSummary {
         admission: admission.to_owned(),
         admitted_by: None,
         profile: None,
+        profile_revision: None,
         manufacturer: "QEMU".to_owned(),
         product: "Standard PC".to_owned(),
         serial: "SN-1".to_owned(),

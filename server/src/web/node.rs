@@ -213,7 +213,9 @@ impl NodePage {
     fn new(shell: Shell, data: NodeData, now: Micros, error: Option<String>) -> Self {
         let NodeData { node, profiles, earlier, firmware, cabling, events, versions, bmc, drift } = data;
         let (summary, stored) = (node.summary, node.inventory.unwrap_or_default());
-        let profile = summary.profile.clone().unwrap_or_default();
+        let profile = summary.assignment();
+        // A pin is kept by a form that is sent as it is.
+        let pinned = summary.profile_revision.map(|_| profile.clone());
         let mut boot = node.boot.map(|b| BootView::new(&b, now));
         if let Some(boot) = boot.as_mut().filter(|b| b.phase == "running" && summary.lifecycle == "failed") {
             // It came up; its heartbeat has ended since, as the page's first line says.
@@ -243,7 +245,11 @@ impl NodePage {
             boot_mac: summary.boot_mac.unwrap_or_default(),
             admission: summary.admission,
             admitted_by: summary.admitted_by,
-            profiles: profiles.into_iter().map(|name| Choice { selected: name == profile, name }).collect(),
+            profiles: pinned
+                .into_iter()
+                .chain(profiles)
+                .map(|name| Choice { selected: name == profile, name })
+                .collect(),
             maintenance: node.maintenance,
             retired: node.retired,
             bmc: bmc.map(|bmc| BmcView::new(&bmc, stored.boot_mode == "uefi", now)),

@@ -134,6 +134,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 admission: admission.into(),
                 admitted_by: None,
                 profile: Some("web".into()),
+                profile_revision: None,
                 manufacturer: "Dell Inc.".into(),
                 product: "PowerEdge R650".into(),
                 serial: "S1".into(),

@@ -38,7 +38,7 @@ async fn a_profile_keeps_the_version_that_a_label_meant() {
     assert_eq!((web.spec.image.as_str(), web.image_digest.as_deref()), ("i:1", Some(made.digest.as_str())));
     // Moved: the revision says what it said; changed to the label again, it is a new one.
     assert_eq!(label(app, "i:stable", "2").await.unwrap().version, "2");
-    assert_eq!(profiles::show(app, "web".parse().unwrap()).await.unwrap().spec.image, "i:1");
+    assert_eq!(profiles::show(app, "web".parse().unwrap(), None).await.unwrap().spec.image, "i:1");
     let web = profiles::update(app, "web".parse().unwrap(), profile("web", "i:stable")).await.unwrap();
     assert_eq!((web.spec.image.as_str(), web.revision), ("i:2", 2));
     let again = profiles::update(app, "web".parse().unwrap(), profile("web", "i:stable")).await.unwrap();

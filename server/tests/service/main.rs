@@ -22,6 +22,7 @@ mod identity;
 mod images;
 mod ipam;
 mod jobs;
+mod pins;
 mod profiles;
 mod rules;
 mod rules_set;

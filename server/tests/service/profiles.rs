@@ -20,11 +20,11 @@ async fn make(app: &App, name: &str, words: Value) -> Result<Profile, Error> {
 }
 
 async fn set(app: &App, name: &str, words: Value) -> Result<Profile, Error> {
-    profiles::update_by(app, called(name), new(name, words), "person bob").await
+    profiles::update_by(app, called(name), new(name, words), false, "person bob").await
 }
 
 async fn revision(app: &App, name: &str) -> (u32, String) {
-    let profile = profiles::show(app, called(name)).await.unwrap();
+    let profile = profiles::show(app, called(name), None).await.unwrap();
     (profile.revision, profile.made_by)
 }
 
@@ -49,7 +49,7 @@ async fn a_change_of_a_parent_reaches_whom_it_concerns() {
     for same in ["web", "other"] {
         assert_eq!(revision(app, same).await, (1, by("person ann")));
     }
-    let db = profiles::show(app, called("db")).await.unwrap();
+    let db = profiles::show(app, called("db"), None).await.unwrap();
     assert_eq!(Value::Object(db.words.unwrap()), json!({"parent": "rack", "params": {"ntp": "b"}}), "its own words");
     assert_eq!(db.resolved.unwrap()["files"]["/m"]["content"], "y");
     // Said again: nothing.
@@ -65,12 +65,12 @@ async fn a_change_of_a_parent_reaches_whom_it_concerns() {
     }
 
     // An old client reads and writes what it knows.
-    let mut spec: NewProfile = profiles::show(app, called("rack")).await.unwrap().spec;
+    let mut spec: NewProfile = profiles::show(app, called("rack"), None).await.unwrap().spec;
     spec.cmdline = "quiet".into();
     let rack = profiles::update(app, called("rack"), spec).await.unwrap();
     let words = json!({"parent": "base", "image": "i:1", "modules": ["kvm"], "cmdline": "quiet"});
     assert_eq!(Value::Object(rack.words.unwrap()), words);
-    assert_eq!(profiles::show(app, called("web")).await.unwrap().spec.cmdline, "quiet");
+    assert_eq!(profiles::show(app, called("web"), None).await.unwrap().spec.cmdline, "quiet");
 
     assert!(matches!(profiles::delete(app, called("rack")).await, Err(Error::Conflict(t)) if t.contains("db")));
     profiles::delete(app, called("web")).await.unwrap();

@@ -113,10 +113,12 @@ pub async fn a_new_revision_makes_its_nodes_stale_without_writing_them(db: Empty
     })
     .await;
     assert_eq!(db.get(|tx| tx.drift_counts()).await, [(Drift::Same, 3)]);
+    db.put(move |tx| tx.insert_profile_revision(&revision(2))).await;
+    assert_eq!(db.get(|tx| tx.drift_counts()).await, [(Drift::Same, 3)], "a draft changes nothing");
     db.put(move |tx| {
-        tx.insert_profile_revision(&revision(2))?;
-        tx.stale_profile(&name("web"))?;
-        tx.stale_profile(&name("web"))
+        assert!(!tx.activate_profile(&name("web"), 3, 1)?);
+        assert!(tx.activate_profile(&name("web"), 2, 1)?);
+        tx.activate_profile(&name("web"), 2, 1)
     })
     .await;
     assert_eq!(db.get(|tx| tx.stale_profiles()).await, [name("web")]);
@@ -143,4 +145,56 @@ pub async fn a_new_revision_makes_its_nodes_stale_without_writing_them(db: Empty
     })
     .await;
     assert!(db.get(|tx| tx.stale_profiles()).await.is_empty());
+}
+
+pub async fn a_pinned_node_is_worked_out_by_its_own_revision(db: Empty) {
+    let db = db.open();
+    let revision = |n: u32| Profile {
+        name: name("web"),
+        revision: n,
+        parent: None,
+        words: Default::default(),
+        spec: Default::default(),
+        created: 5,
+        made_by: String::new(),
+    };
+    db.put(move |tx| {
+        tx.insert_profile_revision(&revision(1))?;
+        tx.insert_profile_revision(&revision(2))?;
+        for n in 1..=2 {
+            let profile_revision = (n == 1).then_some(2);
+            let profile = Some(name("web"));
+            tx.put_node(&Node { profile, profile_revision, boot: Some(running(n, None).id), ..node(n) })?;
+            tx.put_boot(&running(n, Some("a")))?;
+        }
+        for (n, (_, epoch)) in (1..=2).zip(stale(tx)?) {
+            tx.settle_planned(&uuid(n), epoch, Some(if n == 1 { 2 } else { 1 }), Some(&Sha256::of("a")))?;
+        }
+        Ok(())
+    })
+    .await;
+    assert_eq!(db.get(|tx| tx.drift_counts()).await, [(Drift::Same, 2)]);
+    for (pin, revision) in [(None, Some(1)), (Some(2), Some(2)), (Some(3), None)] {
+        let found = db.get(move |tx| tx.profile_at(&name("web"), pin)).await;
+        assert_eq!(found.map(|profile| profile.revision), revision);
+    }
+    let rows = db.get(|tx| tx.profile_revisions(&name("web"), None, 9)).await;
+    assert_eq!(rows.iter().map(|row| (row.revision, row.pinned)).collect::<Vec<_>>(), [(2, 1), (1, 0)]);
+    let rows = db.get(|tx| tx.profile_revisions(&name("web"), Some(2), 9)).await;
+    assert_eq!(rows.iter().map(|row| row.revision).collect::<Vec<_>>(), [1]);
+    assert_eq!(db.get(|tx| tx.active_revision(&name("web"))).await, Some((1, 5)));
+
+    db.put(move |tx| tx.activate_profile(&name("web"), 2, 7)).await;
+    assert_eq!(db.get(|tx| tx.active_revision(&name("web"))).await, Some((2, 7)));
+    let outdated = db.get(|tx| tx.outdated_nodes(&name("web"), None, 9)).await;
+    assert_eq!(outdated.iter().map(|stale| &stale.node.uuid).collect::<Vec<_>>(), [&uuid(2)]);
+    assert!(db.get(|tx| tx.planned(&uuid(1))).await.is_some(), "its own revision is the same");
+    // Another pin: to be worked out.
+    db.put(move |tx| {
+        let node = tx.node(&uuid(1))?.unwrap();
+        tx.put_node(&Node { profile_revision: Some(1), ..node })
+    })
+    .await;
+    assert_eq!(db.get(stale).await.len(), 1);
+    assert_eq!(db.get(|tx| tx.node(&uuid(1))).await.unwrap().profile_revision, Some(1));
 }

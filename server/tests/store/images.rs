@@ -7,6 +7,7 @@ use higuma::domain::image_kept::{Kept, Label};
 use higuma::domain::node::Node;
 use higuma::domain::profile::{File, Mode, Param, Profile, Spec, Unit};
 use higuma::error::Error;
+use higuma::store::ProfileRow;
 use higuma_proto::api::{FirstStage, NewFirstStage};
 
 fn image(reference: &str, kernel: &str, initrd: &str) -> Image {
@@ -166,15 +167,31 @@ pub async fn profiles_and_revisions(db: Empty) {
         let again = db.store.write(move |tx| tx.insert_profile_revision(&profile("web", revision, "x:1"))).await;
         assert!(matches!(&again, Err(Error::Conflict(words)) if words.contains("web")), "{again:?}");
     }
+    let row = |profile, newest, nodes| ProfileRow { profile, newest, nodes };
     let page = db.get(|tx| tx.profiles(None, 2)).await;
-    assert_eq!(page, [(profile("cache", 1, "debian:12"), 1), (profile("db", 1, "debian:12"), 0)]);
+    assert_eq!(page, [row(profile("cache", 1, "debian:12"), 1, 1), row(profile("db", 1, "debian:12"), 1, 0)]);
     let page = db.get(|tx| tx.profiles(Some(&name("db")), 2)).await;
-    assert_eq!(page, [(profile("web", 2, "debian:13"), 2)]);
+    assert_eq!(page, [row(profile("web", 1, "debian:12"), 2, 2)]);
     assert_eq!(db.get(|tx| tx.nodes_with_profile(&name("web"))).await, 2);
-    // The newest revision counts.
+    // The newest and the active revision count.
+    let users = db.get(|tx| tx.image_users(None, 0)).await;
+    assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db"), name("web")]);
+    assert_eq!(users[&"debian:13".parse().unwrap()].profiles, [name("web")]);
+    db.put(|tx| tx.activate_profile(&name("web"), 2, 9)).await;
     let users = db.get(|tx| tx.image_users(None, 0)).await;
     assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db")]);
     assert_eq!(users[&"debian:13".parse().unwrap()].profiles, [name("web")]);
+    // As does that of a pin.
+    let pin = |revision| {
+        move |tx: &mut higuma::store::Tx<'_>| {
+            let node = tx.node(&uuid(1))?.unwrap();
+            tx.put_node(&Node { profile_revision: revision, ..node })
+        }
+    };
+    db.put(pin(Some(1))).await;
+    let users = db.get(|tx| tx.image_users(None, 0)).await;
+    assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db"), name("web")]);
+    db.put(pin(None)).await;
     let one = db.get(|tx| tx.image_users(Some(&"debian:13".parse()?), 0)).await;
     assert_eq!(one.into_values().map(|u| u.profiles).collect::<Vec<_>>(), [[name("web")]]);
     assert!(db.put(|tx| tx.delete_profile(&name("db"))).await);

@@ -1,6 +1,7 @@
 //! Profiles: what a node boots, in numbered revisions that never change. A profile may have one parent; a revision keeps
 //! its own words, and beside them the whole that they made when it was saved. Pure: the store reads one row for a boot.
 
+mod assignment;
 pub mod check;
 pub mod fits;
 mod guard;
@@ -11,6 +12,7 @@ pub mod spec;
 pub mod template;
 pub mod words;
 
+pub use assignment::{Assignment, Revision};
 pub use check::{FILE_BYTES_MAX, FILES_MAX, check};
 pub use mode::Mode;
 pub use spec::{File, Param, Spec, Unit, Wrong};

@@ -113,7 +113,9 @@ pub fn apply(node: &mut Node, decision: &Decision) -> Option<(Name, Pattern)> {
     if let Some((rule, profile)) = &decision.profile
         && free(&node.held.profile, node.profile.is_some())
     {
-        node.profile = Some(profile.clone());
+        if node.profile.as_ref() != Some(profile) {
+            (node.profile, node.profile_revision) = (Some(profile.clone()), None);
+        }
         node.held.profile = Holder::Rule(rule.clone());
     }
     if let Some((rule, cluster)) = &decision.cluster

@@ -250,9 +250,12 @@ fn bind(
     let mut words = vec![why.to_string()];
     let_in(&mut node, &enrolment, now);
     if let Some(profile) = &enrolment.profile {
-        match tx.profile(profile)? {
+        match tx.active_profile(profile)? {
             Some(found) => match found.spec.missing() {
-                None => (node.profile, node.held.profile) = (Some(profile.clone()), Holder::Person),
+                None => {
+                    (node.profile, node.profile_revision) = (Some(profile.clone()), None);
+                    node.held.profile = Holder::Person;
+                }
                 Some(missing) => words.push(format!("profile {profile} cannot be assigned: {missing}")),
             },
             None => words.push(format!("profile {profile} is not there any more")),

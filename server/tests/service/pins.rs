@@ -1,0 +1,120 @@
+//! Which revision nodes boot: the active one, or that of a pin; a draft is neither until somebody says so.
+
+use crate::common::{Lab, lab, power_on};
+use higuma::domain::profile::Revision;
+use higuma::domain::{Name, NodeUuid, Sha256};
+use higuma::error::Error;
+use higuma::service::plan::{self, PlanAnswer};
+use higuma::service::{nodes, profiles};
+use higuma_proto::api::{NewProfile, NodePatch, NodeSummary, Profile};
+use serde_json::{Value, json};
+
+const NODE: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d33";
+
+fn called(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+async fn save(lab: &Lab, name: &str, draft: bool, words: Value) -> Result<Profile, Error> {
+    let words = Some(words.as_object().unwrap().clone());
+    let new = NewProfile { name: name.into(), words, ..NewProfile::default() };
+    profiles::update_by(&lab.app, called(name), new, draft, "person ann").await
+}
+
+async fn make(lab: &Lab, name: &str, words: Value) -> Profile {
+    let words = Some(words.as_object().unwrap().clone());
+    let new = NewProfile { name: name.into(), words, ..NewProfile::default() };
+    profiles::create_by(&lab.app, new, "person ann").await.unwrap()
+}
+
+async fn assign(lab: &Lab, profile: &str) -> Result<NodeSummary, Error> {
+    let uuid: NodeUuid = NODE.parse().unwrap();
+    let patch = NodePatch { profile: Some(profile.into()), ..NodePatch::default() };
+    Ok(nodes::patch(&lab.app, uuid, patch).await?.summary)
+}
+
+/// The command line that a boot of the node gets now.
+async fn boots(lab: &Lab) -> String {
+    let boot = power_on(&lab.app, &NODE.parse().unwrap()).await;
+    match plan::boot_plan(&lab.app, &boot, Sha256::of(boot.id.to_string())).await.unwrap() {
+        PlanAnswer::Plan(planned) => planned.plan.cmdline.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn numbers(lab: &Lab, name: &str) -> (u32, u32) {
+    let shown = profiles::show(&lab.app, called(name), None).await.unwrap();
+    assert_eq!(shown.revision, shown.active);
+    (shown.active, shown.newest)
+}
+
+#[tokio::test]
+async fn a_draft_is_booted_by_those_pinned_to_it() {
+    let lab = lab(|_| ()).await;
+    power_on(&lab.app, &NODE.parse().unwrap()).await;
+    make(&lab, "web", json!({"image": "i:1", "cmdline": "one"})).await;
+    assign(&lab, "web").await.unwrap();
+    let draft = save(&lab, "web", true, json!({"image": "i:1", "cmdline": "two"})).await.unwrap();
+    assert_eq!((draft.revision, draft.active, draft.newest, draft.spec.cmdline.as_str()), (2, 1, 2, "two"));
+    let again = save(&lab, "web", true, json!({"image": "i:1", "cmdline": "two"})).await.unwrap();
+    assert_eq!((again.revision, again.newest), (2, 2), "nothing new");
+    assert!(boots(&lab).await.contains("one"));
+
+    let pinned = assign(&lab, "web@2").await.unwrap();
+    assert_eq!((pinned.profile.as_deref(), pinned.profile_revision), (Some("web"), Some(2)));
+    assert_eq!(pinned.assignment(), "web@2");
+    assert!(boots(&lab).await.contains("two"));
+    for (wrong, words) in [("web@3", "no revision 3"), ("web@0", "NAME@REVISION"), ("gone@1", "no profile gone")] {
+        let refused = assign(&lab, wrong).await.unwrap_err().to_string();
+        assert!(refused.contains(words), "{wrong}: {refused}");
+    }
+    // A third is active: the pin holds; without it the active one is booted.
+    save(&lab, "web", false, json!({"image": "i:1", "cmdline": "three"})).await.unwrap();
+    assert_eq!(numbers(&lab, "web").await, (3, 3));
+    assert!(boots(&lab).await.contains("two"));
+    assert_eq!(assign(&lab, "web").await.unwrap().profile_revision, None);
+    assert!(boots(&lab).await.contains("three"));
+    // Back to an older one, which is there as it was.
+    let back = profiles::activate(&lab.app, called("web"), 1).await.unwrap();
+    assert_eq!((back.revision, back.active, back.newest), (1, 1, 3));
+    assert!(boots(&lab).await.contains("one"));
+    let refused = profiles::activate(&lab.app, called("web"), 4).await.unwrap_err().to_string();
+    assert!(refused.contains("no revision 4"), "{refused}");
+    let newest = profiles::show(&lab.app, called("web"), Some(Revision::Newest)).await.unwrap();
+    assert_eq!(newest.spec.cmdline, "three");
+    // What the newest says already, said without draft, becomes active.
+    save(&lab, "web", false, json!({"image": "i:1", "cmdline": "three"})).await.unwrap();
+    assert_eq!(numbers(&lab, "web").await, (3, 3));
+
+    let page = profiles::revisions(&lab.app, called("web"), None, Some(2)).await.unwrap();
+    let told: Vec<_> = page.items.iter().map(|r| (r.revision, r.active, r.image.as_str())).collect();
+    assert_eq!((told, page.next.as_deref()), (vec![(3, true, "i:1"), (2, false, "i:1")], Some("2")));
+    let page = profiles::revisions(&lab.app, called("web"), Some("2"), Some(2)).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (1, None));
+}
+
+#[tokio::test]
+async fn heirs_follow_what_is_active() {
+    let lab = lab(|_| ()).await;
+    make(&lab, "base", json!({"modules": ["kvm"]})).await;
+    make(&lab, "web", json!({"parent": "base", "image": "i:1"})).await;
+    save(&lab, "base", true, json!({"modules": ["kvm", "tun"]})).await.unwrap();
+    assert_eq!(numbers(&lab, "web").await, (1, 1), "a draft makes nothing of others");
+    // A draft of the heir is of what its parent is now, and stays so.
+    save(&lab, "web", true, json!({"parent": "base", "image": "i:1", "cmdline": "quiet"})).await.unwrap();
+    profiles::activate(&lab.app, called("base"), 2).await.unwrap();
+    assert_eq!(numbers(&lab, "web").await, (3, 3));
+    let web = profiles::show(&lab.app, called("web"), None).await.unwrap();
+    assert_eq!(web.resolved.unwrap()["modules"], json!(["kvm", "tun"]));
+    assert_eq!((web.spec.cmdline.as_str(), web.made_by.as_str()), ("", "parent base revision 2"));
+    profiles::activate(&lab.app, called("base"), 2).await.unwrap();
+    assert_eq!(numbers(&lab, "web").await, (3, 3), "again: the same");
+
+    // A draft with another parent is no heir until it is active.
+    make(&lab, "other", json!({"sysctl": {"vm.swappiness": "1"}})).await;
+    save(&lab, "web", true, json!({"parent": "other", "image": "i:1"})).await.unwrap();
+    profiles::delete(&lab.app, called("other")).await.unwrap();
+    let refused = profiles::activate(&lab.app, called("web"), 4).await.unwrap_err().to_string();
+    assert!(refused.contains("profile other, which does not exist"), "{refused}");
+    assert_eq!(numbers(&lab, "web").await, (3, 4));
+}
