@@ -25,6 +25,7 @@ mod ipxe_files;
 mod jobs;
 mod observe;
 mod range;
+mod rollouts;
 pub mod routes;
 mod scripts;
 mod vault;

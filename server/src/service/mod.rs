@@ -31,6 +31,7 @@ pub mod plan;
 mod profile_words;
 pub mod profiles;
 pub mod register;
+pub mod rollouts;
 pub mod rules;
 pub mod scripts;
 pub mod scrub;

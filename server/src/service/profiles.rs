@@ -175,6 +175,11 @@ pub async fn delete(app: &App, name: Name) -> Result<()> {
                     rule.name
                 )));
             }
+            if let Some(rollout) = tx.rollout_of_profile(&name)? {
+                return Err(Error::Conflict(format!(
+                    "rollout {rollout} gives profile {name} or may have to give it back: let it end first"
+                )));
+            }
             if tx.delete_profile(&name)? { Ok(()) } else { Err(not_found(&name)) }
         })
         .await

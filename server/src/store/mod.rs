@@ -33,6 +33,7 @@ mod people;
 mod pools;
 mod postgres;
 mod profiles;
+mod rollouts;
 mod rules;
 mod schema;
 mod sightings;

@@ -3,10 +3,12 @@
 mod bmc;
 mod dhcp;
 mod plan;
+mod rollout;
 
 pub use bmc::*;
 pub use dhcp::*;
 pub use plan::*;
+pub use rollout::*;
 
 diesel::table! {
     blobs (sha256) {
@@ -486,6 +488,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     pools,
     profile_revisions,
     profiles,
+    reboot_requests,
+    rollout_actions,
+    rollout_members,
+    rollouts,
     rules,
     sessions,
     settings,

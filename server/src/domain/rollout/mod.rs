@@ -106,7 +106,10 @@ pub struct Rollout {
     /// Members that were given the revision, ever: the next one has this number.
     #[serde(default)]
     pub touched: u32,
-    /// Why it does not simply go on, for people.
+    /// All has gone well: the revision is to become active, where no node of the profile has another one.
+    #[serde(default)]
+    pub activate: bool,
+    /// Why it does not simply go on, or how it ended, for people.
     #[serde(default)]
     pub why: String,
 }
@@ -123,6 +126,7 @@ impl Rollout {
             wave: 0,
             soak_until: None,
             touched: 0,
+            activate: false,
             why: String::new(),
         }
     }

@@ -29,6 +29,8 @@ pub struct Record {
     pub request: Option<String>,
     /// See `request`.
     pub request_hash: Sha256,
+    /// What signs the calls of hooks, sealed, and the id of the master key that seals it.
+    pub sealed: Option<(String, String)>,
 }
 
 /// Members by phase.

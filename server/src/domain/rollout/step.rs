@@ -205,7 +205,10 @@ fn settle(rollout: &mut Rollout, members: &[Member], now: Micros) {
             match rollout.soak_until {
                 None => rollout.soak_until = Some(now.saturating_add(rollout.spec.soak)),
                 Some(until) if now < until => {}
-                Some(_) if is_last_wave(rollout, members) => rollout.become_(State::Done),
+                Some(_) if is_last_wave(rollout, members) => {
+                    rollout.become_(State::Done);
+                    rollout.activate = !members.iter().any(|member| member.phase == Phase::Failed);
+                }
                 Some(_) => {
                     rollout.soak_until = None;
                     rollout.wave = rollout.wave.saturating_add(1);

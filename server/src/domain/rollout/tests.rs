@@ -20,7 +20,6 @@ fn hooked(total: u32) -> Spec {
     let hooks = Hooks {
         drain: Some("https://lb/".into()),
         undrain: Some("https://lb/".into()),
-        secret: Some("s".into()),
         deadline: 60 * SECOND,
         on_deadline: OnDeadline::GoOn,
     };
