@@ -96,13 +96,15 @@ pub async fn rollouts(app: App, caller: Arc<dyn Caller>, stop: CancellationToken
     let steps = async {
         let mut wait = Duration::ZERO;
         while pause(wait, &stop).await {
+            let began = tokio::time::Instant::now();
             wait = match rolling::step_all(&app).await {
                 Ok(true) => {
                     // Its jobs.
                     app.wake.notify_one();
                     Duration::from_millis(200)
                 }
-                Ok(false) => Duration::from_secs(1),
+                // A look at 100,000 members must not fill the time.
+                Ok(false) => Duration::from_secs(1).max(began.elapsed() * 5),
                 Err(error) => {
                     crate::http::failure::log_internal(&error);
                     Duration::from_secs(5)

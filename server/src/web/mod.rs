@@ -30,6 +30,7 @@ mod new_job;
 mod node;
 mod node_cabling;
 mod rack;
+mod rollouts;
 mod rules;
 mod timeline;
 
@@ -68,6 +69,9 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
         route(GET,  "/jobs/{id}",     Admin,  || web::to(jobs::page)),
         route(POST, "/jobs/{id}/cancel", Admin, || web::to(jobs::cancel)),
+        route(GET,  "/rollouts",      Admin,  || web::to(rollouts::list)),
+        route(GET,  "/rollouts/{id}", Admin,  || web::to(rollouts::page)),
+        route(POST, "/rollouts/{id}/{word}", Admin, || web::to(rollouts::act)),
         route(GET,  "/rules",         Admin,  || web::to(rules::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
@@ -94,7 +98,7 @@ pub fn routes() -> Vec<Route> {
 const FORM_LIMIT: usize = 16 * 1024;
 
 /// Links at the top of each page, in this order.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("/", "Fleet"),
     ("/events", "Events"),
     ("/bmcs", "BMCs"),
@@ -103,6 +107,7 @@ const PAGES: [(&str, &str); 10] = [
     ("/images", "Images"),
     ("/firmware", "Firmware"),
     ("/jobs", "Jobs"),
+    ("/rollouts", "Rollouts"),
     ("/enrolments", "Enrol"),
     ("/rules", "Rules"),
 ];

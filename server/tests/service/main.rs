@@ -24,6 +24,7 @@ mod ipam;
 mod jobs;
 mod pins;
 mod profiles;
+mod rollouts;
 mod rules;
 mod rules_set;
 mod scrub;

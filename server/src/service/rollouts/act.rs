@@ -100,6 +100,10 @@ pub(super) fn tell(tx: &mut Tx<'_>, record: &Record, before: Phase, member: &Mem
         Phase::Skipped => (Severity::Info, "is left out".to_owned()),
         _ => return Ok(()),
     };
+    if let Some(boot) = member.boot_before.filter(|_| member.phase == Phase::Skipped) {
+        // Its system is left alone, too.
+        tx.forget_reboot(boot)?;
+    }
     if tx.node(&member.node)?.is_none() {
         return Ok(());
     }

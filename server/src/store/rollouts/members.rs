@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Rows of one INSERT, and nodes of one lookup.
 const BATCH: usize = 500;
 
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Queryable, Selectable, AsChangeset)]
 #[diesel(table_name = rollout_members, primary_key(rollout, n), treat_none_as_null = true)]
 struct MemberRec {
     rollout: String,
@@ -51,10 +51,24 @@ fn all(recs: Vec<MemberRec>) -> Result<Vec<Member>> {
 
 impl Tx<'_> {
     pub(super) fn insert_members(&mut self, rollout: Uuid, members: &[Member]) -> Result<()> {
+        // Each column by `eq`, null or not: a record with an `Option` would be one statement a row on SQLite.
+        let row = |member: &Member| {
+            let rec = MemberRec::new(rollout, member)?;
+            Ok((
+                rollout_members::rollout.eq(rec.rollout),
+                rollout_members::n.eq(rec.n),
+                rollout_members::node.eq(rec.node),
+                rollout_members::phase.eq(rec.phase),
+                rollout_members::wave.eq(rec.wave),
+                rollout_members::before_profile.eq(rec.before_profile),
+                rollout_members::before_revision.eq(rec.before_revision),
+                rollout_members::content.eq(rec.content),
+            ))
+        };
         for piece in members.chunks(BATCH) {
-            let recs: Vec<MemberRec> = piece.iter().map(|m| MemberRec::new(rollout, m)).collect::<Result<_>>()?;
+            let rows: Vec<_> = piece.iter().map(row).collect::<Result<_>>()?;
             self.run(format_args!("members of rollout {rollout}"), |c| {
-                let insert = diesel::insert_into(rollout_members::table).values(recs);
+                let insert = diesel::insert_into(rollout_members::table).values(rows);
                 match c {
                     AnyConnection::Sqlite(c) => insert.execute(c),
                     AnyConnection::Postgres(c) => insert.execute(c),
