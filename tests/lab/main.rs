@@ -1,6 +1,7 @@
 //! The lab's tests: whole servers, virtual machines on real firmware, and a real network. One module a test, named as
 //! the test is: `make lab TEST=boot_bios`. They must assert on stored state and on consoles, never on timing alone.
 
+mod apply_git;
 mod bmc_console;
 mod bmc_enrol_csv;
 mod bmc_first_boot;
@@ -18,6 +19,7 @@ mod enrol_survives_kill;
 mod firmware_update;
 mod hardware_change;
 mod image_gc;
+mod installer_local_disk;
 mod inventory_values;
 mod job_survives_kill;
 mod lldp_fast;

@@ -64,6 +64,46 @@ for server in $dns; do echo "nameserver $server" >>/etc/resolv.conf; done
 const HANG_INIT: &str = "#!/bin/sh\necho \"hang: not going anywhere\"\nwhile :; do sleep 60; done\n";
 const HELLO_INIT: &str = "#!/bin/sh\necho \"hello: first process\"\nwhile :; do sleep 60; done\n";
 
+/// What the lab's installer writes on the console at its end.
+pub const INSTALLED: &str = "installer: done";
+/// What a disk that it has written writes when it is booted.
+pub const DISK_UP: &str = "disk: up";
+/// An installer: gets the answer file that its command line names, which is a shell script, runs it, calls and restarts.
+/// With `mute` on its command line it never calls, and hangs.
+const INSTALLER_INIT: &str = r#"#!/bin/sh
+export PATH=/bin
+for place in proc sys dev tmp; do mkdir -p /$place; done
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs devtmpfs /dev
+modprobe -a virtio_pci virtio_net virtio_blk
+ip link set eth0 up
+udhcpc -q -n -t 20 -i eth0 -s /bin/udhcpc.script || echo "installer: no address"
+for word in $(cat /proc/cmdline); do
+    case $word in answer=*) answer=${word#*=};; done=*) called=${word#*=};; mute) mute=1;; esac
+done
+echo "installer: started"
+[ -n "$mute" ] && while :; do sleep 60; done
+wget -q -O /tmp/answer "$answer" && sh -e /tmp/answer && sync || { echo "installer: failed"; while :; do sleep 60; done; }
+wget -q -O /dev/null --post-data= "$called" && echo "installer: done"
+sleep 1
+reboot -f
+"#;
+
+/// A shell line that writes a disk which, booted by a BIOS, says [`DISK_UP`] on the first serial line and halts.
+pub fn bootable_disk(device: &str) -> String {
+    // cli; xor ax,ax; mov ds,ax; mov si,text; mov dx,0x3f8; next: lodsb; test al,al; jz end; out dx,al; jmp next;
+    // end: hlt; jmp end
+    let code: [u8; 22] = [
+        0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0xbe, 0x16, 0x7c, 0xba, 0xf8, 0x03, 0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb,
+        0xf8, 0xf4, 0xeb, 0xfd,
+    ];
+    let mut sector = code.to_vec();
+    sector.extend(format!("\r\n{DISK_UP}\r\n\0").bytes());
+    sector.resize(510, 0);
+    sector.extend([0x55, 0xaa]);
+    let octal: String = sector.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    format!("printf '{octal}' | dd of={device} conv=notrunc 2>/dev/null")
+}
+
 /// A kernel and its initramfs, as files.
 #[derive(Debug, Clone)]
 pub struct KernelAndInitrd {
@@ -117,6 +157,23 @@ pub fn hang() -> LabResult<KernelAndInitrd> {
 /// A kernel with an init that says hello: for testing the lab itself.
 pub fn hello() -> LabResult<KernelAndInitrd> {
     with_init("hello", HELLO_INIT)
+}
+
+/// A small installer, see `INSTALLER_INIT`.
+pub fn installer() -> LabResult<KernelAndInitrd> {
+    let kernel = kernel::debian()?;
+    let recipe = [INSTALLER_INIT, UDHCPC, kernel.release.as_str(), &MODULES.join(" ")];
+    let home = cached("installer", &recipe, |home| {
+        let root = home.join("root");
+        busybox(&root)?;
+        script(&root.join("init"), INSTALLER_INIT)?;
+        script(&root.join("bin/udhcpc.script"), UDHCPC)?;
+        copy_modules(&kernel, &root)?;
+        cpio(&root, &home.join("initrd.img"))?;
+        std::fs::copy(&kernel.image, home.join("vmlinuz"))?;
+        Ok(())
+    })?;
+    Ok(KernelAndInitrd { kernel: home.join("vmlinuz"), initrd: home.join("initrd.img") })
 }
 
 fn with_init(name: &str, init: &str) -> LabResult<KernelAndInitrd> {
@@ -235,6 +292,20 @@ fn depends(module: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_boot_sector_is_one_and_says_its_text() -> LabResult {
+        let dir = tempfile::tempdir()?;
+        let disk = dir.path().join("disk");
+        std::fs::write(&disk, vec![0; 1024])?;
+        run(Command::new(BUSYBOX).args(["sh", "-ec", &bootable_disk(&disk.display().to_string())]))?;
+        let bytes = std::fs::read(&disk)?;
+        assert_eq!((bytes.len(), &bytes[510..512]), (1024, &[0x55, 0xaa][..]));
+        // What SI points to: the code begins at 0x7c00.
+        let text = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]) - 0x7c00);
+        assert!(bytes[text..].starts_with(b"\r\ndisk: up\r\n\0"));
+        Ok(())
+    }
 
     #[test]
     fn dependencies_are_read_from_the_module() {

@@ -12,6 +12,7 @@
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/drift | -> [`NodeDrift`]: would a reboot change it, and what |
+//! | POST /api/v1/nodes/{uuid}/reinstall | -> [`NodeDetail`] (its installer runs again at its next boot) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
 //! | GET /api/v1/bmcs?state=&cursor=&limit= | -> Page<[`BmcSummary`]> |
@@ -70,6 +71,8 @@
 //! | PUT, DELETE /api/v1/profiles/{name}?draft= | [`NewProfile`] -> [`Profile`] (a new revision when it differs; not active as a draft) |
 //! | GET /api/v1/profiles/{name}/revisions?cursor=&limit= | -> Page<[`ProfileRevision`]>, the newest first |
 //! | POST /api/v1/profiles/{name}/activate?revision=N | -> [`Profile`] |
+//! | GET /api/v1/profiles/{name}/preview?node=&revision= | -> [`ProfilePreview`]: all that the node would get, rendered (changes nothing) |
+//! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles and rules all at once or not at all (a dry run changes nothing) |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET, POST /api/v1/enrolments?state=&batch=&cursor=&limit= | -> Page<[`Enrolment`]>; [`NewEnrolments`] -> [`Enrolled`] (a dry run writes nothing) |
@@ -89,30 +92,36 @@
 //! | POST /api/v1/rollouts/{id}/abort | [`AbortRollout`] -> [`Rollout`] |
 //! | GET /api/v1/status | -> [`Status`] |
 
+mod apply;
 mod bmc;
 mod cabling;
 mod console;
 mod dhcp;
+mod disk;
 mod drift;
 mod enrol;
 mod event;
 mod exchange;
 mod firmware;
+mod first_stage;
 mod identity;
 mod image;
 mod inventory;
 mod ipam;
 mod job;
 mod node;
+mod preview;
 mod redfish;
 mod rollout;
 mod rules;
 mod vault;
 
+pub use apply::{Applied, Apply, ApplyChange, ApplyProfile};
 pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, SetBmc};
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
+pub use disk::{NodeDisk, NodeInstall, NodeLeft};
 pub use drift::{NodeDrift, PlanDifference, PlanName};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
@@ -121,6 +130,7 @@ pub use firmware::{
     FirmwareAttempt, FirmwareCompliance, FirmwareComponent, FirmwareMove, FirmwareNode, FirmwareProgram, FirmwareRule,
     NewFirmwareRule, NodeFirmware,
 };
+pub use first_stage::{FirstStage, NewFirstStage};
 pub use identity::{IdentityConflict, MergeInto, NodeIdentity};
 pub use image::{
     DamagedBlob, Image, ImageGc, ImageGcAnswer, ImageGcLine, ImagePart, ImagePatch, NewImage, NewScrub, Scrub, SetLabel,
@@ -131,6 +141,7 @@ pub use ipam::{
 };
 pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
+pub use preview::{PreviewUnit, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 pub use rollout::{
     AbortRollout, NewRollout, Rollout, RolloutMember, RolloutOptions, RolloutPlan, RolloutPlanMember, RolloutWave,
@@ -255,6 +266,9 @@ pub struct NodeDetail {
     /// How it came by its name.
     #[serde(default)]
     pub identity: NodeIdentity,
+    /// What is on its disk, as far as Higuma had to do with it.
+    #[serde(default)]
+    pub disk: NodeDisk,
 }
 
 /// A change to a node; absent fields stay as they are.
@@ -449,38 +463,6 @@ pub struct Blob {
     pub sha256: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// A first stage to use from now on: its blobs must be there already.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewFirstStage {
-    /// x86_64 or aarch64.
-    pub arch: String,
-    /// Blob of the kernel.
-    pub kernel: String,
-    /// Blob of the initramfs.
-    pub initramfs: String,
-    /// Debian version of the kernel package, and its sha256.
-    pub kernel_package: String,
-    /// Version of the agent in it.
-    pub agent_version: String,
-    /// Driver set: "server" or "lab".
-    pub drivers: String,
-}
-
-/// The first stage in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstStage {
-    /// As given.
-    #[serde(flatten)]
-    pub spec: NewFirstStage,
-    /// Bytes of the kernel.
-    pub kernel_size: u64,
-    /// Bytes of the initramfs.
-    pub initramfs_size: u64,
-    /// Since.
-    pub created_us: i64,
 }
 
 /// The server, for people.

@@ -30,6 +30,8 @@ pub const PACK: &str = "pack";
 pub const LOAD: &str = "load";
 /// Jump into the second stage.
 pub const KEXEC: &str = "kexec";
+/// The installer of a node's disk, until it calls back. The server's own.
+pub const INSTALL: &str = "install";
 /// Second stage: mounts, network and streaming of the root file system, overlay, the node's files.
 pub const SECOND_STAGE: &str = "second-stage";
 /// Second stage: the operating system is up.

@@ -2,6 +2,7 @@
 //! store, and decides nothing that the server decides; what it builds (images, first stages) it builds in a temporary
 //! folder of its own and hands over by the API.
 
+pub mod apply;
 pub mod bmc;
 mod bmc_redfish;
 pub mod boot;
@@ -27,10 +28,12 @@ mod inventory;
 pub mod ipam;
 pub mod job;
 pub mod node;
+mod node_disk;
 pub mod output;
 pub mod power;
 pub mod process;
 pub mod profile;
+mod profile_preview;
 mod profile_words;
 pub mod progress;
 pub mod rollout;
@@ -114,6 +117,12 @@ pub enum Command {
     /// What nodes boot: image, command line, files
     #[command(subcommand)]
     Profile(profile::Profile),
+    /// Make the server as a folder says: profiles and rules, all at once or not at all
+    Apply(apply::ApplyCommand),
+    /// What a folder would change on the server
+    Diff(apply::DiffCommand),
+    /// Write the server's profiles and rules into a folder, as `apply` reads it
+    Export(apply::ExportCommand),
     /// Operating system images: build, import, list
     #[command(subcommand)]
     Image(image::Image),
@@ -188,6 +197,9 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Console(command) => console::run(global, &command),
         Command::Enrol(command) => enrol::run(global, command),
         Command::Profile(command) => profile::run(global, command),
+        Command::Apply(command) => apply::apply(global, command),
+        Command::Diff(command) => apply::diff(global, command),
+        Command::Export(command) => apply::export(global, command),
         Command::Image(command) => image::run(global, command),
         Command::Switch(command) => cabling::switch(global, command),
         Command::Cabling(command) => cabling::run(global, command),

@@ -105,6 +105,12 @@ pub enum Node {
         /// Profile; with @REVISION the node is pinned to that revision, whichever is active
         profile: String,
     },
+    /// Let the installer of the node's profile write its disk again, at its next boot: what is on it goes
+    #[command(after_help = "Example:\n  higuma node reinstall web-17 && higuma power reset web-17")]
+    Reinstall {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
     /// Take the assignment away; what runs keeps running
     #[command(after_help = "Example:\n  higuma node unassign web-17")]
     Unassign {
@@ -205,6 +211,7 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             let value = client.call(Method::POST, &path, None::<&()>)?;
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
+        Node::Reinstall { node } => return super::node_disk::reinstall(global, &client, &node),
         Node::Drift { node } => return super::drift::show(global, &client, &node),
         Node::History { node } => return super::history::history(global, &client, &node),
         Node::Diff { node, from, to } => return super::history::diff(global, &client, &node, from, to),
@@ -317,6 +324,7 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("Last seen", output::time_ago(s.last_seen_us, now)),
     ];
     lines.extend(identity_lines(node));
+    lines.extend(super::node_disk::lines(&node.disk, now));
     if node.maintenance {
         lines.push(("Maintenance", "on".into()));
     }

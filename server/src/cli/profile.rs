@@ -87,6 +87,20 @@ pub enum Profile {
         /// Number, see `profile revisions`
         revision: u32,
     },
+    /// All that a node would get of it, rendered: command line, files, parameters, modules, sysctl, units
+    #[command(
+        after_help = "Example:\n  higuma profile preview web --node hv-1\n  higuma profile preview web --node hv-1 -o json | jq -r '.files[0].content'"
+    )]
+    Preview {
+        /// Name
+        name: String,
+        /// Node: UUID, a unique beginning of it, or host name
+        #[arg(long, value_name = "NODE")]
+        node: String,
+        /// Revision: a number or newest [default: the one that the node has or would have]
+        #[arg(long, value_name = "N|newest")]
+        revision: Option<String>,
+    },
     /// Delete a profile that no node is assigned to
     #[command(after_help = "Example:\n  higuma profile delete web")]
     Delete {
@@ -172,6 +186,9 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             let path = format!("/api/v1/profiles/{}/activate?revision={revision}", encode(&name));
             let value = Client::new(global)?.call(Method::POST, &path, None::<&()>)?;
             answer(global.format, value, |p: Stored| show(&p, output::now_us()))
+        }
+        Profile::Preview { name, node, revision } => {
+            super::profile_preview::show(global, &name, &node, revision.as_deref())
         }
         Profile::Delete { name } => {
             Client::new(global)?.call(Method::DELETE, &format!("/api/v1/profiles/{}", encode(&name)), None::<&()>)?;

@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path) -> Result<Map<String, Value>> {
 /// TOML has no null: what a parent says is taken away in `remove`, a list of paths as `files./etc/motd`... of at most
 /// two steps, since names hold dots themselves.
 fn of_toml(text: &str) -> std::result::Result<Value, String> {
-    let mut words: Value = toml::from_str(text).map_err(|e| e.to_string())?;
+    let mut words: Value = ::toml::from_str(text).map_err(|e| e.to_string())?;
     let Some(map) = words.as_object_mut() else { return Ok(words) };
     let Some(remove) = map.remove("remove") else { return Ok(words) };
     let form = "remove: expected a list of texts as \"cmdline\" or \"files./etc/motd\"";
@@ -50,6 +50,34 @@ fn of_toml(text: &str) -> std::result::Result<Value, String> {
         }
     }
     Ok(words)
+}
+
+/// As TOML, with `remove` for `null`; none where TOML cannot say all of it.
+pub(super) fn toml(words: &Map<String, Value>) -> Option<String> {
+    let mut said = words.clone();
+    let mut remove: Vec<String> = vec![];
+    for (name, value) in words {
+        match value {
+            Value::Null => {
+                said.remove(name);
+                remove.push(name.clone());
+            }
+            Value::Object(map) => {
+                let inner = said.get_mut(name)?.as_object_mut()?;
+                for key in map.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key) {
+                    inner.remove(key);
+                    remove.push(format!("{name}.{key}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    if !remove.is_empty() {
+        said.insert("remove".to_owned(), remove.into());
+    }
+    let text = ::toml::to_string_pretty(&said).ok()?;
+    // Written is what is read again, or it is not written.
+    (of_toml(&text).ok()? == Value::Object(words.clone())).then_some(text)
 }
 
 /// Lines of what a node gets beside image, command line, files and keys.

@@ -315,6 +315,7 @@ impl Layers {
             admission: self.value("admission", |t| t.parse().ok())?,
             offer_ttl: time("offer-ttl")?,
             boot_deadline: time("boot-deadline")?,
+            install_deadline: time("install-deadline")?,
             heartbeat_interval: time("heartbeat-interval")?,
             heartbeat_timeout: time("heartbeat-timeout")?,
             parking: Parking {

@@ -140,6 +140,7 @@ pub const SETTINGS: &[Setting] = &[
     s("admission", Form::Words("auto|approve|known-only"), "approve", "What happens with a machine that was never seen"),
     s("offer-ttl", Form::Duration, "10m", "How long the boot nonce of a script is good"),
     s("boot-deadline", Form::Duration, "15m", "A boot that is not up so long after its plan has failed"),
+    s("install-deadline", Form::Duration, "1h", "An installer that has not called back so long after its plan has failed"),
     s("heartbeat-interval", Form::Duration, "60s", "How often a running node says that it lives"),
     s("heartbeat-timeout", Form::Duration, "3m", "A node not heard from for so long is not running any more"),
     s("park", Form::Words("wait|poweroff|reboot"), "wait", "What a node without a profile does, where no rule says otherwise"),

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod image;
 pub mod image_gc;
 pub mod image_kept;
+pub mod install;
 pub mod inventory;
 pub mod ipam;
 pub mod job;

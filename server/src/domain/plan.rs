@@ -6,7 +6,7 @@ use super::cmdline::Cmdline;
 use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
-use super::profile::{File, Profile, Unit};
+use super::profile::{File, Mode, Profile, Unit};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -19,8 +19,10 @@ pub struct Plan {
     pub profile: Name,
     /// And revision.
     pub revision: u32,
-    /// Which image.
-    pub image: ImageRef,
+    /// How it boots.
+    pub mode: Mode,
+    /// Which image; none in modes without one.
+    pub image: Option<ImageRef>,
     /// Its blobs.
     pub parts: Vec<Part>,
     /// Image's command line, then the profile's.
@@ -41,29 +43,46 @@ pub struct Plan {
     pub units: BTreeMap<String, Unit>,
     /// Percent of RAM for the writable overlay.
     pub overlay_percent: u32,
+    /// Of the mode ipxe.
+    pub script: String,
+    /// Of the mode installer.
+    pub answer: String,
 }
 
 /// Percent of RAM that the writable overlay may take.
 pub const OVERLAY_PERCENT: u32 = 50;
 
-/// Put a plan together.
-pub fn plan(node: &Node, profile: &Profile, image: &Image) -> Plan {
+/// Put a plan together. What does not reach a node in the profile's mode is not in it.
+pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>) -> Plan {
+    let spec = &profile.spec;
+    let mode = spec.mode_with(image);
+    let image = image.filter(|_| mode.needs_image());
     let mut plan = Plan {
         hash: Sha256::of(""),
         profile: profile.name.clone(),
         revision: profile.revision,
-        image: image.reference.clone(),
-        parts: image.parts.clone(),
-        cmdline: image.cmdline.join(&profile.spec.cmdline),
+        mode,
+        image: image.map(|image| image.reference.clone()),
+        parts: image.map(|image| image.parts.clone()).unwrap_or_default(),
+        cmdline: image.map(|image| image.cmdline.join(&spec.cmdline)).unwrap_or_default(),
         hostname: node.hostname.clone(),
         machine_id: machine_id(&node.uuid),
-        files: profile.spec.files.clone(),
-        ssh_authorized_keys: profile.spec.ssh_authorized_keys.clone(),
-        modules: profile.spec.modules.clone(),
-        sysctl: profile.spec.sysctl.clone(),
-        units: profile.spec.units.clone(),
+        files: vec![],
+        ssh_authorized_keys: vec![],
+        modules: vec![],
+        sysctl: BTreeMap::new(),
+        units: BTreeMap::new(),
         overlay_percent: OVERLAY_PERCENT,
+        script: spec.script.clone(),
+        answer: spec.answer.clone(),
     };
+    if matches!(mode, Mode::Diskless | Mode::Initramfs) {
+        plan.files.clone_from(&spec.files);
+        plan.ssh_authorized_keys.clone_from(&spec.ssh_authorized_keys);
+        plan.modules.clone_from(&spec.modules);
+        plan.sysctl.clone_from(&spec.sysctl);
+        plan.units.clone_from(&spec.units);
+    }
     plan.hash = Sha256::of(plan.content());
     plan
 }
@@ -95,6 +114,12 @@ struct Content<'a> {
     sysctl: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     units: BTreeMap<&'a str, UnitContent<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    script: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    answer: &'a str,
 }
 
 #[derive(Serialize)]
@@ -141,6 +166,10 @@ impl Plan {
             modules: &self.modules,
             sysctl: &self.sysctl,
             units: self.units.iter().map(|(name, unit)| (name.as_str(), UnitContent::of(unit))).collect(),
+            // These two are told by the parts.
+            mode: Some(self.mode).filter(|m| !matches!(m, Mode::Diskless | Mode::Initramfs)).map(Mode::as_str),
+            script: &self.script,
+            answer: &self.answer,
         };
         // Maps with text keys and plain values: it is always written.
         serde_json::to_string(&content).unwrap_or_default()
@@ -175,8 +204,8 @@ mod tests {
     #[test]
     fn the_same_inputs_give_the_same_hash_and_each_difference_another() {
         let (node, profile, image) = fixture();
-        let base = plan(&node, &profile, &image);
-        assert_eq!(base, plan(&node, &profile, &image));
+        let base = plan(&node, &profile, Some(&image));
+        assert_eq!(base, plan(&node, &profile, Some(&image)));
         assert_eq!(base.cmdline.as_str(), "quiet console=ttyS0");
         let renamed = Node { hostname: "hv-1".parse().unwrap(), ..node.clone() };
         let other_cmdline =
@@ -184,9 +213,9 @@ mod tests {
         let other_blob =
             Image { parts: vec![Part { role: Role::Kernel, sha256: Sha256::of("k2"), size: 1 }], ..image.clone() };
         let next_revision = Profile { revision: 2, ..profile.clone() };
-        assert_ne!(base.hash, plan(&renamed, &profile, &image).hash);
-        assert_ne!(base.hash, plan(&node, &other_cmdline, &image).hash);
-        assert_ne!(base.hash, plan(&node, &profile, &other_blob).hash);
+        assert_ne!(base.hash, plan(&renamed, &profile, Some(&image)).hash);
+        assert_ne!(base.hash, plan(&node, &other_cmdline, Some(&image)).hash);
+        assert_ne!(base.hash, plan(&node, &profile, Some(&other_blob)).hash);
         let files = vec![File { path: "/a".into(), mode: 0o644, owner: "www".into(), ..File::default() }];
         let unit = Unit { enabled: true, ..Unit::default() };
         let mut seen = vec![base.hash.clone()];
@@ -200,7 +229,7 @@ mod tests {
             Spec { sysctl: [("a.b".to_owned(), "1".to_owned())].into(), ..profile.spec.clone() },
             Spec { units: [("a.service".to_owned(), unit)].into(), ..profile.spec.clone() },
         ] {
-            let hash = plan(&node, &Profile { spec, ..profile.clone() }, &image).hash;
+            let hash = plan(&node, &Profile { spec, ..profile.clone() }, Some(&image)).hash;
             assert!(!seen.contains(&hash));
             seen.push(hash);
         }
@@ -214,7 +243,28 @@ mod tests {
         );
         assert_eq!(base.content(), expected);
         // A new revision that says the same boots the same: no drift.
-        assert_eq!(base.hash, plan(&node, &next_revision, &image).hash);
+        assert_eq!(base.hash, plan(&node, &next_revision, Some(&image)).hash);
+    }
+
+    #[test]
+    fn what_does_not_reach_a_node_in_its_mode_is_no_part_of_its_plan() {
+        let (node, profile, image) = fixture();
+        let of = |spec: Spec, image| plan(&node, &Profile { spec, ..profile.clone() }, image);
+        let files = vec![File { path: "/a".into(), ..File::default() }];
+        let disk = Spec { mode: Some(Mode::LocalDisk), ..Spec::default() };
+        let base = of(disk.clone(), None);
+        assert_eq!((base.mode, &base.image, base.parts.len()), (Mode::LocalDisk, &None, 0));
+        assert_eq!(base.hash, of(Spec { files: files.clone(), ..disk }, None).hash);
+        let script = Spec { mode: Some(Mode::Ipxe), script: "#!ipxe\n".into(), ..Spec::default() };
+        let ipxe = of(script.clone(), None);
+        assert_ne!(ipxe.hash, of(Spec { script: "#!ipxe\nexit\n".into(), ..script }, None).hash);
+        let installer = Spec { mode: Some(Mode::Installer), answer: "a".into(), ..profile.spec.clone() };
+        let install = of(installer.clone(), Some(&image));
+        assert_eq!((install.parts.len(), install.cmdline.as_str()), (1, "quiet console=ttyS0"));
+        assert_eq!(install.hash, of(Spec { files, ..installer.clone() }, Some(&image)).hash);
+        assert_ne!(install.hash, of(Spec { answer: "b".into(), ..installer }, Some(&image)).hash);
+        let all = [&base.hash, &ipxe.hash, &install.hash, &of(profile.spec.clone(), Some(&image)).hash];
+        assert_eq!(all.into_iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
     }
 
     #[test]

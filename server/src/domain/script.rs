@@ -51,6 +51,12 @@ pub enum Script {
     FirstStage(FirstStage),
     /// There is none for this architecture: say what to run, and try again later.
     NoFirstStage(Arch),
+    /// The operator's own, of a profile of the mode ipxe.
+    Own(String),
+    /// Boot from the disk.
+    LocalDisk,
+    /// The operator's own does not fit this node: wait.
+    Unfit,
     /// A person said no.
     Rejected,
     /// A processor that we have nothing for.
@@ -65,6 +71,9 @@ impl Script {
         match self {
             Self::FirstStage(_) => "first-stage",
             Self::NoFirstStage(_) => "no-first-stage",
+            Self::Own(_) => "ipxe",
+            Self::LocalDisk => "local-disk",
+            Self::Unfit => "unfit",
             Self::Rejected => "rejected",
             Self::Unsupported => "unsupported",
             Self::Nameless => "nameless",
@@ -72,8 +81,22 @@ impl Script {
     }
 }
 
+/// By which way the profile of a node boots it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// By the first stage.
+    FirstStage,
+    /// By this script of the operator's.
+    Script(String),
+    /// From its disk, since...
+    Disk(String),
+    /// By a script that does not fit the node, and why.
+    Unfit(String),
+}
+
 /// Decide. Unknown machines get the first stage too: that is how they are discovered. Returns why, for people.
-pub fn decide(machine: &Machine, node: Option<&Node>, first_stage: Option<&FirstStage>) -> (Script, String) {
+/// `way`: of the node's profile; it counts for a node that may boot.
+pub fn decide(machine: &Machine, node: Option<&Node>, way: Way, first_stage: Option<&FirstStage>) -> (Script, String) {
     let Some(arch) = machine.arch else {
         return (Script::Unsupported, "the processor is neither x86_64 nor arm64".to_owned());
     };
@@ -86,6 +109,14 @@ pub fn decide(machine: &Machine, node: Option<&Node>, first_stage: Option<&First
         }
         if node.admission == Admission::Rejected {
             return (Script::Rejected, "the node was rejected".to_owned());
+        }
+    }
+    if node.is_some_and(|node| node.admission == Admission::Admitted && !node.maintenance) {
+        match way {
+            Way::FirstStage => {}
+            Way::Script(text) => return (Script::Own(text), "a script of its profile".to_owned()),
+            Way::Disk(why) => return (Script::LocalDisk, why),
+            Way::Unfit(why) => return (Script::Unfit, format!("the script of its profile does not fit it: {why}")),
         }
     }
     let Some(stage) = first_stage.filter(|s| s.arch == arch) else {
@@ -144,7 +175,7 @@ mod tests {
         let told = Told { uuid: Some(uuid.clone()), ..Told::default() };
         let m = Machine { told, mac: None, arch: Some(Arch::X86_64) };
         let node = Node::new(uuid, Admission::Pending, 0);
-        let name = |m: &Machine, n: Option<&Node>, s: Option<&FirstStage>| decide(m, n, s).0.name();
+        let name = |m: &Machine, n: Option<&Node>, s: Option<&FirstStage>| decide(m, n, Way::FirstStage, s).0.name();
         assert_eq!(name(&m, None, Some(&stage)), "first-stage");
         assert_eq!(name(&m, Some(&node), Some(&stage)), "first-stage");
         assert_eq!(name(&m, None, None), "no-first-stage");
@@ -153,7 +184,17 @@ mod tests {
         assert_eq!(name(&Machine { told: Told::default(), ..m.clone() }, None, Some(&stage)), "nameless");
         let rejected = Node { admission: Admission::Rejected, ..node.clone() };
         assert_eq!(name(&m, Some(&rejected), Some(&stage)), "rejected");
-        assert_eq!(name(&m, Some(&Node { retired: true, ..node }), Some(&stage)), "rejected");
+        assert_eq!(name(&m, Some(&Node { retired: true, ..node.clone() }), Some(&stage)), "rejected");
+        // A profile's own way is for those that may boot.
+        let admitted = Node { admission: Admission::Admitted, ..node.clone() };
+        let way = |n: &Node, way: Way| decide(&m, Some(n), way, None).0.name();
+        assert_eq!(way(&admitted, Way::Disk(String::new())), "local-disk");
+        assert_eq!(way(&admitted, Way::Script("#!ipxe\n".into())), "ipxe");
+        assert_eq!(way(&admitted, Way::Unfit(String::new())), "unfit");
+        assert_eq!(way(&node, Way::Disk(String::new())), "no-first-stage", "pending");
+        let kept_out = Node { maintenance: true, ..admitted.clone() };
+        assert_eq!(way(&kept_out, Way::Disk(String::new())), "no-first-stage");
+        assert_eq!(way(&Node { retired: true, ..admitted }, Way::Disk(String::new())), "rejected");
     }
 
     #[test]

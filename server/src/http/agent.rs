@@ -38,7 +38,7 @@ pub async fn profile(state: Data<State>, boot: ReqData<Boot>) -> Answer {
     Ok(HttpResponse::Ok().json(NodeProfile {
         profile: planned.plan.profile.to_string(),
         revision: planned.plan.revision,
-        image: planned.plan.image.to_string(),
+        image: planned.plan.image.as_ref().map(ToString::to_string).unwrap_or_default(),
     }))
 }
 

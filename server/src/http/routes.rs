@@ -3,8 +3,8 @@
 
 use super::failure::{Answer, Failure};
 use super::{
-    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, images, inventory, ipam,
-    ipxe_files, jobs, rollouts, scripts, vault,
+    agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, images, installs, inventory,
+    ipam, ipxe_files, jobs, profiles, rollouts, scripts, vault,
 };
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
@@ -98,9 +98,13 @@ pub fn of(listener: Listener) -> Vec<Route> {
 fn plain() -> Vec<Route> {
     const GET: Method = Method::GET;
     const HEAD: Method = Method::HEAD;
+    const POST: Method = Method::POST;
     vec![
         route(GET,  "/boot.ipxe",      Public, || web::to(scripts::boot)),
         route(GET,  "/ipxe/{uuid}",    Public, || web::to(scripts::script)),
+        // By the token of one boot, in the address: an installer has nothing else.
+        route(POST, "/install/{token}/installed", Public, || web::to(installs::installed)),
+        route(GET,  "/install/{token}/{file}", Public, || web::to(installs::document)),
         route(GET,  "/boot/{file}",    Public, || web::to(ipxe_files::get)),
         route(HEAD, "/boot/{file}",    Public, || web::to(ipxe_files::get)),
         route(GET,  "/blobs/{sha256}", Public, || web::to(blobs::get)),
@@ -132,6 +136,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/nodes/{uuid}/firmware",       Admin, || web::to(firmware::node)),
         route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),
         route(POST,   "/api/v1/nodes/{uuid}/bmc/password/reveal", Admin, || web::to(vault::reveal)),
+        route(POST,   "/api/v1/nodes/{uuid}/reinstall",  Admin,  || web::to(installs::again)),
         route(GET,    "/api/v1/pools",                   Admin,  || web::to(ipam::pools)),
         route(POST,   "/api/v1/pools",                   Admin,  || web::to(ipam::create_pool)),
         Route { limit: CSV_LIMIT, ..route(PUT, "/api/v1/pools", Admin, || web::to(ipam::import_pools)) },
@@ -225,8 +230,10 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::profile)),
         route(PUT,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::update_profile)),
         route(DELETE, "/api/v1/profiles/{name}",         Admin,  || web::to(api::delete_profile)),
+        route(GET,    "/api/v1/profiles/{name}/preview", Admin,  || web::to(profiles::preview)),
         route(GET,    "/api/v1/profiles/{name}/revisions", Admin, || web::to(api::profile_revisions)),
         route(POST,   "/api/v1/profiles/{name}/activate", Admin, || web::to(api::activate_profile)),
+        Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/apply", Admin, || web::to(profiles::apply)) },
         route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
         Route { streams: true, ..route(PUT, "/api/v1/blobs/{sha256}", Admin, || web::to(blobs::put)) },
         route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),
@@ -330,6 +337,8 @@ mod tests {
             [
                 "GET /boot.ipxe",
                 "GET /ipxe/{uuid}",
+                "POST /install/{token}/installed",
+                "GET /install/{token}/{file}",
                 "GET /boot/{file}",
                 "HEAD /boot/{file}",
                 "GET /blobs/{sha256}",
@@ -361,7 +370,8 @@ mod tests {
         let asking = streams.iter().filter(|(_, path)| of_a_bmc(path)).count();
         assert_eq!((asking, streams.len()), (18, 20), "{streams:?}");
         assert!(streams.contains(&("PUT", "/api/v1/blobs/{sha256}")));
-        assert!(Table::new(Listener::Plain).places.is_empty());
+        let plain = Table::new(Listener::Plain);
+        assert_eq!(plain.places.keys().collect::<Vec<_>>(), [&"/install/{token}/installed"]);
     }
 
     #[test]

@@ -45,6 +45,19 @@ struct Rejected<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "local-disk.ipxe")]
+struct LocalDisk<'a> {
+    base: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "unfit.ipxe")]
+struct Unfit<'a> {
+    base: &'a str,
+    node: String,
+}
+
+#[derive(Template)]
 #[template(path = "unsupported.ipxe")]
 struct Unsupported<'a> {
     base: &'a str,
@@ -68,14 +81,19 @@ fn render(answer: &ScriptAnswer, site: &Sha256) -> Result<String> {
             FirstStage { base, kernel, initramfs, site, cmdline: &cmdline }.render()
         }
         Script::NoFirstStage(arch) => NoFirstStage { base, arch: *arch }.render(),
-        Script::Rejected => {
-            let node = answer.node.as_ref().map_or_else(|| "UUID".to_owned(), ToString::to_string);
-            Rejected { base, node }.render()
-        }
+        // The operator's, checked when it was rendered.
+        Script::Own(script) => return Ok(script.clone()),
+        Script::LocalDisk => LocalDisk { base }.render(),
+        Script::Unfit => Unfit { base, node: named(answer) }.render(),
+        Script::Rejected => Rejected { base, node: named(answer) }.render(),
         Script::Unsupported => Unsupported { base }.render(),
         Script::Nameless => Nameless { base }.render(),
     };
     finished(text)
+}
+
+fn named(answer: &ScriptAnswer) -> String {
+    answer.node.as_ref().map_or_else(|| "UUID".to_owned(), ToString::to_string)
 }
 
 /// askama leaves the last line open.

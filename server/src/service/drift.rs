@@ -132,7 +132,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<api::NodeDrift> {
                 would: now.as_ref().ok().map(|plan| api::PlanName {
                     profile: plan.profile.to_string(),
                     revision: plan.revision,
-                    image: plan.image.to_string(),
+                    image: plan.image.as_ref().map_or_else(|| format!("none ({})", plan.mode), ToString::to_string),
                 }),
                 reason: now.as_ref().err().map(ToString::to_string),
                 differences: Vec::new(),

@@ -1,6 +1,7 @@
 //! Use cases, one a file: each loads records, lets `domain` decide, and stores the outcome in one transaction.
 //! A transport calls these and renders; nothing here knows HTTP or gRPC.
 
+pub mod apply;
 pub mod auth;
 pub mod blobs;
 pub mod bmc;
@@ -22,12 +23,14 @@ pub mod identity;
 pub mod image_gc;
 pub mod image_labels;
 pub mod images;
+pub mod install;
 pub mod ipam;
 pub mod jobs;
 pub mod node_events;
 pub mod nodes;
 pub(crate) mod parking;
 pub mod plan;
+pub mod preview;
 mod profile_words;
 pub mod profiles;
 pub mod register;
@@ -91,6 +94,8 @@ pub struct Settings {
     pub offer_ttl: Micros,
     /// From plan to ReportUp.
     pub boot_deadline: Micros,
+    /// From an installer's start to its callback.
+    pub install_deadline: Micros,
     /// Sent to the second stage.
     pub heartbeat_interval: Micros,
     /// Not heard from for so long: no longer running.
@@ -142,6 +147,7 @@ impl Default for Settings {
             admission: AdmissionPolicy::Approve,
             offer_ttl: 600 * SECOND,
             boot_deadline: 900 * SECOND,
+            install_deadline: 3600 * SECOND,
             heartbeat_interval: 60 * SECOND,
             heartbeat_timeout: 180 * SECOND,
             parking: Parking { action: ParkAction::Wait, after: 600 * SECOND },

@@ -2,7 +2,7 @@
 
 use super::profiles::{no_revision, not_found as not_found_profile};
 use super::search::{Step, holds, walk};
-use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, ipam, rules, wire};
+use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, install, ipam, rules, wire};
 use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
@@ -144,6 +144,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
                 rule_tags: node.rule_tags.iter().map(ToString::to_string).collect(),
                 by_rules: rules::holders(&node),
                 identity: identity::detail(tx, &uuid)?,
+                disk: install::detail(tx, &uuid)?,
             })
         })
         .await

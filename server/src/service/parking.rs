@@ -6,7 +6,7 @@ use super::{Settings, facts, rules};
 use crate::domain::Micros;
 use crate::domain::boot::Boot;
 use crate::domain::node::{Admission, Node};
-use crate::domain::parking::{self, Parked, Parking};
+use crate::domain::parking::{self, ParkAction, Parked, Parking};
 use crate::error::Result;
 use crate::store::Tx;
 
@@ -19,6 +19,8 @@ pub(super) enum Parks {
     ByRule,
     /// A rule, or the settings.
     Yes,
+    /// It restarts now: iPXE's script does what is to be done.
+    Restarts,
 }
 
 /// Why there is no plan.
@@ -40,6 +42,9 @@ pub(super) fn answer(
 ) -> Result<PlanAnswer> {
     let (retry_after, ask_firmware) = (retry_after(settings), no_plan.ask_firmware);
     let mut reason = no_plan.text;
+    if no_plan.parks == Parks::Restarts {
+        return Ok(PlanAnswer::Park { reason, action: ParkAction::Reboot, after_seconds: 0 });
+    }
     let mut parking = match no_plan.parks {
         Parks::Yes => Some(settings.parking),
         _ => None,

@@ -2,14 +2,16 @@
 //! holds now.
 
 use super::parking::{self, NoPlan, Parks};
-use super::{App, Settings, cabling, drift, templates};
+use super::{App, Settings, cabling, drift, install, templates};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::image::Image;
+use crate::domain::install::{Next, given_up};
 use crate::domain::node::{Admission, Node};
 use crate::domain::parking::ParkAction;
 use crate::domain::plan::{self, Plan};
-use crate::domain::profile::Profile;
+use crate::domain::profile::template::Urls;
+use crate::domain::profile::{Mode, Profile};
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
@@ -58,7 +60,7 @@ pub struct Planned {
 /// Plan the boot of a session; `callback` is the hash of the second stage's credential. Errors: the boot has been
 /// ended by a newer one; the database.
 pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanAnswer> {
-    let (id, now, deadline) = (boot.id, app.now(), app.settings.boot_deadline);
+    let (id, now) = (boot.id, app.now());
     let rules = cabling::Rules::of(app);
     if let Some(answer) = still_waiting(app, id, now).await? {
         return Ok(answer);
@@ -78,7 +80,8 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
                 tx.put_bmc(&bmc)?;
                 return Ok(PlanAnswer::SetUpBmc { reason: "the BMC is to be set up first".to_owned() });
             }
-            let plan = match begin(tx, &mut boot, &node, now + deadline, rules)? {
+            let times = Times { now, boot: settings.boot_deadline, installer: settings.install_deadline };
+            let plan = match begin(tx, &mut boot, &node, times, rules)? {
                 Ok(plan) => plan,
                 Err(reason) => return parking::answer(tx, &settings, (&boot, &node), reason, now),
             };
@@ -142,48 +145,64 @@ pub(super) fn owner(tx: &mut Tx<'_>, boot: &Boot) -> Result<Node> {
     Ok(node)
 }
 
+/// When a boot begins, and after how long it is given up, microseconds.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    now: Micros,
+    boot: Micros,
+    installer: Micros,
+}
+
 /// Put the boot on its way with the plan that holds now; the caller stores the boot. A deadline that runs already is
 /// kept, so that asking again does not move it.
 fn begin(
     tx: &mut Tx<'_>,
     boot: &mut Boot,
     node: &Node,
-    deadline: Micros,
+    times: Times,
     rules: cabling::Rules,
 ) -> Result<std::result::Result<Plan, NoPlan>> {
-    let plan = match find_plan(tx, node, boot, rules)? {
+    let mut plan = match find_plan(tx, node, boot, rules)? {
         Ok(plan) => plan,
         Err(reason) => return Ok(Err(reason)),
     };
     let fresh = boot.phase != Phase::Booting;
+    if plan.mode == Mode::Installer {
+        let attempt = install::Attempt::new(boot)?;
+        // Its own addresses; the plan's hash is over those in place of them, or each boot would differ.
+        match would_for(tx, node, &mut Profiles::default(), Some(&attempt.urls))? {
+            Ok(own) => plan.cmdline = own.cmdline,
+            Err(why) => return without(&why.to_string(), Parks::Never, false),
+        }
+        attempt.begin(tx, boot, node, &plan, times.now)?;
+    }
     if boot.phase == Phase::Running || !boot.advance(Phase::Booting) {
         return Err(Error::Conflict(format!("this boot is {}: it gets no plan any more", boot.phase)));
     }
     if fresh {
-        boot.deadline = Some(deadline);
+        let after = if plan.mode == Mode::Installer { times.installer } else { times.boot };
+        boot.deadline = Some(times.now + after);
         (boot.failed_step, boot.failed_reason) = (None, None);
         cabling::tell_silence(tx, boot, rules)?;
     }
     boot.profile = Some(plan.profile.clone());
     boot.revision = Some(plan.revision);
-    boot.image = Some(plan.image.to_string());
+    boot.image = plan.image.as_ref().map(ToString::to_string);
     boot.plan_hash = Some(plan.hash.clone());
     drift::keep(tx, &plan, boot.started)?;
     Ok(Ok(plan))
 }
 
 /// For an agent that speaks JSON and says "installed" at once: its boot takes the plan that holds now, if it has none.
-pub(super) fn begin_if_registered(
-    tx: &mut Tx<'_>,
-    boot: &mut Boot,
-    deadline: Micros,
-    rules: cabling::Rules,
-) -> Result<()> {
+pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, now: Micros, rules: cabling::Rules) -> Result<()> {
     if boot.phase != Phase::Registered {
         return Ok(());
     }
     let node = owner(tx, boot)?;
-    match begin(tx, boot, &node, deadline, rules)? {
+    match begin(tx, boot, &node, Times { now, boot: 0, installer: 0 }, rules)? {
+        Ok(plan) if plan.mode == Mode::Installer => Err(Error::Conflict(
+            "its profile installs it: the installer calls the address that it was given".to_owned(),
+        )),
         Ok(plan) => {
             // It took a plan without a word of which: what it runs is known only if there was no other since it came.
             if tx.active_revision(&plan.profile)?.is_some_and(|(_, since)| since > boot.started) {
@@ -211,13 +230,16 @@ pub(super) fn kept_back(
     }
 }
 
+fn without(text: &str, parks: Parks, ask_firmware: bool) -> Result<std::result::Result<Plan, NoPlan>> {
+    Ok(Err(NoPlan { text: text.to_owned(), parks, ask_firmware }))
+}
+
 fn find_plan(
     tx: &mut Tx<'_>,
     node: &Node,
     boot: &Boot,
     rules: cabling::Rules,
 ) -> Result<std::result::Result<Plan, NoPlan>> {
-    let without = |text: &str, parks, ask_firmware| Ok(Err(NoPlan { text: text.to_owned(), parks, ask_firmware }));
     let wait = |text: &str| without(text, Parks::Never, false);
     if let Some(why) = kept_back(tx, node, boot, rules)? {
         let waits_for_approval = node.admission == Admission::Pending && !node.retired;
@@ -232,7 +254,16 @@ fn find_plan(
         }
     }
     match would(tx, node, &mut Profiles::default())? {
-        Ok(plan) => Ok(Ok(plan)),
+        Ok(plan) => match plan.mode {
+            Mode::Diskless | Mode::Initramfs => Ok(Ok(plan)),
+            Mode::Ipxe => without("its profile boots it by a script: it restarts for that", Parks::Restarts, false),
+            Mode::LocalDisk => without("its profile boots it from its disk", Parks::Restarts, false),
+            Mode::Installer => match install::next(tx, node, boot, &plan.profile)? {
+                Next::Install(_) => Ok(Ok(plan)),
+                Next::Disk => without("it is installed: it boots from its disk", Parks::Restarts, false),
+                Next::GivenUp => wait(&given_up(&plan.profile)),
+            },
+        },
         Err(why @ Unplanned::NoProfile) => without(&why.to_string(), Parks::Yes, false),
         Err(why) => wait(&why.to_string()),
     }
@@ -279,6 +310,16 @@ pub(super) fn would(
     node: &Node,
     known: &mut Profiles,
 ) -> Result<std::result::Result<Plan, Unplanned>> {
+    would_for(tx, node, known, None)
+}
+
+/// As [`would`], with the addresses that one boot is told.
+fn would_for(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    known: &mut Profiles,
+    urls: Option<&Urls>,
+) -> Result<std::result::Result<Plan, Unplanned>> {
     let Some(name) = &node.profile else { return Ok(Err(Unplanned::NoProfile)) };
     let key = (name.clone(), node.profile_revision);
     if !known.0.contains_key(&key) {
@@ -294,16 +335,18 @@ pub(super) fn would(
     let Some((profile, image)) = known.0.get(&key).and_then(Option::as_ref) else {
         return Ok(Err(Unplanned::ProfileGone));
     };
-    let profile = match templates::rendered(tx, node, profile.clone())? {
+    let profile = match templates::rendered_for(tx, node, profile.clone(), urls)? {
         Ok(profile) => profile,
         Err(failed) => return Ok(Err(Unplanned::DoesNotFit(name.clone(), failed.to_string()))),
     };
     if let Some(missing) = profile.spec.missing() {
         return Ok(Err(Unplanned::Lacks(name.clone(), missing.to_string())));
     }
-    let Some(image) = image else { return Ok(Err(Unplanned::ImageGone)) };
-    if let Err(wrong) = profile.spec.fits(&image.cmdline) {
+    if image.is_none() && profile.spec.mode_with(None).needs_image() {
+        return Ok(Err(Unplanned::ImageGone));
+    }
+    if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    Ok(Ok(plan::plan(node, &profile, image)))
+    Ok(Ok(plan::plan(node, &profile, image.as_ref())))
 }

@@ -1,7 +1,7 @@
 //! People make and change profiles. A change makes a new revision of the profile, and of each that inherits from it and
 //! gets something else by it, all at once or not at all; what a revision says never changes.
 
-mod changes;
+pub(super) mod changes;
 
 pub(super) use self::changes::no_revision;
 use self::changes::{Changes, of_activation, of_save};
@@ -161,28 +161,24 @@ pub async fn revisions(
 
 /// Delete a profile that no node has, and no other inherits from.
 pub async fn delete(app: &App, name: Name) -> Result<()> {
-    app.store
-        .write(move |tx| {
-            let nodes = tx.nodes_with_profile(&name)?;
-            if nodes > 0 {
-                return Err(Error::Conflict(format!(
-                    "profile {name} is assigned to {nodes} nodes: assign them another first"
-                )));
-            }
-            if let Some(rule) = tx.rules()?.into_iter().find(|rule| rule.sets.profile.as_ref() == Some(&name)) {
-                return Err(Error::Conflict(format!(
-                    "rule {} assigns profile {name}: change the rule first",
-                    rule.name
-                )));
-            }
-            if let Some(rollout) = tx.rollout_of_profile(&name)? {
-                return Err(Error::Conflict(format!(
-                    "rollout {rollout} gives profile {name} or may have to give it back: let it end first"
-                )));
-            }
-            if tx.delete_profile(&name)? { Ok(()) } else { Err(not_found(&name)) }
-        })
-        .await
+    app.store.write(move |tx| remove(tx, &name)).await
+}
+
+/// As [`delete`].
+pub(super) fn remove(tx: &mut Tx<'_>, name: &Name) -> Result<()> {
+    let nodes = tx.nodes_with_profile(name)?;
+    if nodes > 0 {
+        return Err(Error::Conflict(format!("profile {name} is assigned to {nodes} nodes: assign them another first")));
+    }
+    if let Some(rule) = tx.rules()?.into_iter().find(|rule| rule.sets.profile.as_ref() == Some(name)) {
+        return Err(Error::Conflict(format!("rule {} assigns profile {name}: change the rule first", rule.name)));
+    }
+    if let Some(rollout) = tx.rollout_of_profile(name)? {
+        return Err(Error::Conflict(format!(
+            "rollout {rollout} gives profile {name} or may have to give it back: let it end first"
+        )));
+    }
+    if tx.delete_profile(name)? { Ok(()) } else { Err(not_found(name)) }
 }
 
 /// As stored, with its words and the digest of its image; the active revision, when none is named.

@@ -3,7 +3,7 @@
 
 mod identity;
 
-use super::{App, cabling, enrol, events, facts as kept_facts, firmware, history, rules};
+use super::{App, cabling, enrol, events, facts as kept_facts, firmware, history, install, rules};
 use crate::domain::boot::{Boot, Phase, clean};
 use crate::domain::identity::Claim;
 use crate::domain::node::{Admission, Node};
@@ -175,8 +175,9 @@ fn begin(
     {
         tx.put_boot(&old)?;
     }
-    let boot = Boot::new(facts.new_boot, node.uuid.clone(), credential.clone(), offer.http_base.clone(), facts.now);
+    let mut boot = Boot::new(facts.new_boot, node.uuid.clone(), credential.clone(), offer.http_base.clone(), facts.now);
     tx.put_boot(&boot)?;
+    install::at_register(tx, &mut boot, &node, facts.now)?;
     tx.prune_boots(&node.uuid, BOOTS_KEPT)?;
     tx.bind_offer(&offer.nonce_hash, credential, boot.id)?;
     // Templates may tell of its hardware.

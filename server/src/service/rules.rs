@@ -263,8 +263,7 @@ pub async fn list(app: &App) -> Result<api::RuleList> {
 /// Put another list in the place of the present one. Errors: the first rule that does not fit; `Conflict` when the list
 /// is not any more the one that `expected_hash` names. It holds for registrations from now on.
 pub async fn replace(app: &App, put: api::PutRules) -> Result<api::RuleList> {
-    let parsed: Vec<Rule> = put.rules.into_iter().map(from_wire).collect::<Result<_>>()?;
-    rules::compile(parsed.clone()).map_err(|e| Error::BadRequest(e.to_string()))?;
+    let parsed = parse(put.rules)?;
     let expected = put.expected_hash;
     app.store
         .write(move |tx| {
@@ -273,20 +272,7 @@ pub async fn replace(app: &App, put: api::PutRules) -> Result<api::RuleList> {
                 let message = "the rules were changed by somebody else meanwhile: read them and try again";
                 return Err(Error::Conflict(message.to_owned()));
             }
-            for rule in &parsed {
-                let Some(profile) = &rule.sets.profile else { continue };
-                let name = &rule.name;
-                let found = tx.active_profile(profile)?.ok_or_else(|| {
-                    Error::BadRequest(format!("rule {name}: there is no profile {profile}: see `higuma profile list`"))
-                })?;
-                if let Some(missing) = found.spec.missing() {
-                    return Err(Error::BadRequest(format!(
-                        "rule {name}: profile {profile} cannot be assigned: {missing}"
-                    )));
-                }
-            }
-            tx.replace_rules(&parsed)?;
-            fleet::begin(tx)?;
+            put_list(tx, &parsed)?;
             let mut list = to_list(&parsed);
             list.evaluating = fleet::at(tx)?;
             Ok(list)
@@ -294,7 +280,30 @@ pub async fn replace(app: &App, put: api::PutRules) -> Result<api::RuleList> {
         .await
 }
 
-fn hash(rules: &[Rule]) -> String {
+/// Rules that are understood. Errors: the first that does not fit.
+pub(super) fn parse(list: Vec<api::Rule>) -> Result<Vec<Rule>> {
+    let parsed: Vec<Rule> = list.into_iter().map(from_wire).collect::<Result<_>>()?;
+    rules::compile(parsed.clone()).map_err(|e| Error::BadRequest(e.to_string()))?;
+    Ok(parsed)
+}
+
+/// This list instead of the present one. Errors: a profile that is not there, or cannot be assigned.
+pub(super) fn put_list(tx: &mut Tx<'_>, list: &[Rule]) -> Result<()> {
+    for rule in list {
+        let Some(profile) = &rule.sets.profile else { continue };
+        let name = &rule.name;
+        let found = tx.active_profile(profile)?.ok_or_else(|| {
+            Error::BadRequest(format!("rule {name}: there is no profile {profile}: see `higuma profile list`"))
+        })?;
+        if let Some(missing) = found.spec.missing() {
+            return Err(Error::BadRequest(format!("rule {name}: profile {profile} cannot be assigned: {missing}")));
+        }
+    }
+    tx.replace_rules(list)?;
+    fleet::begin(tx)
+}
+
+pub(super) fn hash(rules: &[Rule]) -> String {
     let plain: Vec<_> = rules.iter().map(to_wire).collect();
     Sha256::of(serde_json::json!(plain).to_string()).to_string()
 }
@@ -310,7 +319,7 @@ fn to_list(rules: &[Rule]) -> api::RuleList {
     }
 }
 
-fn to_wire(rule: &Rule) -> api::Rule {
+pub(super) fn to_wire(rule: &Rule) -> api::Rule {
     api::Rule {
         name: rule.name.to_string(),
         when: rule.when.clone(),

@@ -1,13 +1,14 @@
 //! Which script a machine's iPXE gets. A fetched script offers a boot (a nonce, bounded in number and expiring); a
 //! preview offers nothing.
 
-use super::{App, identity, new_secret};
+use super::{App, identity, install, new_secret};
 use crate::domain::boot::clean;
 use crate::domain::cmdline::Cmdline;
 use crate::domain::identity::{Told, Why};
 use crate::domain::image::Arch;
 use crate::domain::offer::{OFFERS_PER_NODE, Offer};
-use crate::domain::script::{self, FirstStage, Machine, Script};
+use crate::domain::profile::Mode;
+use crate::domain::script::{self, FirstStage, Machine, Script, Way};
 use crate::domain::secret::Secret;
 use crate::domain::{Mac, NodeUuid};
 use crate::error::Result;
@@ -39,11 +40,19 @@ pub struct ScriptAnswer {
 /// decision is the first stage. Errors: a host that is none, the database.
 pub async fn script(app: &App, machine: Machine, host: &str) -> Result<ScriptAnswer> {
     let mut answer = decide(app, machine.clone(), None, host).await?;
-    if !matches!(answer.script, Script::FirstStage(_)) {
+    let now = app.now();
+    let own = match answer.script {
+        Script::FirstStage(_) => None,
+        Script::LocalDisk => Some(Mode::LocalDisk),
+        Script::Own(_) => Some(Mode::Ipxe),
+        _ => return Ok(answer),
+    };
+    if let Some((way, node)) = own.zip(answer.node.clone()) {
+        // From now on nothing is heard of it; its last boot is over when it stays silent.
+        app.store.write(move |tx| tx.put_own_boot(&node, way, now)).await?;
         return Ok(answer);
     }
     let nonce = new_secret()?;
-    let now = app.now();
     let Machine { told, mac, .. } = machine;
     let line = |text: &str| clean(text, 200);
     let offer = Offer {
@@ -71,7 +80,8 @@ pub async fn script(app: &App, machine: Machine, host: &str) -> Result<ScriptAns
 async fn decide(app: &App, machine: Machine, node: Option<NodeUuid>, host: &str) -> Result<ScriptAnswer> {
     let (http_base, grpc) = addresses(app, host)?;
     let (asked, arch) = (machine.clone(), machine.arch);
-    let (name, conflict, node, stage) = app
+    let base = http_base.clone();
+    let (name, conflict, node, stage, way) = app
         .store
         .read(move |tx| {
             let (name, why) = match node {
@@ -84,12 +94,13 @@ async fn decide(app: &App, machine: Machine, node: Option<NodeUuid>, host: &str)
             };
             let node = name.as_ref().map(|u| tx.node(u)).transpose()?.flatten();
             let stage = arch.map(|a| tx.first_stage(a)).transpose()?.flatten();
-            Ok((name, conflict.unwrap_or_default(), node, stage))
+            let way = node.as_ref().map(|node| install::way(tx, node, &base)).transpose()?.unwrap_or(Way::FirstStage);
+            Ok((name, conflict.unwrap_or_default(), node, stage, way))
         })
         .await?;
     let stage = stage.map(|s| first_stage(&s)).transpose()?;
     let known = node.is_some();
-    let (script, why) = script::decide(&machine, node.as_ref(), stage.as_ref());
+    let (script, why) = script::decide(&machine, node.as_ref(), way, stage.as_ref());
     Ok(ScriptAnswer {
         script,
         why: why + &conflict,

@@ -1,9 +1,10 @@
 //! What time does: boots past their deadline fail, old offers go. Run every few seconds by each server; running it
 //! twice at once is harmless.
 
-use super::{App, dhcp, events, exchanges, firmware, jobs, node_events, rollouts, vault};
+use super::{App, dhcp, events, exchanges, firmware, install, jobs, node_events, rollouts, vault};
 use crate::domain::Micros;
 use crate::domain::boot::EventState;
+use crate::domain::install::ATTEMPTS_MAX;
 use crate::error::Result;
 use higuma_proto::steps;
 
@@ -33,6 +34,8 @@ pub struct Swept {
     pub old_rollouts: usize,
     /// Leases that are over for long.
     pub old_leases: usize,
+    /// Boots whose nodes were left to their disks.
+    pub left: usize,
     /// Exchanges of boot services, long ago.
     pub old_exchanges: usize,
 }
@@ -52,6 +55,7 @@ pub async fn run_once(app: &App) -> Result<Swept> {
             }
         }
     }
+    swept.left = install::end_left(app, BATCH).await?;
     for _ in 0..OFFER_BATCHES {
         let gone = app.store.write(move |tx| tx.expire_offers(now - OFFER_KEEP, OFFER_BATCH)).await?;
         swept.offers += gone;
@@ -78,9 +82,19 @@ async fn give_up(app: &App, id: uuid::Uuid, now: Micros) -> Result<bool> {
         .write(move |tx| {
             let Some(mut boot) = tx.boot(id)?.filter(|b| b.overdue(now)) else { return Ok(None) };
             let step = boot.last_step.clone().unwrap_or_else(|| steps::REGISTER.to_owned());
-            let reason = "the deadline passed without a sign that the system is up";
-            events::note(tx, &boot, &step, EventState::Failed, reason.to_owned(), now)?;
-            if !boot.fail(&step, reason) {
+            let install = tx.install(&boot.node)?.filter(|install| install.boot == boot.id);
+            let (step, reason) = match &install {
+                None => (step, "the deadline passed without a sign that the system is up".to_owned()),
+                Some(install) => {
+                    let attempts = install.attempts;
+                    let reason = format!(
+                        "the deadline passed without the installer's call (attempt {attempts} of {ATTEMPTS_MAX})"
+                    );
+                    (steps::INSTALL.to_owned(), reason)
+                }
+            };
+            events::note(tx, &boot, &step, EventState::Failed, reason.clone(), now)?;
+            if !boot.fail(&step, &reason) {
                 return Ok(None);
             }
             tx.put_boot(&boot)?;

@@ -1,7 +1,9 @@
 //! Profiles rendered for nodes: for one when it boots or is looked at, for all that a profile has when it is saved.
 
 use super::{App, facts};
+use crate::domain::facts::Facts;
 use crate::domain::node::Node;
+use crate::domain::profile::template::Urls;
 use crate::domain::profile::{Context, Failed, Profile};
 use crate::error::{Error, Result};
 use crate::store::{NodeFilter, Tx};
@@ -11,16 +13,26 @@ const BATCH: usize = 200;
 
 /// The profile with its texts as this node gets them. Inside: a template that does not fit the node.
 pub(super) fn rendered(tx: &mut Tx<'_>, node: &Node, profile: Profile) -> Result<std::result::Result<Profile, Failed>> {
+    rendered_for(tx, node, profile, None)
+}
+
+/// As [`rendered`], with the addresses that one boot is told; none: those in place of them.
+pub(super) fn rendered_for(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    profile: Profile,
+    urls: Option<&Urls>,
+) -> Result<std::result::Result<Profile, Failed>> {
     if !profile.spec.has_templates() {
         return Ok(Ok(profile));
     }
     let hardware = tx.node_facts(&node.uuid)?.unwrap_or_default();
     let facts = facts::of_node(node, None, hardware, 0, 0);
-    Ok(render(&facts, profile))
+    Ok(render(&facts, profile, urls))
 }
 
-fn render(facts: &crate::domain::facts::Facts, profile: Profile) -> std::result::Result<Profile, Failed> {
-    let context = Context::new(facts, &profile.spec.params, profile.name.as_str(), profile.revision);
+fn render(facts: &Facts, profile: Profile, urls: Option<&Urls>) -> std::result::Result<Profile, Failed> {
+    let context = Context::new(facts, &profile.spec, profile.name.as_str(), profile.revision, urls);
     let spec = profile.spec.render(&context)?;
     Ok(Profile { spec, ..profile })
 }
@@ -50,7 +62,8 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
                         let (profile, hostname, uuid) = (&profile.name, &node.hostname, &node.uuid);
                         Error::BadRequest(format!("profile {profile} for node {hostname} ({uuid}): {why}"))
                     };
-                    let rendered = render(&facts, profile.clone()).map_err(|failed| refused(failed.to_string()))?;
+                    let rendered =
+                        render(&facts, profile.clone(), None).map_err(|failed| refused(failed.to_string()))?;
                     rendered.spec.fits(&image).map_err(|wrong| refused(wrong.to_string()))?;
                 }
                 Ok(rows.last().filter(|_| rows.len() == BATCH).map(|row| row.node.uuid.clone()))

@@ -9,9 +9,11 @@ use crate::domain::image::Image;
 use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
-use crate::domain::profile::{File, Profile};
+use crate::domain::plan::Plan;
+use crate::domain::profile::{File, Param, Profile, Unit};
 use crate::domain::{Micros, Name, Sha256};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
+use std::collections::BTreeMap;
 
 /// The plan as an agent gets it: whole URLs, settings, and the boot's deadline.
 pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
@@ -23,7 +25,7 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         boot_id: boot.id.to_string(),
         profile: plan.profile.to_string(),
         revision: plan.revision,
-        image: plan.image.to_string(),
+        image: plan.image.as_ref().map(ToString::to_string).unwrap_or_default(),
         parts: plan
             .parts
             .iter()
@@ -257,6 +259,35 @@ pub fn profile(profile: &Profile, active: u32, newest: u32, nodes: u64) -> api::
         made_by: profile.made_by.clone(),
         words: None,
         resolved: None,
+    }
+}
+
+/// A plan, as a person reads it before it is assigned.
+pub fn preview(
+    node: &Node,
+    plan: Plan,
+    image: Option<&Image>,
+    params: &BTreeMap<String, Param>,
+) -> api::ProfilePreview {
+    let unit = |Unit { content, enabled, masked, .. }| api::PreviewUnit { content, enabled, masked };
+    api::ProfilePreview {
+        profile: plan.profile.to_string(),
+        revision: plan.revision,
+        node: node.uuid.to_string(),
+        hostname: plan.hostname.to_string(),
+        mode: plan.mode.to_string(),
+        image: image.map(|image| image.reference.to_string()),
+        image_digest: image.map(|image| image.digest().to_string()),
+        plan_hash: plan.hash.to_string(),
+        cmdline: plan.cmdline.to_string(),
+        files: plan.files.into_iter().map(profile_file).collect(),
+        ssh_authorized_keys: plan.ssh_authorized_keys,
+        params: params.iter().map(|(name, value)| (name.clone(), serde_json::json!(value))).collect(),
+        modules: plan.modules,
+        sysctl: plan.sysctl,
+        units: plan.units.into_iter().map(|(name, of)| (name, unit(of))).collect(),
+        script: plan.script,
+        answer: plan.answer,
     }
 }
 

@@ -2,9 +2,9 @@
 //! there, or its rows go with the node that is deleted.
 
 use super::schema::{
-    addresses, bmcs, boot_exchanges, boots, enrolments, expected_cabling, firmware_attempts, inventory_reports,
-    inventory_versions, links, name_numbers, neighbours, node_aliases, node_dhcp, node_events, node_facts,
-    node_firmware, node_identities, node_macs, node_nics, nodes, offers,
+    addresses, bmcs, boot_exchanges, boots, enrolments, expected_cabling, firmware_attempts, installs,
+    inventory_reports, inventory_versions, links, name_numbers, neighbours, node_aliases, node_dhcp, node_events,
+    node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers, own_boots,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -71,6 +71,15 @@ impl Tx<'_> {
             if !chosen {
                 move_all!(node_dhcp);
             }
+            // A node with a new board keeps its disk: an installation of either counts, and none is lost, or an installer
+            // would write over it.
+            let installed =
+                |of| installs::table.filter(installs::node.eq(of)).filter(installs::installed.is_not_null());
+            let lost = installed(new).count().get_result::<i64>(c)? > 0;
+            if !lost || installed(old).count().get_result::<i64>(c)? > 0 {
+                replace!(installs);
+            }
+            replace!(own_boots);
             replace!(node_firmware);
             replace!(node_facts);
             replace!(node_macs);

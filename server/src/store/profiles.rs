@@ -60,6 +60,8 @@ struct SpecJson {
     mode: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     script: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    answer: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     params: BTreeMap<String, Param>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,6 +106,7 @@ impl RevisionRec {
             ssh_authorized_keys: spec.ssh_authorized_keys,
             mode: spec.mode.map(|m| m.to_string()),
             script: spec.script,
+            answer: spec.answer,
             params: spec.params,
             modules: spec.modules,
             sysctl: spec.sysctl,
@@ -137,6 +140,7 @@ impl RevisionRec {
             mode: row.parse_opt("spec.mode", json.mode.as_deref())?,
             cmdline: row.parse("spec.cmdline", &json.cmdline)?,
             script: json.script,
+            answer: json.answer,
             params: json.params,
             files: json.files.into_iter().map(file).collect(),
             ssh_authorized_keys: json.ssh_authorized_keys,

@@ -29,6 +29,7 @@ mod login;
 mod new_job;
 mod node;
 mod node_cabling;
+mod node_disk;
 mod rack;
 mod rollouts;
 mod rules;

@@ -8,6 +8,7 @@ use super::history::VersionRow;
 use super::identity::IdentityView;
 use super::inventory::{self, Fact, Table};
 use super::node_cabling::{self, Cabling, CablingData};
+use super::node_disk::{self, DiskFact};
 use super::timeline::Timeline;
 use super::{PageError, Shell, firmware, fleet, html, human};
 use crate::domain::{Micros, NodeUuid};
@@ -132,6 +133,7 @@ struct NodePage {
     maintenance: bool,
     retired: bool,
     identity: IdentityView,
+    disk: Vec<DiskFact>,
     facts: Vec<Fact>,
     tables: Vec<Table>,
     neighbours: Table,
@@ -253,6 +255,7 @@ impl NodePage {
             maintenance: node.maintenance,
             retired: node.retired,
             bmc: bmc.map(|bmc| BmcView::new(&bmc, stored.boot_mode == "uefi", now)),
+            disk: node_disk::facts(&node.disk, now),
             facts: inventory::facts(&stored),
             tables: inventory::tables(&stored),
             cabling: Cabling::new(cabling, now),

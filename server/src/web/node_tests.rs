@@ -160,6 +160,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
             maintenance: false,
             retired: false,
             identity: Default::default(),
+            disk: Default::default(),
         },
         profiles: vec!["db".into(), "web".into()],
         cabling: CablingData::default(),

@@ -1,6 +1,7 @@
 //! Use cases over SQLite, without any listener but those of simulated BMCs. One binary: each costs a link of the whole server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod apply;
 mod bmc;
 mod bmc_redfish;
 mod boots;
@@ -22,6 +23,7 @@ mod identity;
 mod images;
 mod ipam;
 mod jobs;
+mod modes;
 mod pins;
 mod profiles;
 mod rollouts;

@@ -96,7 +96,7 @@ async fn loops_and_what_lacks_an_image_are_refused() {
     assert!(matches!(make(app, "x", json!({"parent": "none"})).await, Err(Error::NotFound(_))));
     bad(make(app, "x", json!({"mode": "diskless", "image": "i:1"})).await, "say initramfs");
     bad(make(app, "x", json!({"image": "i:7"})).await, "there is no image i:7");
-    bad(make(app, "x", json!({"mode": "ipxe", "script": "#!ipxe\n"})).await, "mode");
+    bad(make(app, "x", json!({"mode": "ipxe", "script": "#!ipxe\n", "image": "i:1"})).await, "image");
 
     let node: higuma::domain::NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
     super::common::power_on(app, &node).await;
@@ -131,4 +131,40 @@ async fn templates_are_rendered_for_every_node_before_they_are_saved() {
     let next = higuma::service::plan::current(app, &boot).await.unwrap().plan;
     assert_eq!(next.files[0].content, "2");
     assert_ne!(next.hash, plan.hash);
+}
+
+#[tokio::test]
+async fn a_preview_is_what_the_node_would_get_and_an_error_names_node_text_and_line() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    let words = |content: &str| {
+        json!({"image": "i:1", "cmdline": "host={{ node.hostname }}", "params": {"ntp": "10.0.0.1"},
+            "sysctl": {"a.b": 1}, "modules": ["kvm"],
+            "files": {"/etc/x": {"content": content, "template": true, "mode": "0600", "owner": "www"}},
+            "units": {"web.service": {"content": "# {{ params.ntp }}\n", "template": true, "enabled": true}}})
+    };
+    make(app, "web", words("{{ node.hostname }} {{ params.ntp }}\n")).await.unwrap();
+    let node: higuma::domain::NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
+    let boot = super::common::power_on(app, &node).await;
+    let preview = higuma::service::preview::show(app, called("web"), None, node.clone()).await.unwrap();
+    assert_eq!(preview.files[0].content, "node-b4c04f4a4d32 10.0.0.1\n");
+    assert_eq!((preview.files[0].mode, preview.files[0].owner.as_str()), (0o600, "www"));
+    assert_eq!(preview.units["web.service"].content, "# 10.0.0.1\n");
+    assert_eq!((preview.mode.as_str(), preview.image.as_deref()), ("initramfs", Some("i:1")));
+    assert_eq!((preview.params["ntp"].as_str(), preview.sysctl["a.b"].as_str()), (Some("10.0.0.1"), "1"));
+    assert_eq!(preview.image_digest, profiles::show(app, called("web"), None).await.unwrap().image_digest);
+    let assign = NodePatch { profile: Some("web".into()), ..NodePatch::default() };
+    nodes::patch(app, node.clone(), assign).await.unwrap();
+    let plan = higuma::service::plan::current(app, &boot).await.unwrap().plan;
+    assert_eq!((preview.plan_hash, preview.cmdline), (plan.hash.to_string(), plan.cmdline.to_string()));
+
+    make(app, "bad", words("\n\n{{ node.rack }}")).await.unwrap();
+    let refused = higuma::service::preview::show(app, called("bad"), None, node.clone()).await;
+    let Err(Error::BadRequest(text)) = refused else { panic!("{refused:?}") };
+    let place = format!("profile bad for node node-b4c04f4a4d32 ({node}): files./etc/x, line 3: node.rack");
+    assert!(text.starts_with(&place), "{text}");
+    make(app, "base", json!({"modules": ["kvm"]})).await.unwrap();
+    let refused = higuma::service::preview::show(app, called("base"), None, node.clone()).await;
+    assert!(matches!(&refused, Err(Error::BadRequest(t)) if t.contains("image")), "{refused:?}");
+    assert!(matches!(higuma::service::preview::show(app, called("none"), None, node).await, Err(Error::NotFound(_))));
 }

@@ -200,8 +200,9 @@ pub async fn it_runs_at_every_moment(db: Empty) {
             }
             let PlanAnswer::Plan(planned) = planned else { panic!("{planned:?}") };
             for _ in 0..3 {
-                let image = planned.plan.image.clone();
-                assert!(db.get(move |tx| tx.image(&image)).await.is_some(), "{} went", planned.plan.image);
+                let image = planned.plan.image.clone().unwrap();
+                let (name, found) = (image.clone(), db.get(move |tx| tx.image(&image)).await);
+                assert!(found.is_some(), "{name} went");
                 tokio::task::yield_now().await;
             }
             for part in planned.plan.parts {

@@ -133,6 +133,7 @@ pub async fn profiles_and_revisions(db: Empty) {
             mode: Some(Mode::Initramfs),
             cmdline: "a=b".parse().unwrap(),
             script: "#!ipxe\n".into(),
+            answer: "d-i x\n".into(),
             params: [("n".to_owned(), Param::Int(-1)), ("l".to_owned(), Param::List(vec!["x".into()]))].into(),
             files: vec![File {
                 path: "/etc/motd".into(),

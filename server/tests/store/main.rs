@@ -15,6 +15,7 @@ mod history;
 mod identity;
 mod image_gc;
 mod images;
+mod installs;
 mod ipam;
 mod jobs;
 mod leases;
@@ -130,6 +131,8 @@ async fn run_all(databases: fixture::Databases) {
         drift::counted_by_what_a_reboot_would_do,
         drift::contents_go_with_the_last_boot,
         drift::a_new_revision_makes_its_nodes_stale_without_writing_them,
+        installs::they_come_back_and_move,
+        installs::boots_of_nodes_that_were_left,
         drift::a_pinned_node_is_worked_out_by_its_own_revision,
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,

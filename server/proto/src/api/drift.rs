@@ -9,7 +9,7 @@ pub struct PlanName {
     pub profile: String,
     /// Its revision.
     pub revision: u32,
-    /// "name:version".
+    /// "name:version"; in modes without an image "none (MODE)".
     pub image: String,
 }
 

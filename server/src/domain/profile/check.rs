@@ -71,6 +71,7 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
         }
     }
     check_script(&spec.script)?;
+    check_content("answer", &spec.answer)?;
     spec.check_templates().map_err(|f| Wrong {
         place: format!("{}, line {}", f.place, f.line),
         expected: "a template that can be read".to_owned(),

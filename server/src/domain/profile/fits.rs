@@ -1,5 +1,6 @@
 //! Whether what a node would get, all texts rendered, goes through: to the kernel, and to the agent in one message.
 
+use super::check::SCRIPT_MAX;
 use super::spec::{Spec, Wrong};
 use super::template::has_mark;
 use crate::domain::cmdline::Cmdline;
@@ -31,6 +32,10 @@ impl Spec {
         if whole.as_str().len() > CMDLINE_MAX {
             let expected = format!("at most {CMDLINE_MAX} bytes together with the image's");
             return Err(Wrong::new("cmdline", expected, format!("{} bytes", whole.as_str().len())));
+        }
+        if self.script.len() > SCRIPT_MAX {
+            let expected = format!("at most {SCRIPT_MAX} bytes, rendered");
+            return Err(Wrong::new("script", expected, format!("{} bytes", self.script.len())));
         }
         let bytes = self.content_bytes();
         if bytes > CONTENT_MAX {

@@ -34,9 +34,9 @@ words!(
 );
 
 impl Mode {
-    /// Goes by way of the first stage with an image.
+    /// Goes by way of the first stage with an image; else iPXE itself does what is to be done.
     pub fn needs_image(self) -> bool {
-        matches!(self, Self::Diskless | Self::Initramfs)
+        matches!(self, Self::Diskless | Self::Initramfs | Self::Installer)
     }
 }
 
@@ -53,7 +53,7 @@ impl Spec {
     /// What is missing before a node can boot this; a profile that others inherit from may lack it.
     pub fn missing(&self) -> Option<Wrong> {
         match self.mode.unwrap_or(Mode::Diskless) {
-            Mode::Diskless | Mode::Initramfs if self.image.is_none() => {
+            Mode::Diskless | Mode::Initramfs | Mode::Installer if self.image.is_none() => {
                 Some(Wrong::new("image", "an image, here or in a parent", "none"))
             }
             Mode::Ipxe if self.script.is_empty() => {
@@ -73,15 +73,22 @@ impl Spec {
             Some(Mode::Initramfs) if has_rootfs == Some(true) => {
                 Err(Wrong::new("mode", "an image without a root file system for initramfs", "one with: say diskless"))
             }
+            Some(Mode::Installer) if has_rootfs == Some(true) => Err(Wrong::new(
+                "image",
+                "an image of a kernel and an initrd for installer",
+                "one with a root file system",
+            )),
             Some(Mode::Ipxe | Mode::LocalDisk) if self.image.is_some() => {
                 Err(Wrong::new("image", "no image in this mode (null removes a parent's)", "an image"))
             }
-            Some(mode @ (Mode::Ipxe | Mode::LocalDisk | Mode::Installer)) => {
-                Err(Wrong::new("mode", "diskless or initramfs: this release boots no other yet", mode.as_str()))
-            }
-            _ if !self.script.is_empty() => {
+            mode if mode != Some(Mode::Ipxe) && !self.script.is_empty() => {
                 Err(Wrong::new("script", "none but in the mode ipxe", "a script: say mode ipxe, or remove it"))
             }
+            mode if mode != Some(Mode::Installer) && !self.answer.is_empty() => Err(Wrong::new(
+                "answer",
+                "none but in the mode installer",
+                "an answer file: say mode installer, or remove it",
+            )),
             _ => Ok(()),
         }
     }

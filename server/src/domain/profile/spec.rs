@@ -104,6 +104,8 @@ pub struct Spec {
     pub cmdline: Cmdline,
     /// iPXE script of the mode `ipxe`.
     pub script: String,
+    /// Answer file of the mode `installer`: preseed, kickstart, autoinstall or whatever its installer reads.
+    pub answer: String,
     /// By name.
     pub params: BTreeMap<String, Param>,
     /// Files.

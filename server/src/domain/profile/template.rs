@@ -2,12 +2,12 @@
 //! bytes, and with nothing to read but the values given. Pure: the same profile and facts give the same texts.
 
 use super::guard::guard;
-use super::spec::{File, Param, Spec, Unit};
+use super::mode::Mode;
+use super::spec::{File, Spec, Unit};
 use crate::domain::facts::{Facts, Kind, NODE};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, functions, tests};
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// Bytes of one rendered text, at most.
@@ -21,11 +21,51 @@ const FILTERED_MAX: usize = 16 * 1024;
 /// What a node's records say that changes while it boots: a text of it would be another at each look.
 const LEFT_OUT: [&str; 5] = ["admission", "lifecycle", "profile", "maintenance", "retired"];
 
+/// Addresses of this server for one boot, as texts of the modes that have some see them: `urls`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Urls {
+    /// The plain listener, as the node reaches it.
+    pub server: String,
+    /// Of an installer: its answer file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub answer: String,
+    /// Of an installer: a folder with `user-data` (the answer file), `meta-data` and `vendor-data`, for cloud-init; it ends
+    /// with '/'.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub seed: String,
+    /// Of an installer: called (POST) at its end.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub installed: String,
+}
+
+impl Urls {
+    /// Of a script.
+    pub fn of_script(server: &str) -> Self {
+        Self { server: server.to_owned(), ..Self::default() }
+    }
+
+    /// Of an installer with this token.
+    pub fn of_installer(server: &str, token: &str) -> Self {
+        let at = format!("{server}/install/{token}/");
+        Self { server: server.to_owned(), answer: format!("{at}answer"), installed: format!("{at}installed"), seed: at }
+    }
+
+    /// Where nothing is handed out: in previews, and in what a plan's hash is over. As long as real ones mostly are.
+    pub fn in_place(mode: Option<Mode>) -> Option<Self> {
+        const SERVER: &str = "http://boot.server.invalid:8080";
+        match mode? {
+            Mode::Ipxe => Some(Self::of_script(SERVER)),
+            Mode::Installer => Some(Self::of_installer(SERVER, &"x".repeat(64))),
+            _ => None,
+        }
+    }
+}
+
 /// Which text does not fit, where, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}, line {line}: {problem}")]
 pub struct Failed {
-    /// `cmdline`, `script`, `files./etc/motd`, `units.web.service`.
+    /// `cmdline`, `script`, `answer`, `files./etc/motd`, `units.web.service`.
     pub place: String,
     /// Of the template, from 1.
     pub line: usize,
@@ -33,13 +73,13 @@ pub struct Failed {
     pub problem: String,
 }
 
-/// The values that templates of one node see: `node`, `params`, `profile`.
+/// The values that templates of one node see: `node`, `params`, `profile`, and `urls` where the mode has some.
 #[derive(Debug, Clone)]
 pub struct Context(Value);
 
 impl Context {
-    /// Of a node's facts under a revision of a profile.
-    pub fn new(facts: &Facts, params: &BTreeMap<String, Param>, profile: &str, revision: u32) -> Self {
+    /// Of a node's facts under a revision of a profile; `urls`: none: those in place of real ones.
+    pub fn new(facts: &Facts, spec: &Spec, profile: &str, revision: u32, urls: Option<&Urls>) -> Self {
         let mut node = serde_json::Map::new();
         for part in [serde_json::to_value(&facts.standing), serde_json::to_value(&facts.hardware)] {
             if let Ok(serde_json::Value::Object(part)) = part {
@@ -52,7 +92,11 @@ impl Context {
             node.retain(|name, _| !LEFT_OUT.contains(&name.as_str()));
         }
         let profile = serde_json::json!({"name": profile, "revision": revision});
-        Self(Value::from(Serde(serde_json::json!({"node": node, "params": params, "profile": profile}))))
+        let mut all = serde_json::json!({"node": node, "params": spec.params, "profile": profile});
+        if let Some(urls) = urls.cloned().or_else(|| Urls::in_place(spec.mode)) {
+            all["urls"] = serde_json::json!(urls);
+        }
+        Self(Value::from(Serde(all)))
     }
 }
 
@@ -85,7 +129,9 @@ impl Spec {
 
     /// Texts that are templates, with their places.
     fn texts(&self) -> impl Iterator<Item = (String, &str)> {
-        let line = [("cmdline".to_owned(), self.cmdline.as_str()), ("script".to_owned(), self.script.as_str())];
+        let line =
+            [("cmdline", &self.cmdline.as_str()), ("script", &self.script.as_str()), ("answer", &self.answer.as_str())]
+                .map(|(place, text)| (place.to_owned(), *text));
         let files = self.files.iter().filter(|f| f.template);
         let units = self.units.iter().filter(|(_, u)| u.template);
         line.into_iter()
@@ -116,6 +162,7 @@ impl Spec {
             problem: e.to_string(),
         })?;
         spec.script = text("script".to_owned(), &self.script)?;
+        spec.answer = text("answer".to_owned(), &self.answer)?;
         for File { path, content, template, .. } in spec.files.iter_mut().filter(|f| f.template) {
             *content = text(format!("files.{path}"), content)?;
             *template = false;

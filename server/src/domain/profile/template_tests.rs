@@ -1,10 +1,12 @@
 //! Templates: what they see, what they give, what is refused.
 
 #![allow(clippy::unwrap_used)]
+use super::super::spec::Param;
 use super::*;
 use crate::domain::facts::{Hardware, Nic, Standing};
 use crate::domain::profile::Words;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn context() -> Context {
     let standing =
@@ -14,7 +16,7 @@ fn context() -> Context {
     let facts = Facts { standing, hardware: Hardware { nics, ..Hardware::default() } };
     let params: BTreeMap<String, Param> =
         serde_json::from_value(json!({"ntp": ["a", "b"], "debug": false, "n": 7, "t": "x"})).unwrap();
-    Context::new(&facts, &params, "web", 3)
+    Context::new(&facts, &Spec { params, ..Spec::default() }, "web", 3, None)
 }
 
 fn one(text: &str) -> Result<String, Failed> {
@@ -54,6 +56,24 @@ fn an_error_names_the_line_and_what_is_missing() {
     }
     let spec = Spec { cmdline: "ip={{ params.t }} {{ params.ntp }}{{ node.x }}".parse().unwrap(), ..Spec::default() };
     assert_eq!(spec.render(&context()).unwrap_err().place, "cmdline");
+}
+
+#[test]
+fn addresses_are_told_where_a_mode_has_some() {
+    let of = |mode, urls: Option<&Urls>| {
+        let spec =
+            Spec { mode, cmdline: "a={{ urls.answer }} {{ urls.installed }}".parse().unwrap(), ..Spec::default() };
+        let facts = Facts { standing: Standing::default(), hardware: Hardware::default() };
+        spec.render(&Context::new(&facts, &spec, "p", 1, urls)).map(|spec| spec.cmdline.to_string())
+    };
+    let told = of(Some(Mode::Diskless), None).unwrap_err().problem;
+    assert!(told.contains("urls.answer is not defined"), "{told}");
+    assert!(of(Some(Mode::Ipxe), None).is_err(), "a script has no answer file");
+    let in_place = of(Some(Mode::Installer), None).unwrap();
+    assert!(in_place.starts_with("a=http://boot.server.invalid:8080/install/xxxx"), "{in_place}");
+    let urls = Urls::of_installer("http://10.0.0.1:8080", "t");
+    let told = of(Some(Mode::Installer), Some(&urls)).unwrap();
+    assert_eq!(told, "a=http://10.0.0.1:8080/install/t/answer http://10.0.0.1:8080/install/t/installed");
 }
 
 #[test]

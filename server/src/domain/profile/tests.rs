@@ -98,6 +98,15 @@ fn modes_need_what_they_boot() {
     assert_eq!(mode(json!({"image": "a:1", "script": "#!ipxe\n"})), (None, at("script")));
     assert_eq!(mode(json!({"mode": "ipxe"})).0, at("script"));
     assert_eq!(mode(json!({"mode": "ipxe", "script": "#!ipxe\n", "image": "a:1"})), (None, at("image")));
+    assert_eq!(mode(json!({"mode": "ipxe", "script": "#!ipxe\n"})), (None, None));
+    assert_eq!(mode(json!({"mode": "local-disk"})), (None, None));
+    assert_eq!(mode(json!({"mode": "local-disk", "image": "a:1"})), (None, at("image")));
+    assert_eq!(mode(json!({"mode": "local-disk", "script": "#!ipxe\n"})).1, at("script"));
+    assert_eq!(mode(json!({"mode": "installer"})), (at("image"), None));
+    assert_eq!(mode(json!({"mode": "installer", "image": "a:1", "answer": "x"})), (None, None));
+    assert_eq!(mode(json!({"mode": "installer", "image": "a:1", "script": "#!ipxe\n"})).1, at("script"));
+    assert_eq!(mode(json!({"mode": "diskless", "image": "a:1", "answer": "x"})).1, at("answer"));
+    assert_eq!(mode(json!({"image": "a:1", "answer": "x"})).1, at("answer"));
 }
 
 proptest::proptest! {

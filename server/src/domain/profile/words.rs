@@ -24,6 +24,7 @@ struct Form {
     mode: Option<String>,
     cmdline: String,
     script: String,
+    answer: String,
     params: BTreeMap<String, Param>,
     files: BTreeMap<String, FileForm>,
     ssh_authorized_keys: Vec<String>,
@@ -33,8 +34,19 @@ struct Form {
     units: BTreeMap<String, Unit>,
 }
 
-const NAMES: [&str; 10] =
-    ["image", "mode", "cmdline", "script", "params", "files", "ssh_authorized_keys", "modules", "sysctl", "units"];
+const NAMES: [&str; 11] = [
+    "image",
+    "mode",
+    "cmdline",
+    "script",
+    "answer",
+    "params",
+    "files",
+    "ssh_authorized_keys",
+    "modules",
+    "sysctl",
+    "units",
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +124,7 @@ impl Words {
         put("mode", json!(spec.mode.map(|m| m.as_str())), spec.mode.is_none());
         put("cmdline", json!(spec.cmdline.as_str()), spec.cmdline.as_str().is_empty());
         put("script", json!(spec.script), spec.script.is_empty());
+        put("answer", json!(spec.answer), spec.answer.is_empty());
         put("params", json!(spec.params), spec.params.is_empty());
         let files: Map<String, Value> = spec.files.iter().map(|f| (f.path.clone(), file_words(f))).collect();
         put("files", json!(files), files.is_empty());
@@ -192,13 +205,14 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
                 }
             }
             (_, value) => {
-                let Form { image, mode, cmdline, script, ssh_authorized_keys, modules, sysctl, .. } =
+                let Form { image, mode, cmdline, script, answer, ssh_authorized_keys, modules, sysctl, .. } =
                     serde_json::from_value(json!({ name.as_str(): value })).map_err(wrong)?;
                 match name.as_str() {
                     "image" => form.image = image,
                     "mode" => form.mode = mode,
                     "cmdline" => form.cmdline = cmdline,
                     "script" => form.script = script,
+                    "answer" => form.answer = answer,
                     "ssh_authorized_keys" => form.ssh_authorized_keys = ssh_authorized_keys,
                     "modules" => form.modules = modules,
                     "sysctl" => form.sysctl = sysctl,
@@ -219,6 +233,7 @@ impl Form {
             mode: self.mode.map(|m| m.parse().map_err(|e| Wrong::at("mode", e))).transpose()?,
             cmdline: self.cmdline.parse().map_err(|e| Wrong::at("cmdline", e))?,
             script: self.script,
+            answer: self.answer,
             params: self.params,
             files,
             ssh_authorized_keys: self.ssh_authorized_keys,

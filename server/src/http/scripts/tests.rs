@@ -45,8 +45,15 @@ fn first_stage() -> Script {
 fn every_decision() {
     golden("boot", &finished(Boot.render()).unwrap());
     let site = Sha256::of("site");
-    let decisions =
-        [first_stage(), Script::NoFirstStage(Arch::Aarch64), Script::Rejected, Script::Unsupported, Script::Nameless];
+    let decisions = [
+        first_stage(),
+        Script::NoFirstStage(Arch::Aarch64),
+        Script::LocalDisk,
+        Script::Unfit,
+        Script::Rejected,
+        Script::Unsupported,
+        Script::Nameless,
+    ];
     for script in decisions {
         let name = script.name();
         golden(name, &render(&answer(script), &site).unwrap());

@@ -8,10 +8,11 @@ use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use crate::service::profile_words::Said;
 use crate::store::Tx;
+use std::collections::BTreeSet;
 
 /// Revisions to be inserted, and to be activated, in this order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Changes {
+pub(in crate::service) struct Changes {
     /// New ones, parents before children.
     pub made: Vec<Profile>,
     /// Those that are active from then on; made or there already.
@@ -34,9 +35,35 @@ const SAVED_MAX: usize = 64 << 20;
 pub(super) fn of_save(
     tx: &mut Tx<'_>,
     name: &Name,
+    said: &Said,
+    draft: bool,
+    (created, made_by): (Micros, &str),
+) -> Result<Changes> {
+    of_save_but(tx, name, said, draft, (created, made_by), &BTreeSet::new())
+}
+
+/// Is this what the active revision says and makes?
+pub(in crate::service) fn is_active(tx: &mut Tx<'_>, name: &Name, (parent, words): &Said) -> Result<bool> {
+    let Some(active) = tx.active_profile(name)? else { return Ok(false) };
+    if (&active.parent, &active.words) != (parent, &exact_image(tx, words)?) {
+        return Ok(false);
+    }
+    let above = match parent {
+        None => None,
+        Some(parent) => tx.active_profile(parent)?.map(|parent| parent.spec),
+    };
+    Ok((above.is_some() || parent.is_none()) && Spec::of(above.as_ref(), &active.words)? == active.spec)
+}
+
+/// As [`of_save`]; those of `later` that inherit from it are saved by themselves in the same step, so nothing is made of them
+/// here.
+pub(in crate::service) fn of_save_but(
+    tx: &mut Tx<'_>,
+    name: &Name,
     (parent, words): &Said,
     draft: bool,
     (created, made_by): (Micros, &str),
+    later: &BTreeSet<Name>,
 ) -> Result<Changes> {
     let newest = tx.profile(name)?;
     check_parents(tx, name, parent.as_ref())?;
@@ -63,7 +90,7 @@ pub(super) fn of_save(
     if draft && !first {
         return Ok(changes);
     }
-    activated(tx, profile, changes, created)
+    activated(tx, profile, changes, created, later)
 }
 
 /// What it makes that this revision becomes the active one. Errors: there is none; it, or one that inherits from it, does
@@ -80,11 +107,17 @@ pub(super) fn of_activation(tx: &mut Tx<'_>, name: &Name, revision: u32, now: Mi
     }
     check_parents(tx, name, profile.parent.as_ref())?;
     check(tx, &profile.spec)?;
-    activated(tx, profile, Changes { wanted: revision, ..Changes::default() }, now)
+    activated(tx, profile, Changes { wanted: revision, ..Changes::default() }, now, &BTreeSet::new())
 }
 
 /// Nothing when it is active already.
-fn activated(tx: &mut Tx<'_>, profile: Profile, mut changes: Changes, created: Micros) -> Result<Changes> {
+fn activated(
+    tx: &mut Tx<'_>,
+    profile: Profile,
+    mut changes: Changes,
+    created: Micros,
+    later: &BTreeSet<Name>,
+) -> Result<Changes> {
     check_bootable(tx, &profile.name, &profile.spec)?;
     if tx.active_revision(&profile.name)?.is_some_and(|(active, _)| active == profile.revision) {
         return Ok(changes);
@@ -93,7 +126,7 @@ fn activated(tx: &mut Tx<'_>, profile: Profile, mut changes: Changes, created: M
     let name = profile.name.clone();
     let heirs = descendants(tx, &name)?;
     changes.active.push(profile);
-    for (_, heir) in heirs {
+    for (_, heir) in heirs.into_iter().filter(|(_, heir)| !later.contains(&heir.name)) {
         // Parents come before their children: what is not among these has not changed, nor what inherits from it.
         let Some(above) = changes.active.iter().find(|p| Some(&p.name) == heir.parent.as_ref()) else { continue };
         let made_by = format!("parent {} revision {}", above.name, above.revision);

@@ -19,3 +19,22 @@ diesel::table! {
         profile -> Text,
     }
 }
+diesel::table! {
+    installs (node) {
+        node -> Text,
+        profile -> Text,
+        revision -> BigInt,
+        attempts -> BigInt,
+        boot -> Text,
+        token_hash -> Text,
+        started -> BigInt,
+        installed -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    own_boots (node) {
+        node -> Text,
+        way -> Text,
+        at -> BigInt,
+    }
+}

@@ -1,0 +1,60 @@
+//! What a node would get of a profile, rendered for it.
+
+use super::ProfileFile;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// All that a node would get. It holds no secret: nothing is minted for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfilePreview {
+    /// Profile.
+    pub profile: String,
+    /// The revision.
+    pub revision: u32,
+    /// UUID of the node.
+    pub node: String,
+    /// Its host name.
+    pub hostname: String,
+    /// The boot mode that holds.
+    pub mode: String,
+    /// "name:version"; absent in modes without an image.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub image: Option<String>,
+    /// Digest of the image.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub image_digest: Option<String>,
+    /// Content hash of the plan.
+    pub plan_hash: String,
+    /// The image's, then the profile's.
+    pub cmdline: String,
+    /// Rendered: none is a template any more.
+    pub files: Vec<ProfileFile>,
+    /// Of root.
+    pub ssh_authorized_keys: Vec<String>,
+    /// What templates see as `params`.
+    pub params: Map<String, Value>,
+    /// Kernel modules to load.
+    pub modules: Vec<String>,
+    /// Key to value.
+    pub sysctl: BTreeMap<String, String>,
+    /// systemd units, rendered.
+    pub units: BTreeMap<String, PreviewUnit>,
+    /// iPXE script of the mode ipxe, rendered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub script: String,
+    /// Answer file of the mode installer, rendered; addresses in it are in place of those that a boot is told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
+}
+
+/// A systemd unit as a node would get it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewUnit {
+    /// Empty: the image has it.
+    pub content: String,
+    /// Started at boot.
+    pub enabled: bool,
+    /// Never started.
+    pub masked: bool,
+}
