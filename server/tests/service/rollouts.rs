@@ -255,6 +255,9 @@ async fn hooks_are_signed_asked_again_and_the_check_decides() {
 async fn what_does_not_fit_is_refused_and_nothing_is_written() {
     let fleet = Fleet::new(1, &[]).await;
     let refused = async |new: NewRollout| rollouts::create(fleet.app(), new, "ann").await.unwrap_err().to_string();
+    let disk = json!({"mode": "local-disk"}).as_object().unwrap().clone();
+    let disk = NewProfile { name: "disk".into(), words: Some(disk), ..NewProfile::default() };
+    profiles::create(fleet.app(), disk).await.unwrap();
     let options = |change: fn(&mut RolloutOptions)| {
         let mut options = RolloutOptions::default();
         change(&mut options);
@@ -263,6 +266,7 @@ async fn what_does_not_fit_is_refused_and_nothing_is_written() {
     for (new, why) in [
         (NewRollout { profile: "web@3".into(), ..options(|_| ()) }, "revision 3"),
         (NewRollout { profile: "none".into(), ..options(|_| ()) }, "no profile none"),
+        (NewRollout { profile: "disk".into(), ..options(|_| ()) }, "no node says that it is up"),
         (NewRollout { select: Some("node.serial == 'x'".into()), ..options(|_| ()) }, "holds for no node"),
         (NewRollout { select: None, ..options(|_| ()) }, "got neither"),
         (options(|o| o.waves = Some("0".into())), "waves"),

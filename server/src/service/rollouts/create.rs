@@ -6,7 +6,7 @@ use crate::domain::ids::{Invalid, NodeUuid, Sha256};
 use crate::domain::job::SELECTOR_MAX;
 use crate::domain::lifecycle::{self, Lifecycle};
 use crate::domain::node::{Admission, Node};
-use crate::domain::profile::Assignment;
+use crate::domain::profile::{Assignment, Mode};
 use crate::domain::rollout::{Assigned, Member, Record, Rollout, TOTAL_MAX};
 use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
@@ -168,7 +168,14 @@ fn wanted(tx: &mut Tx<'_>, asked: &Assignment) -> Result<u32> {
         None => tx.profile(&asked.profile)?.ok_or_else(|| not_found(&asked.profile))?.revision,
     };
     check_assignable(tx, &Assignment { profile: asked.profile.clone(), revision: Some(revision) })?;
-    Ok(revision)
+    let mode = tx.profile_revision(&asked.profile, revision)?.and_then(|profile| profile.spec.mode);
+    match mode.filter(|mode| !matches!(mode, Mode::Diskless | Mode::Initramfs)) {
+        None => Ok(revision),
+        Some(mode) => Err(Error::BadRequest(format!(
+            "revision {revision} of profile {} has the mode {mode}, in which no node says that it is up: assign it instead",
+            asked.profile
+        ))),
+    }
 }
 
 pub(super) fn assigned(node: &Node) -> Assigned {
