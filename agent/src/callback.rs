@@ -102,6 +102,9 @@ async fn talk(callback: CallbackFile) -> String {
             Ok(answer) => {
                 failures = 0;
                 interval = seconds(answer.heartbeat_seconds);
+                if !answer.reboot.is_empty() {
+                    reboot(&answer.reboot, Path::new(REBOOTING)).await;
+                }
             }
             Err(status) => {
                 failures = failures.saturating_add(1);
@@ -110,6 +113,46 @@ async fn talk(callback: CallbackFile) -> String {
                 }
             }
         }
+    }
+}
+
+/// Restart the system, once a boot: `/run` is new with each. One that could not be asked is asked at the next heartbeat.
+async fn reboot(reason: &str, marker: &Path) {
+    if marker.exists() {
+        return;
+    }
+    let shown: String = reason.chars().filter(|c| !c.is_control()).take(200).collect();
+    say(UP, &format!("the server asks for a restart: {shown}"));
+    for command in REBOOTS {
+        let asked = tokio::task::spawn_blocking(move || ask(command));
+        match tokio::time::timeout(REBOOT_PATIENCE, asked).await {
+            // Time over: it may well be under way.
+            Err(_) | Ok(Ok(Ok(()))) => {
+                let _ = std::fs::write(marker, shown.as_bytes());
+                return;
+            }
+            Ok(Ok(Err(why))) => say(UP, &format!("{}: {why}", command.join(" "))),
+            Ok(Err(_)) => {}
+        }
+    }
+}
+
+/// What restarts a system, the gentlest first.
+const REBOOTS: [&[&str]; 2] = [&["systemctl", "--no-block", "reboot"], &["reboot"]];
+/// For one of them.
+const REBOOT_PATIENCE: Duration = Duration::from_secs(30);
+/// Says that it was asked in this boot.
+const REBOOTING: &str = "/run/higuma/rebooting";
+
+fn ask(command: &[&str]) -> Result<(), String> {
+    let (program, arguments) = command.split_first().ok_or("nothing to run")?;
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let mut run = std::process::Command::new(program);
+    run.args(arguments).env("PATH", path).stdin(std::process::Stdio::null());
+    match run.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("it ended with {status}")),
+        Err(error) => Err(format!("it could not be run: {error}")),
     }
 }
 
@@ -199,6 +242,23 @@ mod tests {
         )
         .unwrap();
         assert_eq!(os_name(root.path()), "Debian GNU/Linux 12 (bookworm)");
+    }
+
+    #[test]
+    fn what_restarts_a_system_says_how_it_went() {
+        assert_eq!(ask(&["true"]), Ok(()));
+        assert!(ask(&["false"]).unwrap_err().contains("ended with"));
+        assert!(ask(&["no-such-program-of-ours"]).unwrap_err().contains("could not be run"));
+    }
+
+    #[tokio::test]
+    async fn one_that_was_asked_in_this_boot_is_not_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = dir.path().join("rebooting");
+        std::fs::write(&marker, "before").unwrap();
+        // Else this would restart the machine of the tests.
+        reboot("rollout x", &marker).await;
+        assert_eq!(std::fs::read_to_string(&marker).unwrap(), "before");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod durable;
 pub mod error;
 pub mod grpc;
+pub mod hooks;
 pub mod http;
 pub mod ipxe_files;
 pub mod pci_names;

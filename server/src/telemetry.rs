@@ -53,6 +53,10 @@ fn describe() {
     metrics::describe_counter!("higuma_boots_total", "Boots by outcome");
     metrics::describe_counter!("higuma_firmware_updates_total", "Firmware updates handed out");
     metrics::describe_counter!("higuma_job_items_total", "Nodes of jobs by action and result");
+    metrics::describe_counter!("higuma_rollouts_total", "Rollouts by the state that they came into");
+    metrics::describe_counter!("higuma_rollout_nodes_total", "Nodes of rollouts by result");
+    metrics::describe_gauge!("higuma_rollouts_open", "Rollouts in which something is left to do");
+    metrics::describe_gauge!("higuma_rollout_nodes_down", "Nodes down because of rollouts");
     metrics::describe_counter!("higuma_tftp_transfers_total", "TFTP requests by file and result");
     metrics::describe_counter!("higuma_tftp_bytes_total", "Bytes that TFTP clients acknowledged");
     metrics::describe_counter!("higuma_tftp_resent_total", "TFTP packets that were sent more than once");

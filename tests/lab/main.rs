@@ -31,6 +31,7 @@ mod never_up;
 mod oci_image;
 mod parking;
 mod pxe;
+mod rollout_rollback;
 mod s3_images;
 mod server_killed;
 mod steps;

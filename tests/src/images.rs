@@ -50,7 +50,9 @@ done
 echo "tiny: up as $(hostname)" >/dev/console
 # A shell on the second serial line, where the kernel has a console there: for the lab of Serial over LAN.
 grep -q ttyS1 /proc/consoles && while :; do setsid sh -c 'while read -r line; do eval "$line"; done </dev/ttyS1 >/dev/ttyS1 2>&1'; sleep 1; done &
-while :; do sleep 60; done
+# What busybox's reboot(8) asks of its init.
+trap 'sync; reboot -f' TERM
+while :; do sleep 60 & wait $!; done
 "#;
 const UDHCPC: &str = r#"#!/bin/sh
 [ "$1" = bound ] || exit 0

@@ -83,6 +83,13 @@
 //! | GET /api/v1/jobs/{id} | -> [`Job`] |
 //! | GET /api/v1/jobs/{id}/items?state=&cursor=&limit= | -> Page<[`JobItem`]>, those that failed first |
 //! | POST /api/v1/jobs/{id}/cancel | -> [`Job`] (what waits is cancelled, what runs ends; again: nothing more) |
+//! | GET, POST /api/v1/rollouts?state=&cursor=&limit= | -> Page<[`Rollout`]>, newest first; [`NewRollout`] -> [`Rollout`] (201; 200: the same request again) |
+//! | POST /api/v1/rollouts/plan | [`NewRollout`] -> [`RolloutPlan`] (changes nothing) |
+//! | GET /api/v1/rollouts/{id} | -> [`Rollout`] |
+//! | GET /api/v1/rollouts/{id}/members?phase=&cursor=&limit= | -> Page<[`RolloutMember`]>, those that failed first |
+//! | POST /api/v1/rollouts/{id}/pause | -> [`Rollout`] (no new node is begun) |
+//! | POST /api/v1/rollouts/{id}/resume | -> [`Rollout`] |
+//! | POST /api/v1/rollouts/{id}/abort | [`AbortRollout`] -> [`Rollout`] |
 //! | GET /api/v1/status | -> [`Status`] |
 
 mod apply;
@@ -105,6 +112,7 @@ mod job;
 mod node;
 mod preview;
 mod redfish;
+mod rollout;
 mod rules;
 mod vault;
 
@@ -135,6 +143,9 @@ pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use preview::{PreviewUnit, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
+pub use rollout::{
+    AbortRollout, NewRollout, Rollout, RolloutMember, RolloutOptions, RolloutPlan, RolloutPlanMember, RolloutWave,
+};
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 

@@ -192,7 +192,8 @@ pub(super) fn export(global: &Global, command: ExportCommand) -> Result<()> {
     for listed in &page.items {
         let name = &listed.spec.name;
         let profile: Profile = typed(client.get(&format!("/api/v1/profiles/{}", encode(name)))?)?;
-        let none = || Failure::failed(format!("the server told no words of profile {name}: is it older than this command?"));
+        let none =
+            || Failure::failed(format!("the server told no words of profile {name}: is it older than this command?"));
         write(&folder, name, &profile.words.ok_or_else(none)?)?;
     }
     let list = json!({ "rules": rules.rules });

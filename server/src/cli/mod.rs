@@ -36,6 +36,8 @@ pub mod profile;
 mod profile_preview;
 mod profile_words;
 pub mod progress;
+pub mod rollout;
+mod rollout_words;
 pub mod rule;
 pub mod scratch;
 pub mod status;
@@ -154,6 +156,9 @@ pub enum Command {
     /// Actions on many nodes: list, show, watch, cancel
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// A revision of a profile to many nodes, in waves: start, list, show, watch, pause, resume, abort
+    #[command(subcommand)]
+    Rollout(rollout::RolloutCommand),
     /// The small Linux that every server boots first: build, show
     #[command(subcommand)]
     FirstStage(first_stage::FirstStage),
@@ -206,6 +211,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::MasterKey(command) => vault::master_key(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Job(command) => job::run(global, command),
+        Command::Rollout(command) => rollout::run(global, command),
         Command::FirstStage(command) => first_stage::run(global, command),
         Command::Rule(command) => rule::run(global, command),
         Command::Ipxe(command) => status::ipxe(global, command),

@@ -30,6 +30,7 @@ pub mod parking;
 pub mod placeholder;
 pub mod plan;
 pub mod profile;
+pub mod rollout;
 pub mod rules;
 pub mod script;
 pub mod secret;

@@ -21,18 +21,21 @@ pub enum Kind {
     Bmc,
     /// Addresses given to it.
     Address,
+    /// Changes of what it boots, that came in a rollout.
+    Rollout,
 }
 
 words!(
     Kind,
     "kind of node event",
-    "hardware, cabling, identity, firmware, bmc or address",
+    "hardware, cabling, identity, firmware, bmc, address or rollout",
     Hardware = "hardware",
     Cabling = "cabling",
     Identity = "identity",
     Firmware = "firmware",
     Bmc = "bmc",
-    Address = "address"
+    Address = "address",
+    Rollout = "rollout"
 );
 
 /// How much it matters.

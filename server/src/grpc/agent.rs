@@ -100,8 +100,8 @@ impl Agent for Methods {
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
         let boot = caller(&request)?;
-        let heartbeat_seconds = up::heartbeat(&self.app, &boot).await.map_err(status)?;
-        Ok(Response::new(HeartbeatResponse { heartbeat_seconds }))
+        let (heartbeat_seconds, reboot) = up::heartbeat(&self.app, &boot).await.map_err(status)?;
+        Ok(Response::new(HeartbeatResponse { heartbeat_seconds, reboot: reboot.unwrap_or_default() }))
     }
 
     async fn get_firmware_plan(&self, request: Request<GetFirmwarePlanRequest>) -> Reply<GetFirmwarePlanResponse> {

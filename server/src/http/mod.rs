@@ -27,6 +27,7 @@ mod jobs;
 mod observe;
 mod profiles;
 mod range;
+mod rollouts;
 pub mod routes;
 mod scripts;
 mod vault;

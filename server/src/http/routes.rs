@@ -4,7 +4,7 @@
 use super::failure::{Answer, Failure};
 use super::{
     agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, images, installs, inventory,
-    ipam, ipxe_files, jobs, profiles, scripts, vault,
+    ipam, ipxe_files, jobs, profiles, rollouts, scripts, vault,
 };
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
@@ -204,6 +204,14 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/jobs/{id}",               Admin,  || web::to(jobs::job)),
         route(GET,    "/api/v1/jobs/{id}/items",         Admin,  || web::to(jobs::items)),
         route(POST,   "/api/v1/jobs/{id}/cancel",        Admin,  || web::to(jobs::cancel)),
+        route(GET,    "/api/v1/rollouts",                Admin,  || web::to(rollouts::list)),
+        route(POST,   "/api/v1/rollouts",                Admin,  || web::to(rollouts::create)),
+        route(POST,   "/api/v1/rollouts/plan",           Admin,  || web::to(rollouts::plan)),
+        route(GET,    "/api/v1/rollouts/{id}",           Admin,  || web::to(rollouts::rollout)),
+        route(GET,    "/api/v1/rollouts/{id}/members",   Admin,  || web::to(rollouts::members)),
+        route(POST,   "/api/v1/rollouts/{id}/pause",     Admin,  || web::to(rollouts::pause)),
+        route(POST,   "/api/v1/rollouts/{id}/resume",    Admin,  || web::to(rollouts::resume)),
+        route(POST,   "/api/v1/rollouts/{id}/abort",     Admin,  || web::to(rollouts::abort)),
         route(GET,    "/api/v1/boots/{boot_id}",         Admin,  || web::to(api::boot)),
         Route { streams: true, ..route(GET, "/api/v1/boot-exchanges", Admin, || web::to(exchanges::list)) },
         route(GET,    "/api/v1/images",                  Admin,  || web::to(images::list)),

@@ -8,6 +8,7 @@ use crate::ipxe_files::IpxeFiles;
 use crate::service::drift::Worked;
 use crate::service::exchanges::kept as exchanges;
 use crate::service::jobs::{Perform, Runner};
+use crate::service::rollouts::{self as rolling, Caller};
 use crate::service::{
     App, blobs as records, bmc, drift as drifting, enrol, facts, ipam, rules as evaluate, sweep as sweeping, switches,
 };
@@ -87,6 +88,47 @@ pub async fn rules(app: App, stop: CancellationToken) -> Result<()> {
         };
     }
     Ok(())
+}
+
+/// Rollouts are carried on, and their hooks and checks are called.
+pub async fn rollouts(app: App, caller: Arc<dyn Caller>, stop: CancellationToken) -> Result<()> {
+    let calls = calls(app.clone(), caller, stop.clone());
+    let steps = async {
+        let mut wait = Duration::ZERO;
+        while pause(wait, &stop).await {
+            let began = tokio::time::Instant::now();
+            wait = match rolling::step_all(&app).await {
+                Ok(true) => {
+                    // Its jobs.
+                    app.wake.notify_one();
+                    Duration::from_millis(200)
+                }
+                // A look at 100,000 members must not fill the time.
+                Ok(false) => Duration::from_secs(1).max(began.elapsed() * 5),
+                Err(error) => {
+                    crate::http::failure::log_internal(&error);
+                    Duration::from_secs(5)
+                }
+            };
+        }
+    };
+    tokio::join!(steps, calls);
+    Ok(())
+}
+
+async fn calls(app: App, caller: Arc<dyn Caller>, stop: CancellationToken) {
+    let mut wait = Duration::ZERO;
+    while pause(wait, &stop).await {
+        // One that is cut off is taken again a little later.
+        wait = match tokio::select! { called = rolling::call_once(&app, &*caller) => called, () = stop.cancelled() => break }
+        {
+            Ok(_) => Duration::from_secs(1),
+            Err(error) => {
+                crate::http::failure::log_internal(&error);
+                Duration::from_secs(5)
+            }
+        };
+    }
 }
 
 /// The power of the fleet is kept fresh; sessions that nobody uses are logged out.

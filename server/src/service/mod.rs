@@ -34,6 +34,7 @@ pub mod preview;
 mod profile_words;
 pub mod profiles;
 pub mod register;
+pub mod rollouts;
 pub mod rules;
 pub mod scripts;
 pub mod scrub;

@@ -223,7 +223,7 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
 }
 
 /// It, its revision and its image must be there, and say what a node boots.
-fn check_assignable(tx: &mut Tx<'_>, assigned: &Assignment) -> Result<()> {
+pub(super) fn check_assignable(tx: &mut Tx<'_>, assigned: &Assignment) -> Result<()> {
     let Assignment { profile, revision } = assigned;
     let Some(found) = tx.profile_at(profile, *revision)? else {
         return Err(match revision {

@@ -173,6 +173,11 @@ pub(super) fn remove(tx: &mut Tx<'_>, name: &Name) -> Result<()> {
     if let Some(rule) = tx.rules()?.into_iter().find(|rule| rule.sets.profile.as_ref() == Some(name)) {
         return Err(Error::Conflict(format!("rule {} assigns profile {name}: change the rule first", rule.name)));
     }
+    if let Some(rollout) = tx.rollout_of_profile(name)? {
+        return Err(Error::Conflict(format!(
+            "rollout {rollout} gives profile {name} or may have to give it back: let it end first"
+        )));
+    }
     if tx.delete_profile(name)? { Ok(()) } else { Err(not_found(name)) }
 }
 

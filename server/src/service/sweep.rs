@@ -1,7 +1,7 @@
 //! What time does: boots past their deadline fail, old offers go. Run every few seconds by each server; running it
 //! twice at once is harmless.
 
-use super::{App, dhcp, events, exchanges, firmware, install, jobs, node_events, vault};
+use super::{App, dhcp, events, exchanges, firmware, install, jobs, node_events, rollouts, vault};
 use crate::domain::Micros;
 use crate::domain::boot::EventState;
 use crate::domain::install::ATTEMPTS_MAX;
@@ -30,6 +30,8 @@ pub struct Swept {
     pub stale_events: usize,
     /// Jobs that ended long ago.
     pub old_jobs: usize,
+    /// Rollouts that ended long ago.
+    pub old_rollouts: usize,
     /// Leases that are over for long.
     pub old_leases: usize,
     /// Boots whose nodes were left to their disks.
@@ -65,6 +67,7 @@ pub async fn run_once(app: &App) -> Result<Swept> {
     swept.lost_updates = firmware::expire(app).await?;
     swept.stale_events = node_events::forget_stale(app).await?;
     swept.old_jobs = jobs::forget_old(app).await?;
+    swept.old_rollouts = rollouts::forget_old(app).await?;
     swept.old_leases = dhcp::leases::forget_old(app).await?;
     swept.old_exchanges = exchanges::kept::forget_old(app).await?;
     // Last: what keeps a rotation of the master key from going on keeps nothing else.

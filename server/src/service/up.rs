@@ -55,10 +55,12 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
     Ok(interval(app))
 }
 
-/// Still alive. Errors: the boot is not running. Returns the heartbeat interval in seconds.
-pub async fn heartbeat(app: &App, boot: &Boot) -> Result<u32> {
+/// Still alive. Errors: the boot is not running. Returns the heartbeat interval in seconds, and why the system is to restart
+/// itself, if it is.
+pub async fn heartbeat(app: &App, boot: &Boot) -> Result<(u32, Option<String>)> {
     let (id, now) = (boot.id, app.now());
-    app.store
+    let reboot = app
+        .store
         .write(move |tx| {
             let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             if boot.phase != Phase::Running {
@@ -66,10 +68,11 @@ pub async fn heartbeat(app: &App, boot: &Boot) -> Result<u32> {
             }
             boot.heartbeat = Some(now);
             tx.put_boot(&boot)?;
-            touch(tx, &boot, now)
+            touch(tx, &boot, now)?;
+            tx.reboot_request(id)
         })
         .await?;
-    Ok(interval(app))
+    Ok((interval(app), reboot))
 }
 
 fn touch(tx: &mut crate::store::Tx<'_>, boot: &Boot, now: Micros) -> Result<()> {

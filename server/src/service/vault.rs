@@ -175,6 +175,7 @@ pub async fn reseal_some(app: &App) -> Result<usize> {
                     done += 1;
                 }
                 done += super::enrol::reseal(tx, old, &new, BATCH.saturating_sub(done))?;
+                done += super::rollouts::reseal(tx, old, &new, BATCH.saturating_sub(done))?;
             }
             Ok(done)
         })

@@ -110,7 +110,8 @@ impl Tx<'_> {
                 .select((bmc_credentials::master_key, diesel::dsl::count_star()))
                 .load(c)
         })?;
-        for (key, more) in self.enrolments_by_key()? {
+        let others = [self.enrolments_by_key()?, self.rollouts_by_key()?].concat();
+        for (key, more) in others {
             match found.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, count)) => *count += more,
                 None => found.push((key, more)),

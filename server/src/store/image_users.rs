@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 impl Tx<'_> {
     /// Who names which image, or only `one`. The newest and the active revision of a profile count, those that nodes
-    /// are pinned to, and what a node boots now: its
+    /// are pinned to, those that an open rollout gives or has to give back, and what a node boots now: its
     /// present boot that did not end; not that of a retired node that was last heard from before `silent`.
     pub fn image_users(&mut self, one: Option<&ImageRef>, silent: Micros) -> Result<BTreeMap<ImageRef, Users>> {
         let mut users = BTreeMap::<ImageRef, Users>::new();
@@ -23,6 +23,18 @@ impl Tx<'_> {
             let profiles = &mut users.entry(image).or_default().profiles;
             let profile = row.parse("profile", &profile)?;
             if profiles.last() != Some(&profile) {
+                profiles.push(profile);
+            }
+        }
+        for (name, version, profile) in self.images_of_rollouts()? {
+            let row = Row { table: "profile_revisions", key: &profile };
+            let image =
+                ImageRef { name: row.parse("image_name", &name)?, version: row.parse("image_version", &version)? };
+            if one.is_some_and(|one| *one != image) {
+                continue;
+            }
+            let (profiles, profile) = (&mut users.entry(image).or_default().profiles, row.parse("profile", &profile)?);
+            if !profiles.contains(&profile) {
                 profiles.push(profile);
             }
         }

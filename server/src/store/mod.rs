@@ -35,6 +35,7 @@ mod pools;
 mod postgres;
 mod profile_heads;
 mod profiles;
+mod rollouts;
 mod rules;
 mod schema;
 mod sightings;

@@ -2,11 +2,15 @@
 
 mod bmc;
 mod dhcp;
+mod people;
 mod plan;
+mod rollout;
 
 pub use bmc::*;
 pub use dhcp::*;
+pub use people::{sessions, settings, tokens};
 pub use plan::*;
+pub use rollout::*;
 
 diesel::table! {
     blobs (sha256) {
@@ -368,19 +372,6 @@ diesel::table! {
     }
 }
 diesel::table! {
-    sessions (hash) {
-        hash -> Text,
-        token_name -> Text,
-        expires -> BigInt,
-    }
-}
-diesel::table! {
-    settings (key) {
-        key -> Text,
-        value -> Text,
-    }
-}
-diesel::table! {
     switch_ports (chassis_id, chassis_id_type, port_id, port_id_type) {
         chassis_id -> Text,
         chassis_id_type -> Text,
@@ -401,13 +392,6 @@ diesel::table! {
         addresses -> Text,
         first_seen -> BigInt,
         last_seen -> BigInt,
-    }
-}
-diesel::table! {
-    tokens (hash) {
-        hash -> Text,
-        name -> Text,
-        created -> BigInt,
     }
 }
 diesel::table! {
@@ -488,6 +472,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     pools,
     profile_revisions,
     profiles,
+    reboot_requests,
+    rollout_actions,
+    rollout_members,
+    rollouts,
     rules,
     sessions,
     settings,

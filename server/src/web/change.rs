@@ -77,6 +77,10 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
         }
         "job-cancelled" => "Cancelled. Nothing more is begun; what is under way ends.",
+        "rollout-paused" => "Paused. No new node is begun; what was begun ends.",
+        "rollout-resumed" => "It goes on.",
+        "rollout-aborted" => "Aborted. What was begun ends, and what was done stays.",
+        "rollout-rollback" => "Aborted. Every node that was touched gets back what it had.",
         "bmc-answers" => "The BMC answers and lets Higuma in.",
         "bmc-fails" => "The BMC could not be logged in to: its panel says why.",
         "media-attached" => "Attached. The drives below are as the BMC tells them now.",

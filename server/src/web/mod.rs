@@ -31,6 +31,7 @@ mod node;
 mod node_cabling;
 mod node_disk;
 mod rack;
+mod rollouts;
 mod rules;
 mod timeline;
 
@@ -69,6 +70,9 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
         route(GET,  "/jobs/{id}",     Admin,  || web::to(jobs::page)),
         route(POST, "/jobs/{id}/cancel", Admin, || web::to(jobs::cancel)),
+        route(GET,  "/rollouts",      Admin,  || web::to(rollouts::list)),
+        route(GET,  "/rollouts/{id}", Admin,  || web::to(rollouts::page)),
+        route(POST, "/rollouts/{id}/{word}", Admin, || web::to(rollouts::act)),
         route(GET,  "/rules",         Admin,  || web::to(rules::page)),
         route(GET,  "/nodes/{uuid}",  Admin,  || web::to(node::page)),
         route(POST, "/nodes/{uuid}",  Admin,  || web::to(change::submit)),
@@ -95,7 +99,7 @@ pub fn routes() -> Vec<Route> {
 const FORM_LIMIT: usize = 16 * 1024;
 
 /// Links at the top of each page, in this order.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("/", "Fleet"),
     ("/events", "Events"),
     ("/bmcs", "BMCs"),
@@ -104,6 +108,7 @@ const PAGES: [(&str, &str); 10] = [
     ("/images", "Images"),
     ("/firmware", "Firmware"),
     ("/jobs", "Jobs"),
+    ("/rollouts", "Rollouts"),
     ("/enrolments", "Enrol"),
     ("/rules", "Rules"),
 ];

@@ -26,6 +26,7 @@ mod jobs;
 mod modes;
 mod pins;
 mod profiles;
+mod rollouts;
 mod rules;
 mod rules_set;
 mod scrub;

@@ -23,6 +23,7 @@ mod node_events;
 mod nodes;
 mod people;
 mod pg;
+mod rollouts;
 mod rules;
 mod sqlite_only;
 mod transactions;
@@ -121,6 +122,11 @@ async fn run_all(databases: fixture::Databases) {
         jobs::a_merge_takes_waiting_items_along,
         jobs::racing_claimants_never_share_an_item,
         jobs::a_lost_lease_is_taken_over,
+        rollouts::round_trip_counts_and_pages,
+        rollouts::calls_step_once_and_secrets_are_found_by_key,
+        rollouts::open_ones_hold_images_and_pins_go,
+        rollouts::a_restart_is_asked_of_one_boot,
+        rollouts::two_servers_never_step_one_at_once,
         drift::stale_until_settled_by_who_saw_it,
         drift::counted_by_what_a_reboot_would_do,
         drift::contents_go_with_the_last_boot,

@@ -111,6 +111,37 @@ pub async fn create(app: &App, new: api::NewJob, who: &str) -> Result<(api::Job,
     Ok((made, new))
 }
 
+/// The nodes of these names, or those for which the expression holds, and what was asked for, for people. Errors: as those
+/// of [`create`]; more nodes than `most`.
+pub(in crate::service) async fn chosen(
+    app: &App,
+    names: Vec<String>,
+    select: Option<String>,
+    most: usize,
+) -> Result<(Vec<NodeUuid>, String)> {
+    let asked = match (names.is_empty(), select.filter(|text| !text.trim().is_empty())) {
+        (false, None) => Asked::Named(names),
+        (true, Some(text)) => Asked::Where(text.parse()?),
+        (true, None) => {
+            return Err(Error::BadRequest("expected nodes, or an expression in select; got neither".into()));
+        }
+        (false, Some(_)) => return Err(Error::BadRequest("expected nodes or select, got both".into())),
+    };
+    let text = told(&asked);
+    let nodes = match asked {
+        Asked::Named(names) if names.len() > most => names.len(),
+        Asked::Named(names) => return Ok((app.store.read(move |tx| named(tx, &names)).await?, text)),
+        Asked::Where(selector) => {
+            let nodes = matching(app, selector, most).await?;
+            if nodes.len() <= most {
+                return Ok((nodes, text));
+            }
+            nodes.len()
+        }
+    };
+    Err(Error::BadRequest(format!("expected at most {most} nodes, got {nodes} or more: ask for less")))
+}
+
 fn parse(app: &App, new: api::NewJob, who: &str) -> Result<Request> {
     let hash = Sha256::of(
         serde_json::json!([new.action, new.nodes, new.select, new.stagger_ms, new.parallel, who]).to_string(),

@@ -6,6 +6,7 @@ mod run;
 mod show;
 
 pub use claim::{Claimed, LEASE, Work, claim, finish, recover, renew};
+pub(super) use create::chosen;
 pub use create::{OPEN_MAX, create};
 pub use run::{Clock, Failure, Perform, Runner};
 pub use show::{ItemsQuery, JobsQuery, items, list, show};

@@ -1,0 +1,252 @@
+//! A small world for the tests: nodes that boot, fail, vanish and are taken by people; hooks that answer or do not. It
+//! carries out what a rollout asks for, checks after each step that no limit is broken, and forgets the rollout but for
+//! its JSON whenever it likes.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::domain::NodeUuid;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub const SECOND: Micros = 1_000_000;
+const TICK: Micros = 10 * SECOND;
+
+/// How a node takes the revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// It comes up with anything.
+    Good,
+    /// It does not come up with the new revision.
+    Bad,
+    /// It comes up, and the check says no.
+    Sick,
+    /// Its hooks never answer.
+    Mute,
+    /// It does not hear a gentle restart.
+    Deaf,
+}
+
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub nature: Nature,
+    pub assigned: Assigned,
+    pub bmc: bool,
+    pub there: bool,
+    pub retired: bool,
+    pub taken: bool,
+    boot: u128,
+    runs: Option<(Name, u32)>,
+    /// Ticks until it is up again.
+    coming: Option<u32>,
+    drained: bool,
+    done: BTreeMap<String, Did>,
+}
+
+pub struct World {
+    pub rollout: Rollout,
+    pub members: Vec<Member>,
+    pub nodes: Vec<Node>,
+    pub now: Micros,
+    pub ids: BTreeSet<String>,
+    /// The revision that unpinned nodes boot.
+    pub active: u32,
+    failed: BTreeSet<u32>,
+    boots: u128,
+}
+
+pub fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub fn uuid(n: u32) -> NodeUuid {
+    uuid::Uuid::from_u128(u128::from(n) + 1).to_string().parse().unwrap()
+}
+
+impl Node {
+    /// By itself.
+    pub fn restart(&mut self) {
+        self.runs = None;
+        self.coming = Some(3);
+    }
+}
+
+impl World {
+    /// Nodes that run revision 1 of profile `p` and are to get revision 2.
+    pub fn new(spec: Spec, natures: &[(Nature, bool)]) -> Self {
+        let before = |n: usize| Assigned { profile: Some(name("p")), pin: (n % 3 == 1).then_some(1) };
+        let node = |(n, (nature, bmc)): (usize, &(Nature, bool))| Node {
+            nature: *nature,
+            assigned: before(n),
+            bmc: *bmc,
+            there: true,
+            retired: false,
+            taken: false,
+            boot: 1_000_000 + n as u128,
+            runs: (n % 7 != 6).then(|| (name("p"), 1)),
+            coming: None,
+            drained: false,
+            done: BTreeMap::new(),
+        };
+        let member = |n: usize| Member {
+            cluster: Some(name(if n.is_multiple_of(2) { "a" } else { "b" })),
+            switches: vec![format!("sw{}", n % 3)],
+            ..Member::new(n as u32, uuid(n as u32), before(n), 0)
+        };
+        Self {
+            rollout: Rollout::new(name("p"), 2, spec),
+            members: (0..natures.len()).map(member).collect(),
+            nodes: natures.iter().enumerate().map(node).collect(),
+            now: 1_000 * SECOND,
+            ids: BTreeSet::new(),
+            active: 1,
+            failed: BTreeSet::new(),
+            boots: 0,
+        }
+    }
+
+    fn fact(&self, n: u32) -> Option<Fact> {
+        let node = self.nodes.get(n as usize).filter(|node| node.there)?;
+        let (profile, revision) = node.runs.clone().unzip();
+        Some(Fact {
+            gone: node.retired.then(|| "retired".to_owned()),
+            assigned: node.assigned.clone(),
+            active_before: Some(self.active),
+            boot: Some(BootFact {
+                id: uuid::Uuid::from_u128(node.boot),
+                running: node.runs.is_some(),
+                profile,
+                revision,
+                told: String::new(),
+            }),
+            bmc: node.bmc,
+            lost: Vec::new(),
+            done: node.done.clone(),
+        })
+    }
+
+    /// A step, and what it asks for. `crash`: the server dies before it could store anything.
+    pub fn step(&mut self, crash: bool) {
+        let wanted = wanted(&self.rollout, &self.members, self.now);
+        let facts: BTreeMap<u32, Fact> = wanted.iter().filter_map(|n| Some((*n, self.fact(*n)?))).collect();
+        let (mut rollout, mut members) = (self.rollout.clone(), self.members.clone());
+        let actions = step(&mut rollout, &mut members, &facts, self.now);
+        let (mut again, mut members_again) = (self.rollout.clone(), self.members.clone());
+        assert_eq!(step(&mut again, &mut members_again, &facts, self.now), actions, "the same input, the same output");
+        assert!(again == rollout && members_again == members);
+        if crash {
+            return;
+        }
+        assert!(rollout.state == self.rollout.state || self.rollout.state.next().contains(&rollout.state));
+        // What is stored is all that is known at the next step.
+        self.rollout = serde_json::from_str(&serde_json::to_string(&rollout).unwrap()).unwrap();
+        self.members = serde_json::from_str(&serde_json::to_string(&members).unwrap()).unwrap();
+        assert!(self.rollout == rollout && self.members == members);
+        for action in actions {
+            assert!(self.ids.insert(action.id.clone()), "{} is asked for twice", action.id);
+            assert_eq!(self.members[action.n as usize].node, action.node, "no member");
+            self.act(action);
+        }
+        self.check();
+    }
+
+    fn act(&mut self, action: Action) {
+        let node = &mut self.nodes[action.n as usize];
+        let ok = |ok| Did { ok, message: String::new() };
+        match action.what {
+            What::Assign(assigned) => {
+                assert!(!node.taken, "a person has it");
+                node.assigned = assigned;
+            }
+            What::Drain => {
+                node.drained = true;
+                if node.nature != Nature::Mute {
+                    node.done.insert(action.id, ok(true));
+                }
+            }
+            What::Undrain => {
+                node.drained = false;
+                if node.nature != Nature::Mute {
+                    node.done.insert(action.id, ok(true));
+                }
+            }
+            What::Check => {
+                node.done.insert(action.id, ok(node.nature != Nature::Sick));
+            }
+            What::Reboot { hard } => {
+                assert!(node.bmc || node.runs.is_some(), "nobody can restart it");
+                if hard || node.nature != Nature::Deaf {
+                    node.runs = None;
+                    node.coming = Some(3);
+                }
+            }
+        }
+    }
+
+    /// Time goes on.
+    pub fn tick(&mut self) {
+        self.now += TICK;
+        let target = self.rollout.target();
+        for node in &mut self.nodes {
+            match node.coming {
+                Some(0) => {
+                    node.coming = None;
+                    self.boots += 1;
+                    node.boot = self.boots;
+                    let bad = node.nature == Nature::Bad && node.assigned == target;
+                    let revision = node.assigned.pin.unwrap_or(self.active);
+                    node.runs = node.assigned.profile.clone().filter(|_| !bad).map(|profile| (profile, revision));
+                    // What did not come up tries again by itself.
+                    if bad {
+                        node.coming = Some(5);
+                    }
+                }
+                Some(left) => node.coming = Some(left - 1),
+                None => {}
+            }
+        }
+    }
+
+    /// Never more down than allowed: in all, of a cluster, at a switch.
+    fn check(&mut self) {
+        let ended = |m: &Member| matches!(m.phase, Phase::Failed | Phase::BackFailed | Phase::Skipped);
+        self.failed.extend(self.members.iter().filter(|m| ended(m)).map(|m| m.n));
+        let down = |member: &&Member| {
+            let node = &self.nodes[member.n as usize];
+            // What was off before we came is not down because of us.
+            let ours = member.begun.is_some() && (node.drained || node.coming.is_some());
+            member.phase.is_down() || (ours && !self.failed.contains(&member.n) && node.there)
+        };
+        let down: Vec<&Member> = self.members.iter().filter(down).collect();
+        let limits = &self.rollout.spec.limits;
+        assert!(down.len() <= limits.total as usize, "{} are down", down.len());
+        for cluster in ["a", "b"] {
+            let of = down.iter().filter(|m| m.cluster == Some(name(cluster))).count();
+            assert!(limits.cluster.is_none_or(|limit| of <= limit as usize), "{of} of cluster {cluster} are down");
+        }
+        for switch in ["sw0", "sw1", "sw2"] {
+            let of = down.iter().filter(|m| m.switches.iter().any(|s| s == switch)).count();
+            assert!(limits.switch.is_none_or(|limit| of <= limit as usize), "{of} at {switch} are down");
+        }
+    }
+
+    /// Until it has ended; panics when it does not.
+    pub fn run(&mut self) {
+        for _ in 0..60_000 {
+            if !self.rollout.state.is_open() {
+                return;
+            }
+            self.step(false);
+            self.tick();
+        }
+        panic!("it does not end: {:?}", self.rollout);
+    }
+
+    pub fn phases(&self) -> BTreeMap<Phase, usize> {
+        let mut phases = BTreeMap::new();
+        self.members.iter().for_each(|m| *phases.entry(m.phase).or_default() += 1);
+        phases
+    }
+
+    pub fn runs(&self, n: usize) -> Option<u32> {
+        self.nodes[n].runs.as_ref().map(|(_, revision)| *revision)
+    }
+}

@@ -1,0 +1,65 @@
+//! How operators' hooks and checks are asked over HTTP: the certificates that this machine trusts, no proxy, no redirect,
+//! one deadline. It decides nothing, and of an answer only the status is read.
+
+use crate::error::{Error, Result};
+use crate::service::rollouts::{Asked, Caller};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+
+const CONNECT: Duration = Duration::from_secs(3);
+/// From the connect to the status.
+const WHOLE: Duration = Duration::from_secs(10);
+
+/// A client; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http(reqwest::Client);
+
+impl Http {
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new() -> Result<Self> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(concat!("higuma/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE)
+            .tls_backend_preconfigured(higuma_oci::trusted_tls(false).map_err(Error::internal)?)
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self(client))
+    }
+}
+
+impl Caller for Http {
+    fn ask(&self, asked: Asked) -> BoxFuture<'_, std::result::Result<u16, String>> {
+        async move {
+            let mut request = match asked.body {
+                Some(body) => self.0.post(&asked.url).body(body),
+                None => self.0.get(&asked.url),
+            };
+            for (name, value) in asked.headers {
+                request = request.header(name, value);
+            }
+            match request.send().await {
+                Ok(answer) => Ok(answer.status().as_u16()),
+                // Without the address, which may have a token in it.
+                Err(error) => Err(cause(&error.without_url())),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The innermost reason.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(inner) = error.source() {
+        error = inner;
+    }
+    error.to_string()
+}

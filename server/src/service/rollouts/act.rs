@@ -1,0 +1,117 @@
+//! What a step asks for, carried out in its own transaction: assignments and restarts are rows, and what is asked of
+//! somebody outside is kept until it is answered. Every action has an id, so that none is done twice.
+
+use crate::domain::bmc::{BmcAction, Power};
+use crate::domain::job::{Job, JobState};
+use crate::domain::node_event::{Kind, Notice, Severity};
+use crate::domain::rollout::{Action, Assigned, Call, CallState, Member, Phase, Record, Task, What};
+use crate::domain::rules::Holder;
+use crate::domain::{Micros, Sha256};
+use crate::error::Result;
+use crate::service::node_events;
+use crate::store::Tx;
+use uuid::Uuid;
+
+/// One action.
+pub(super) fn act(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) -> Result<()> {
+    let spec = &record.rollout.spec;
+    match &action.what {
+        What::Assign(assigned) => assign(tx, action, assigned),
+        What::Reboot { hard: false } => ask_system(tx, record, action, now),
+        What::Reboot { hard: true } => ask_bmc(tx, record, action, now),
+        What::Drain => call(tx, record, action, Call::Drain, spec.hooks.deadline, now),
+        What::Undrain => call(tx, record, action, Call::Undrain, spec.hooks.deadline, now),
+        What::Check => call(tx, record, action, Call::Check, spec.check_deadline, now),
+    }
+}
+
+fn assign(tx: &mut Tx<'_>, action: &Action, assigned: &Assigned) -> Result<()> {
+    let Some(mut node) = tx.node(&action.node)? else { return Ok(()) };
+    if node.profile != assigned.profile {
+        // A person asked for it: no rule takes it back.
+        node.held.profile = Holder::Person;
+    }
+    node.profile.clone_from(&assigned.profile);
+    node.profile_revision = assigned.pin;
+    tx.put_node(&node)
+}
+
+/// The running system restarts itself when it is heard from next.
+fn ask_system(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) -> Result<()> {
+    match tx.node(&action.node)?.and_then(|node| node.boot) {
+        Some(boot) => tx.request_reboot(boot, &format!("rollout {}", record.id), now),
+        None => Ok(()),
+    }
+}
+
+/// A job of one node: the BMC cycles its power.
+fn ask_bmc(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) -> Result<()> {
+    let request = format!("{} {}", record.id, action.id);
+    if tx.job_by_request(&request)?.is_some() {
+        return Ok(());
+    }
+    let off = tx.bmc(&action.node)?.is_some_and(|bmc| bmc.power == Power::Off);
+    let job = Job {
+        id: Uuid::now_v7(),
+        action: if off { BmcAction::PowerOn } else { BmcAction::PowerCycle },
+        selector: format!("rollout {}", record.id),
+        who: record.who.clone(),
+        made: now,
+        stagger: 0,
+        parallel: 1,
+        total: 1,
+        state: JobState::Queued,
+        request_hash: Sha256::of(&request),
+        request: Some(request),
+        next_start: now,
+        started: None,
+        cancelled_by: None,
+        ended: None,
+    };
+    tx.insert_job(&job, std::slice::from_ref(&action.node))
+}
+
+fn call(tx: &mut Tx<'_>, record: &Record, action: &Action, call: Call, time: Micros, now: Micros) -> Result<()> {
+    tx.add_call(&Task {
+        rollout: record.id,
+        id: action.id.clone(),
+        n: action.n,
+        node: action.node.clone(),
+        call,
+        state: CallState::Waiting,
+        message: String::new(),
+        attempts: 0,
+        due: now,
+        deadline: now.saturating_add(time),
+    })
+}
+
+/// What is told of a node when its member has come to an end, or is begun.
+pub(super) fn tell(tx: &mut Tx<'_>, record: &Record, before: Phase, member: &Member, now: Micros) -> Result<()> {
+    let target = record.rollout.target();
+    let (severity, what) = match member.phase {
+        phase if phase == before => return Ok(()),
+        Phase::Booting => (Severity::Info, format!("restarts with {target}")),
+        Phase::Up => (Severity::Info, format!("is up with {target}")),
+        Phase::BackBooting => (Severity::Info, format!("goes back to {}", member.before)),
+        Phase::Back => (Severity::Info, format!("is back with {}", member.before)),
+        Phase::Failed => (Severity::Warning, format!("failed with {target}")),
+        Phase::BackFailed => (Severity::Warning, "could not be brought back".to_owned()),
+        Phase::Skipped => (Severity::Info, "is left out".to_owned()),
+        _ => return Ok(()),
+    };
+    if let Some(boot) = member.boot_before.filter(|_| member.phase == Phase::Skipped) {
+        // Its system is left alone, too.
+        tx.forget_reboot(boot)?;
+    }
+    if tx.node(&member.node)?.is_none() {
+        return Ok(());
+    }
+    let colon = if member.message.is_empty() { "" } else { ": " };
+    let message = format!("rollout {}: {what}{colon}{}", record.id, member.message);
+    let notice = Notice { kind: Kind::Rollout, severity, subject: "rollout".to_owned(), message };
+    match severity {
+        Severity::Info => node_events::record(tx, &member.node, &notice, now),
+        Severity::Warning | Severity::Alarm => node_events::raise(tx, &member.node, &notice, now),
+    }
+}

@@ -1,0 +1,91 @@
+//! The words of a request and what they mean, both ways.
+
+use crate::domain::rollout::{Hooks, Limits, Spec};
+use crate::domain::{Invalid, Micros};
+use higuma_proto::api::RolloutOptions;
+
+const SECOND: Micros = 1_000_000;
+
+/// As the domain has it; what is absent has its default. Errors: the first word that makes no sense.
+pub(super) fn spec(options: &RolloutOptions) -> Result<Spec, Invalid> {
+    let default = Spec::default();
+    let time = |seconds: Option<u32>, default: Micros| seconds.map_or(default, |s| Micros::from(s) * SECOND);
+    let word = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let spec = Spec {
+        waves: word(&options.waves).map(|text| text.parse()).transpose()?.unwrap_or(default.waves),
+        limits: Limits {
+            total: options.max_down.unwrap_or(default.limits.total),
+            cluster: options.max_down_per_cluster,
+            switch: options.max_down_per_switch,
+        },
+        up_deadline: time(options.up_within, default.up_deadline),
+        soft_deadline: time(options.hard_after, default.soft_deadline),
+        check: word(&options.check),
+        check_deadline: time(options.check_within, default.check_deadline),
+        inventory: options.inventory.unwrap_or(default.inventory),
+        failures: options.max_failures.unwrap_or(default.failures),
+        soak: time(options.soak, default.soak),
+        windows: options.windows.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+        hooks: Hooks {
+            drain: word(&options.drain),
+            undrain: word(&options.undrain),
+            deadline: time(options.hook_within, default.hooks.deadline),
+            on_deadline: word(&options.hook_deadline)
+                .map(|text| text.parse())
+                .transpose()?
+                .unwrap_or(default.hooks.on_deadline),
+        },
+        rollback: options.rollback.unwrap_or(default.rollback),
+    };
+    spec.check()?;
+    Ok(spec)
+}
+
+/// As people see it, defaults included.
+pub(super) fn to_wire(spec: &Spec) -> RolloutOptions {
+    let seconds = |time: Micros| Some(u32::try_from(time / SECOND).unwrap_or(u32::MAX));
+    let hooked = spec.hooks.any();
+    RolloutOptions {
+        waves: Some(spec.waves.to_string()),
+        max_down: Some(spec.limits.total),
+        max_down_per_cluster: spec.limits.cluster,
+        max_down_per_switch: spec.limits.switch,
+        up_within: seconds(spec.up_deadline),
+        hard_after: seconds(spec.soft_deadline),
+        check: spec.check.clone(),
+        check_within: spec.check.as_ref().and_then(|_| seconds(spec.check_deadline)),
+        inventory: Some(spec.inventory),
+        max_failures: Some(spec.failures),
+        soak: seconds(spec.soak),
+        windows: spec.windows.iter().map(ToString::to_string).collect(),
+        drain: spec.hooks.drain.clone(),
+        undrain: spec.hooks.undrain.clone(),
+        hook_within: hooked.then(|| seconds(spec.hooks.deadline)).flatten(),
+        hook_deadline: hooked.then(|| spec.hooks.on_deadline.to_string()),
+        rollback: Some(spec.rollback),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_people_see_means_the_same_again() {
+        let options = RolloutOptions {
+            waves: Some("2,50%".into()),
+            max_down_per_switch: Some(1),
+            check: Some("http://{address}/".into()),
+            windows: vec!["daily 01:00-02:00".into()],
+            drain: Some("https://lb/".into()),
+            hook_deadline: Some("go-on".into()),
+            soak: Some(0),
+            ..RolloutOptions::default()
+        };
+        let meant = spec(&options).unwrap();
+        assert_eq!(spec(&to_wire(&meant)).unwrap(), meant);
+        assert_eq!(spec(&RolloutOptions::default()).unwrap(), Spec::default());
+        assert!(spec(&RolloutOptions { waves: Some("x".into()), ..options }).is_err());
+    }
+}
