@@ -8,11 +8,17 @@ use crate::domain::Micros;
 
 /// The rollout goes back, and this member is in the middle of the way on. One whose load moves just now ends that first.
 pub(super) fn turn(rollout: &mut Rollout, member: &mut Member, fact: Option<&Fact>, now: Micros) -> Vec<Action> {
+    // It ran the revision before it was asked for: its turn comes as that of any that serves.
+    let serves = member.phase == Phase::Checking && member.reboots == 0;
     let Some(fact) = here(rollout, member, fact, now) else { return Vec::new() };
     let fact = match fact {
         Ok(fact) => fact,
         Err(restored) => return restored,
     };
+    if serves {
+        member.go(Phase::BackWaiting, now);
+        return Vec::new();
+    }
     if member.reboots == 0 || fact.boot_id() != member.boot_before {
         return restart(member, fact, now);
     }
@@ -29,8 +35,12 @@ pub(super) fn begin(rollout: &mut Rollout, member: &mut Member, fact: Option<&Fa
         Err(restored) => return restored,
     };
     if fact.runs_before(member) {
-        let actions = vec![member.action("assign", What::Assign(member.before.clone()))];
+        let mut actions = vec![member.action("assign", What::Assign(member.before.clone()))];
         member.say(Phase::Back, "it runs what it ran before", now);
+        if member.drained {
+            member.phase = Phase::BackUndraining;
+            actions.extend(rollout.spec.hooks.undrain.as_ref().map(|_| member.action("undrain", What::Undrain)));
+        }
         return actions;
     }
     if fact.running() && !member.drained && rollout.spec.hooks.drain.is_some() {
@@ -108,7 +118,7 @@ fn here<'a>(
 /// Nothing of it is ours any more.
 fn skip(member: &mut Member, why: &str, now: Micros) {
     member.touched = None;
-    member.say(Phase::Skipped, why, now);
+    member.leave(why, now);
 }
 
 fn restart(member: &mut Member, fact: &Fact, now: Micros) -> Vec<Action> {

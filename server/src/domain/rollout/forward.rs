@@ -42,7 +42,7 @@ pub(super) fn advance(rollout: &mut Rollout, member: &mut Member, fact: Option<&
     if taken {
         member.touched = None;
         let message = format!("it was assigned {} while it was changed: left alone from then on", fact.assigned);
-        member.say(Phase::Skipped, &message, now);
+        member.leave(&message, now);
         return Vec::new();
     }
     match member.phase {
@@ -64,7 +64,7 @@ fn here<'a>(member: &mut Member, fact: Option<&'a Fact>, now: Micros) -> Option<
     if fact.is_none() {
         member.touched = None;
     }
-    member.say(Phase::Skipped, gone, now);
+    member.leave(gone, now);
     None
 }
 

@@ -139,6 +139,9 @@ pub struct Member {
     pub node: NodeUuid,
     /// What it had when the rollout was made.
     pub before: Assigned,
+    /// Who held that then, as a node keeps it; given back with it.
+    #[serde(default)]
+    pub held: String,
     /// Its cluster then.
     #[serde(default)]
     pub cluster: Option<Name>,
@@ -191,6 +194,7 @@ impl Member {
             n,
             node,
             before,
+            held: String::new(),
             cluster: None,
             switches: Vec::new(),
             phase: Phase::Waiting,
@@ -212,6 +216,12 @@ impl Member {
     pub(super) fn go(&mut self, phase: Phase, now: Micros) {
         self.phase = phase;
         self.since = now;
+    }
+
+    /// Nothing of it is ours any more. Whoever took it is told what they took.
+    pub(super) fn leave(&mut self, why: &str, now: Micros) {
+        let load = if self.drained { "; its load was taken away, and is for you to give back" } else { "" };
+        self.say(Phase::Skipped, &format!("{why}{load}"), now);
     }
 
     pub(super) fn say(&mut self, phase: Phase, message: &str, now: Micros) {

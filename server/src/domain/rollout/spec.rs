@@ -156,7 +156,11 @@ fn address(url: &str) -> Result<(), Invalid> {
     let plain = url.len() <= URL_MAX && url.bytes().all(|b| b.is_ascii_graphic());
     match host {
         Some(host) if plain && !host.is_empty() && !host.contains('@') => Ok(()),
-        _ => Err(Invalid::new("address", "http:// or https://, at most 1000 bytes, without user and password", url)),
+        _ => Err(Invalid::new(
+            "address",
+            "http:// or https://, at most 1000 bytes, without user and password",
+            rest.map_or("another", |_| "one that is not"),
+        )),
     }
 }
 

@@ -13,10 +13,16 @@ use crate::store::Tx;
 use uuid::Uuid;
 
 /// One action.
-pub(super) fn act(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) -> Result<()> {
+pub(super) fn act(
+    tx: &mut Tx<'_>,
+    record: &Record,
+    member: Option<&Member>,
+    action: &Action,
+    now: Micros,
+) -> Result<()> {
     let spec = &record.rollout.spec;
     match &action.what {
-        What::Assign(assigned) => assign(tx, action, assigned),
+        What::Assign(assigned) => assign(tx, member, action, assigned),
         What::Reboot { hard: false } => ask_system(tx, record, action, now),
         What::Reboot { hard: true } => ask_bmc(tx, record, action, now),
         What::Drain => call(tx, record, action, Call::Drain, spec.hooks.deadline, now),
@@ -25,9 +31,13 @@ pub(super) fn act(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros
     }
 }
 
-fn assign(tx: &mut Tx<'_>, action: &Action, assigned: &Assigned) -> Result<()> {
+fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &Assigned) -> Result<()> {
     let Some(mut node) = tx.node(&action.node)? else { return Ok(()) };
-    if node.profile != assigned.profile {
+    let back = member.filter(|member| member.before == *assigned && member.phase.is_back());
+    if let Some(holder) = back.and_then(|member| member.held.parse().ok()) {
+        // A rule that said it before may say it again.
+        node.held.profile = holder;
+    } else if node.profile != assigned.profile {
         // A person asked for it: no rule takes it back.
         node.held.profile = Holder::Person;
     }
@@ -100,8 +110,9 @@ pub(super) fn tell(tx: &mut Tx<'_>, record: &Record, before: Phase, member: &Mem
         Phase::Skipped => (Severity::Info, "is left out".to_owned()),
         _ => return Ok(()),
     };
-    if let Some(boot) = member.boot_before.filter(|_| member.phase == Phase::Skipped) {
-        // Its system is left alone, too.
+    let over = matches!(member.phase, Phase::Skipped | Phase::Failed | Phase::Back | Phase::BackFailed);
+    if let Some(boot) = member.boot_before.filter(|_| over) {
+        // Its system is left alone, too, whenever it is heard from again.
         tx.forget_reboot(boot)?;
     }
     if tx.node(&member.node)?.is_none() {

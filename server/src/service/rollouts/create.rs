@@ -113,11 +113,18 @@ pub async fn plan(app: &App, new: NewRollout) -> Result<RolloutPlan> {
             };
             let target = (asked.profile.clone(), revision);
             let in_others = tx.nodes_in_rollouts(&nodes)?;
+            let mut modes = Modes::new();
             for (n, uuid) in (0u32..).zip(&nodes) {
                 let Some(node) = tx.node(uuid)? else { continue };
-                let (change, told, lifecycle) = match in_others.get(uuid.as_str()) {
-                    Some(other) => ("refused", format!("it is in rollout {other}, which has not ended"), String::new()),
-                    None => would(tx, &node, &target, (now, timeout))?,
+                let mode = mute(tx, &node, &mut modes)?;
+                let (change, told, lifecycle) = match (in_others.get(uuid.as_str()), mode) {
+                    (Some(other), _) => {
+                        ("refused", format!("it is in rollout {other}, which has not ended"), String::new())
+                    }
+                    (None, Some(mode)) => {
+                        ("refused", format!("in its mode {mode} no node says that it is up"), String::new())
+                    }
+                    (None, None) => would(tx, &node, &target, (now, timeout))?,
                 };
                 *plan.changes.entry(change.to_owned()).or_default() += 1;
                 if plan.members.len() < TOLD {
@@ -182,9 +189,28 @@ pub(super) fn assigned(node: &Node) -> Assigned {
     Assigned { profile: node.profile.clone(), pin: node.profile_revision }
 }
 
+/// Modes of what nodes are assigned, as far as they were read.
+type Modes = BTreeMap<(Name, Option<u32>), Option<Mode>>;
+
+/// The mode of what a node has now, when no node says in it that it is up: what serves in it cannot be told from what is off.
+fn mute(tx: &mut Tx<'_>, node: &Node, modes: &mut Modes) -> Result<Option<Mode>> {
+    let Some(profile) = &node.profile else { return Ok(None) };
+    let key = (profile.clone(), node.profile_revision);
+    let mode = match modes.get(&key) {
+        Some(mode) => *mode,
+        None => {
+            let mode = tx.profile_at(profile, node.profile_revision)?.and_then(|profile| profile.spec.mode);
+            modes.insert(key, mode);
+            mode
+        }
+    };
+    Ok(mode.filter(|mode| !matches!(mode, Mode::Diskless | Mode::Initramfs)))
+}
+
 /// With what each has now.
 fn members(tx: &mut Tx<'_>, nodes: &[NodeUuid], now: Micros) -> Result<Vec<Member>> {
     let mut members = Vec::with_capacity(nodes.len());
+    let mut modes = Modes::new();
     for (n, uuid) in (0u32..).zip(nodes) {
         let Some(node) = tx.node(uuid)? else {
             return Err(Error::Conflict(format!("node {uuid} was deleted meanwhile: try again")));
@@ -192,11 +218,18 @@ fn members(tx: &mut Tx<'_>, nodes: &[NodeUuid], now: Micros) -> Result<Vec<Membe
         if node.admission == Admission::Rejected {
             return Err(Error::Conflict(format!("node {uuid} is rejected: leave it out, or admit it first")));
         }
+        if let Some(mode) = mute(tx, &node, &mut modes)? {
+            return Err(Error::Conflict(format!(
+                "node {uuid} has {} of the mode {mode}, in which no node says that it is up: leave it out",
+                assigned(&node)
+            )));
+        }
         let links = tx.present_links(uuid)?;
         let switches: BTreeSet<String> = links.into_iter().map(|link| link.place.chassis_id).collect();
         members.push(Member {
             cluster: node.cluster.clone(),
             switches: switches.into_iter().collect(),
+            held: node.held.profile.to_string(),
             ..Member::new(n, uuid.clone(), assigned(&node), now)
         });
     }

@@ -52,24 +52,40 @@ pub(super) fn to_wire(spec: &Spec) -> RolloutOptions {
         max_down_per_switch: spec.limits.switch,
         up_within: seconds(spec.up_deadline),
         hard_after: seconds(spec.soft_deadline),
-        check: spec.check.clone(),
+        check: spec.check.as_deref().map(shown),
         check_within: spec.check.as_ref().and_then(|_| seconds(spec.check_deadline)),
         inventory: Some(spec.inventory),
         max_failures: Some(spec.failures),
         soak: seconds(spec.soak),
         windows: spec.windows.iter().map(ToString::to_string).collect(),
-        drain: spec.hooks.drain.clone(),
-        undrain: spec.hooks.undrain.clone(),
+        drain: spec.hooks.drain.as_deref().map(shown),
+        undrain: spec.hooks.undrain.as_deref().map(shown),
         hook_within: hooked.then(|| seconds(spec.hooks.deadline)).flatten(),
         hook_deadline: hooked.then(|| spec.hooks.on_deadline.to_string()),
         rollback: Some(spec.rollback),
     }
 }
 
+/// For people: what follows a `=` may be a token, unless it is a word that we fill in.
+fn shown(url: &str) -> String {
+    let Some((address, query)) = url.split_once('?') else { return url.to_owned() };
+    let one = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if !(value.starts_with('{') && value.ends_with('}')) => format!("{name}=..."),
+        _ => pair.to_owned(),
+    };
+    format!("{address}?{}", query.split('&').map(one).collect::<Vec<_>>().join("&"))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn tokens_of_addresses_are_not_shown() {
+        assert_eq!(shown("https://lb/x?token=abc&node={hostname}&v"), "https://lb/x?token=...&node={hostname}&v");
+        assert_eq!(shown("https://lb/x"), "https://lb/x");
+    }
 
     #[test]
     fn what_people_see_means_the_same_again() {

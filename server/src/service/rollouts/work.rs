@@ -66,7 +66,8 @@ async fn step_one(app: &App, id: Uuid) -> Result<bool> {
                 tell(tx, &done.record, *before, member, now)?;
             }
             for action in &done.actions {
-                act(tx, &done.record, action, now)?;
+                let member = done.members.iter().map(|(_, member)| member).find(|member| member.n == action.n);
+                act(tx, &done.record, member, action, now)?;
             }
             tx.put_rollout(&done.record)?;
             Ok(Some(done))
@@ -140,7 +141,7 @@ async fn finish(app: &App, record: Record) -> Result<bool> {
         .write(move |tx| {
             let Some(mut record) = tx.claim_rollout(id)? else { return Ok(false) };
             if drop {
-                tx.drop_pins(&record.rollout.profile, revision)?;
+                tx.drop_pins(id, &record.rollout.profile, revision)?;
             }
             if !why.is_empty() {
                 record.rollout.why.clone_from(&why);

@@ -225,10 +225,15 @@ impl Tx<'_> {
         Row { table: "nodes", key: &"(counted)" }.number("profile", count)
     }
 
-    /// No node is pinned to this revision any more; what they boot is another's to say.
-    pub fn drop_pins(&mut self, profile: &Name, revision: u32) -> Result<usize> {
+    /// No node that this rollout brought to this revision is pinned to it any more; other pins are other people's.
+    pub fn drop_pins(&mut self, id: Uuid, profile: &Name, revision: u32) -> Result<usize> {
         self.run(format_args!("pins to revision {revision} of profile {profile}"), |c| {
+            let up = rollout_members::table
+                .filter(rollout_members::rollout.eq(id.to_string()))
+                .filter(rollout_members::phase.eq(Phase::Up.as_str()))
+                .select(rollout_members::node);
             let pinned = nodes::table
+                .filter(nodes::uuid.eq_any(up))
                 .filter(nodes::profile.eq(profile.as_str()))
                 .filter(nodes::profile_revision.eq(i64::from(revision)));
             diesel::update(pinned).set(nodes::profile_revision.eq(None::<i64>)).execute(c)
