@@ -7,6 +7,7 @@ use super::check::{self, Subject};
 use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
+use super::plain;
 use super::root::{Folder, Root, Squashfs};
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
@@ -23,7 +24,7 @@ pub struct ImportOptions {
     pub source: Option<PathBuf>,
     /// OCI image, instead of a source.
     pub oci: Option<OciOptions>,
-    /// GiB unpacked, of an OCI image or a root that a kernel package is added to.
+    /// GiB unpacked, of an OCI image, a tar file or a folder that a kernel package is added to.
     pub max_size: Option<u64>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
@@ -50,15 +51,10 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
         (Some(source), kernel, None, None) => {
             let meta = std::fs::metadata(source)
                 .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
-            if let Some(package) = &options.kernel_package {
-                oci::import_root(source, package, options, out, progress)
-            } else if meta.is_dir() {
+            if meta.is_dir() && options.kernel_package.is_none() {
                 from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
             } else {
-                let scratch = Scratch::new()?;
-                let root = scratch.path().join("root");
-                unpack_tar(source, &root, progress)?;
-                from_tree(&root, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
+                plain::import(source, options, out, progress)
             }
         }
         (None, Some(kernel), Some(initrd), None) => {
@@ -196,21 +192,4 @@ fn kind_of(path: &Path) -> Result<RootFs> {
             path.display()
         ))
     })
-}
-
-fn unpack_tar(tar: &Path, root: &Path, progress: &Progress) -> Result<()> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Failure::usage(format!(
-            "expected to run as root: unpacking {} must keep owners and modes; run with sudo, or import a squashfs with \
-             --kernel and --rootfs",
-            tar.display()
-        )));
-    }
-    progress.line(&format!("unpacking {}", tar.display()));
-    std::fs::create_dir(root).map_err(Failure::io("make the folder", root))?;
-    let mut command = Command::new("tar");
-    command.arg("--extract").arg("--file").arg(tar).arg("--directory").arg(root);
-    command.args(["--numeric-owner", "--same-owner", "--same-permissions", "--xattrs", "--xattrs-include=*"]);
-    command.env("LC_ALL", "C.UTF-8");
-    process::run(command, "tar", DEADLINE, |_| {})
 }

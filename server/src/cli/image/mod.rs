@@ -14,6 +14,7 @@ mod kernel_config;
 mod kernel_package;
 mod oci;
 mod pack;
+mod plain;
 mod recipe;
 mod recipe_fields;
 mod remote;
@@ -96,7 +97,7 @@ pub struct Import {
     /// Version of the image
     #[arg(long)]
     version: String,
-    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst) or its address
+    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst; no root is needed) or its address
     #[arg(value_name = "DIR|FILE.tar|URL", conflicts_with_all = ["dir", "initrd", "rootfs", "oci"])]
     source: Option<PathBuf>,
     /// Root folder
@@ -116,7 +117,8 @@ pub struct Import {
     /// Speak plain HTTP to the registry; localhost is always spoken to so
     #[arg(long, requires = "oci")]
     insecure_http: bool,
-    /// What an OCI image, or a root that --kernel-package is added to, may unpack to, in GiB [default: 32, and 200 times its packed size]
+    /// What a tar file, an OCI image, or a folder that --kernel-package is added to, may unpack to, in GiB [default: 32, and 200
+    /// times its packed size]
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
     /// Kernel: bzImage or arm64 Image
@@ -138,7 +140,8 @@ pub struct Import {
     /// Root file system: a squashfs or an erofs
     #[arg(long, value_name = "FILE|URL")]
     rootfs: Option<PathBuf>,
-    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
+    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs; of a
+    /// tar file also root)
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs", "kernel_packages"])]
     rootfs_type: RootfsType,
     /// Folder with lib/modules/RELEASE [default: the root file system]
