@@ -4,6 +4,7 @@
 
 use super::BuiltImage;
 use super::check::{self, Subject};
+use super::contents::survey;
 use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
@@ -68,6 +69,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
                 initrd: Some(initrd.clone()),
                 modules: None,
                 rootfs: None,
+                contents: None,
             })
         }
         (None, Some(kernel), None, Some(rootfs)) => {
@@ -114,7 +116,16 @@ fn from_tree(
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
     let rootfs = pack::rootfs(kind, root, out, progress)?;
-    Ok(BuiltImage { arch, kernel_release: release, kernel, initrd: None, modules: Some(modules), rootfs: Some(rootfs) })
+    let contents = survey::of_folder(root, out, progress)?;
+    Ok(BuiltImage {
+        arch,
+        kernel_release: release,
+        kernel,
+        initrd: None,
+        modules: Some(modules),
+        rootfs: Some(rootfs),
+        contents: Some(contents),
+    })
 }
 
 fn from_rootfs(
@@ -157,6 +168,7 @@ fn from_rootfs(
         initrd: None,
         modules: Some(modules),
         rootfs: Some(rootfs.to_owned()),
+        contents: None,
     })
 }
 

@@ -5,6 +5,7 @@ mod apt;
 mod build;
 pub mod build_flags;
 mod check;
+mod contents;
 mod customise;
 mod distribution;
 mod identity;
@@ -58,6 +59,14 @@ pub enum Image {
         /// NAME:VERSION or NAME:LABEL
         image: String,
     },
+    /// What is in an image: names, sizes, owners, hashes and packages
+    #[command(
+        after_help = "Examples:\n  higuma image contents debian:20261122 --path /etc/ssh\n  higuma image contents debian:20261122 --packages\n  higuma image contents debian:20261122 -o json"
+    )]
+    Contents(contents::Contents),
+    /// How two images differ: packages, names, sizes
+    #[command(after_help = "Example:\n  higuma image diff debian:20261122 debian:20261127")]
+    Diff(contents::Diff),
     /// Delete an image that no profile uses
     #[command(after_help = "Example:\n  higuma image delete debian:20261122")]
     Delete {
@@ -173,6 +182,8 @@ pub struct BuiltImage {
     pub modules: Option<PathBuf>,
     /// squashfs or erofs.
     pub rootfs: Option<PathBuf>,
+    /// Listing of what is in the root file system; no part.
+    pub contents: Option<PathBuf>,
 }
 
 impl BuiltImage {
@@ -223,6 +234,8 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
             let value = Client::new(global)?.get(&path_of(&image)?)?;
             answer(global.format, value, |image: Stored| show(&image, output::now_us()))
         }
+        Image::Contents(args) => contents::contents(global, &args),
+        Image::Diff(args) => contents::diff(global, &args),
         Image::Delete { image } => {
             Client::new(global)?.call(Method::DELETE, &path_of(&image)?, None::<&()>)?;
             Ok(())
@@ -247,7 +260,7 @@ fn make(
         text.parse::<crate::domain::Name>().map_err(|invalid| Failure::usage(invalid.to_string()))?;
     }
     let progress = Progress::new();
-    let image = |built: &BuiltImage, parts| NewImage {
+    let image = |built: &BuiltImage, parts, contents| NewImage {
         name: name.into(),
         version: version.into(),
         arch: built.arch.clone(),
@@ -256,7 +269,9 @@ fn make(
         parts,
         notes: String::new(),
         recipe: recipe.clone(),
+        contents,
     };
+    let contents_part = |(sha256, size)| ImagePart { role: "contents".into(), sha256, size };
     if let Some(dir) = output {
         std::fs::create_dir_all(&dir).map_err(Failure::io("make the folder", &dir))?;
         let built = build(&dir, &progress)?;
@@ -266,7 +281,9 @@ fn make(
             progress.line(&format!("{role}: {} ({})", path.display(), output::size(size)));
             parts.push(ImagePart { role: role.into(), sha256, size });
         }
-        let json = serde_json::to_string_pretty(&image(&built, parts)).map_err(|e| Failure::because("JSON", &e))?;
+        let contents = built.contents.as_deref().map(upload::hash).transpose()?.map(contents_part);
+        let json =
+            serde_json::to_string_pretty(&image(&built, parts, contents)).map_err(|e| Failure::because("JSON", &e))?;
         let path = dir.join("image.json");
         return std::fs::write(&path, json + "\n").map_err(Failure::io("write", &path));
     }
@@ -289,7 +306,10 @@ fn make(
         let (sha256, size) = upload::upload(&client, role, path, &progress)?;
         parts.push(ImagePart { role: role.into(), sha256, size });
     }
-    let value = client.call(Method::POST, "/api/v1/images", Some(&image(&built, parts)))?;
+    let contents = built.contents.as_deref();
+    let contents = contents.map(|path| upload::upload(&client, "contents", path, &progress)).transpose()?;
+    let contents = contents.map(contents_part);
+    let value = client.call(Method::POST, "/api/v1/images", Some(&image(&built, parts, contents)))?;
     progress.line(&format!("image {reference} is there"));
     answer(global.format, value, |image: Stored| show(&image, output::now_us()))
 }
@@ -336,6 +356,11 @@ fn show(i: &Stored, now: i64) -> String {
     for part in &i.parts {
         lines.push(("Part", format!("{:8} {:>10}  {}", part.role, output::size(part.size), part.sha256)));
     }
+    let listed = match &i.contents {
+        Some(listing) => format!("{:8} {:>10}  {}", "listing", output::size(listing.size), listing.sha256),
+        None => "no listing".to_owned(),
+    };
+    lines.push(("Contents", listed));
     lines.extend(i.recipe.lines().map(|line| ("Recipe", line.to_owned())));
     output::fields(&lines)
 }

@@ -4,6 +4,7 @@
 
 use super::BuiltImage;
 use super::check::{self, Subject};
+use super::contents::survey;
 use super::import::ImportOptions;
 use super::kernel_package;
 use super::{pack, plain};
@@ -51,7 +52,8 @@ pub(super) fn limits(max_size: Option<u64>) -> Limits {
 pub(super) fn staged(out: &Path, make: impl FnOnce(&Path) -> Result<BuiltImage>) -> Result<BuiltImage> {
     let staging = Scratch::under(out)?;
     let mut built = make(staging.path())?;
-    for part in [Some(&mut built.kernel), built.modules.as_mut(), built.rootfs.as_mut()].into_iter().flatten() {
+    let parts = [Some(&mut built.kernel), built.modules.as_mut(), built.rootfs.as_mut(), built.contents.as_mut()];
+    for part in parts.into_iter().flatten() {
         let place = out.join(part.file_name().unwrap_or_default());
         std::fs::rename(&*part, &place).map_err(Failure::io("move a part to", &place))?;
         *part = place;
@@ -133,6 +135,7 @@ pub(super) fn assemble(
     if kernel != part {
         std::fs::copy(&kernel, &part).map_err(Failure::io("copy", &kernel))?;
     }
+    let contents = survey::of_image(&flat, out, progress)?;
     Ok(BuiltImage {
         arch,
         kernel_release: release,
@@ -140,6 +143,7 @@ pub(super) fn assemble(
         initrd: None,
         modules: Some(modules),
         rootfs: Some(rootfs),
+        contents: Some(contents),
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod boot;
 mod check;
+mod contents;
 mod download;
 mod enrol;
 mod fake;
@@ -221,12 +222,18 @@ fn an_import_sends_the_parts_and_then_the_image() {
     let out = home.run(&["image", "import", "--name", "tiny", "--version", "1", root.to_str().unwrap()]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let methods: Vec<String> = home.fake.requests().iter().map(|r| r.method.clone()).collect();
-    assert_eq!(methods, ["GET", "HEAD", "PUT", "HEAD", "PUT", "HEAD", "PUT", "POST"], "{:?}", home.fake.lines());
+    assert_eq!(
+        methods,
+        ["GET", "HEAD", "PUT", "HEAD", "PUT", "HEAD", "PUT", "HEAD", "PUT", "POST"],
+        "{:?}",
+        home.fake.lines()
+    );
     let requests = home.fake.requests();
     let image: Value = serde_json::from_slice(&requests.last().unwrap().body).unwrap();
     assert_eq!((&image["arch"], &image["kernel_release"]), (&json!("x86_64"), &json!(RELEASE)));
     let puts: Vec<&Request> = requests.iter().filter(|r| r.method == "PUT").collect();
-    for (part, put) in image["parts"].as_array().unwrap().iter().zip(&puts) {
+    let listing = std::iter::once(&image["contents"]);
+    for (part, put) in image["parts"].as_array().unwrap().iter().chain(listing).zip(&puts) {
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&put.body));
         assert_eq!(put.path, format!("/api/v1/blobs/{sha256}"));
         assert_eq!(part["sha256"], json!(sha256));
@@ -244,7 +251,7 @@ fn an_import_sends_the_parts_and_then_the_image() {
     let out = home.run(&args);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let again = home.fake.requests();
-    let modules = again.iter().filter(|r| r.method == "PUT").nth(4).unwrap();
+    let modules = again.iter().filter(|r| r.method == "PUT").nth(5).unwrap();
     assert_eq!(modules.body, puts[1].body, "the same modules part either way");
 
     let tar = home.path("root.tar.gz");

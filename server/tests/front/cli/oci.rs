@@ -100,7 +100,7 @@ fn an_image_becomes_the_same_parts_every_time() {
     for out in ["one", "two"] {
         let done = import(&home, image.to_str().unwrap(), out, &[]);
         assert!(done.status.success(), "{}", text(&done.stderr));
-        assert_eq!(files(&home.path(out)), ["image.json", "modules.img", "rootfs.squashfs", "vmlinuz"]);
+        assert_eq!(files(&home.path(out)), ["contents.zst", "image.json", "modules.img", "rootfs.squashfs", "vmlinuz"]);
     }
     let read = |path: &str| std::fs::read(home.path(path)).unwrap();
     assert!(read("one/rootfs.squashfs") == read("two/rootfs.squashfs"), "two imports, two root file systems");

@@ -43,7 +43,10 @@ fn owners_and_odd_names_arrive_and_no_root_is_needed() {
     for name in ["one", "two", "three"] {
         let done = import(&home, &format!("{name}.tar"), name, &[]);
         assert!(done.status.success(), "{}", text(&done.stderr));
-        assert_eq!(files(&home.path(name)), ["image.json", "modules.img", "rootfs.squashfs", "vmlinuz"]);
+        assert_eq!(
+            files(&home.path(name)),
+            ["contents.zst", "image.json", "modules.img", "rootfs.squashfs", "vmlinuz"]
+        );
     }
     let read = |path: &str| std::fs::read(home.path(path)).unwrap();
     assert_eq!(read("one/vmlinuz"), bzimage());
