@@ -1,10 +1,11 @@
-//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, or kernel, initrd and squashfs
+//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, an ISO, or kernel, initrd and squashfs
 //! files.
 //! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
 
 use super::BuiltImage;
 use super::check::{self, Subject};
 use super::contents::survey;
+use super::iso;
 use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
@@ -18,10 +19,10 @@ use higuma_initramfs::rootfs::RootFs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What to import: a root folder or tar in `source`, or a kernel with an initrd or a rootfs.
+/// What to import: a root folder, tar or ISO in `source`, or a kernel with an initrd or a rootfs.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// Root folder or tar file.
+    /// Root folder, tar file or ISO; of an ISO, kernel, initrd and rootfs are paths in it.
     pub source: Option<PathBuf>,
     /// OCI image, instead of a source.
     pub oci: Option<OciOptions>,
@@ -48,12 +49,16 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
     if let Some(image) = &options.oci {
         return oci::import(image, options, out, progress);
     }
+    if let Some(source) = options.source.as_deref().filter(|source| iso::is_iso(source)) {
+        return oci::staged(out, |out| import(&iso::unpack(source, options, out, progress)?, out, progress));
+    }
     let built = match (&options.source, &options.kernel, &options.initrd, &options.rootfs) {
         (Some(source), kernel, None, None) => {
             let meta = std::fs::metadata(source)
                 .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
             if meta.is_dir() && options.kernel_package.is_none() {
-                from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
+                let (kernel, modules) = (kernel.as_deref(), options.modules_from.as_deref());
+                oci::staged(out, |out| from_tree(source, kernel, modules, options.kind, out, progress))
             } else {
                 plain::import(source, options, out, progress)
             }
@@ -76,7 +81,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
             from_rootfs(kernel, rootfs, options.modules_from.as_deref(), out, progress)
         }
         _ => Err(Failure::usage(
-            "expected a root folder, a tar file, --kernel with --initrd, or --kernel with --rootfs; see --help",
+            "expected a root folder, a tar file, an ISO, --kernel with --initrd, or --kernel with --rootfs; see --help",
         )),
     }?;
     match &options.arch {

@@ -10,6 +10,7 @@ mod customise;
 mod distribution;
 mod identity;
 pub mod import;
+mod iso;
 pub mod kept;
 mod kernel_config;
 mod kernel_package;
@@ -44,10 +45,10 @@ pub enum Image {
     /// Build an image from a distribution's packages
     #[command(subcommand)]
     Build(build_flags::Build),
-    /// Make an image of a root folder, a tar file, an OCI image, or kernel + initrd or squashfs files
+    /// Make an image of a root folder, a tar file, an OCI image, an ISO, or kernel + initrd or squashfs files
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name installer --version 13 debian-13-amd64-netinst.iso\n  higuma image import --name mine --version 1 mine.iso --kernel boot/linux --initrd boot/initrd.gz\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Box<Import>),
     /// List images
@@ -106,14 +107,14 @@ pub struct Import {
     /// Version of the image
     #[arg(long)]
     version: String,
-    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst; no root is needed) or its address
-    #[arg(value_name = "DIR|FILE.tar|URL", conflicts_with_all = ["dir", "initrd", "rootfs", "oci"])]
+    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst; no root is needed), or ISO, or the address of one
+    #[arg(value_name = "DIR|FILE.tar|FILE.iso|URL", conflicts_with_all = ["dir", "oci"])]
     source: Option<PathBuf>,
     /// Root folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["initrd", "rootfs", "oci"])]
     dir: Option<PathBuf>,
-    /// SHA-256 of the source: a tar file, or a file given with --oci
-    #[arg(long, value_name = "HEX", conflicts_with_all = ["initrd", "rootfs"])]
+    /// SHA-256 of the source: a tar file, an ISO, or a file given with --oci
+    #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
     /// OCI image: a name like registry.example/team/os:7, or an OCI layout (folder or tar) or archive of `docker save`
     /// (PATH:TAG when it has several), or the address of a tar; no root is needed
@@ -130,7 +131,7 @@ pub struct Import {
     /// times its packed size]
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
-    /// Kernel: bzImage or arm64 Image
+    /// Kernel: bzImage or arm64 Image; of an ISO, its path there
     #[arg(long, value_name = "FILE|URL", required_unless_present_any = ["source", "dir", "oci"])]
     kernel: Option<PathBuf>,
     /// Kernel for a folder, tar or OCI image that has none: a package file (several times, when a kernel has several), or the
@@ -143,11 +144,11 @@ pub struct Import {
     /// Mirror for --kernel-package NAME [default: what this machine's apt uses for the suite]
     #[arg(long, value_name = "URL", requires = "kernel_packages")]
     kernel_mirror: Option<String>,
-    /// Initrd that is booted as it is
+    /// Initrd that is booted as it is; of an ISO, its path there
     #[arg(long, value_name = "FILE|URL", conflicts_with_all = ["rootfs", "modules_from"])]
     initrd: Option<PathBuf>,
-    /// Root file system: a squashfs or an erofs
-    #[arg(long, value_name = "FILE|URL")]
+    /// Root file system: a squashfs or an erofs; of an ISO, its path there
+    #[arg(long, value_name = "FILE|URL", visible_alias = "squashfs")]
     rootfs: Option<PathBuf>,
     /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs; of a
     /// tar file also root)

@@ -52,8 +52,8 @@ pub(super) fn limits(max_size: Option<u64>) -> Limits {
 pub(super) fn staged(out: &Path, make: impl FnOnce(&Path) -> Result<BuiltImage>) -> Result<BuiltImage> {
     let staging = Scratch::under(out)?;
     let mut built = make(staging.path())?;
-    let parts = [Some(&mut built.kernel), built.modules.as_mut(), built.rootfs.as_mut(), built.contents.as_mut()];
-    for part in parts.into_iter().flatten() {
+    let optional = [&mut built.initrd, &mut built.modules, &mut built.rootfs, &mut built.contents];
+    for part in std::iter::once(&mut built.kernel).chain(optional.into_iter().flatten()) {
         let place = out.join(part.file_name().unwrap_or_default());
         std::fs::rename(&*part, &place).map_err(Failure::io("move a part to", &place))?;
         *part = place;

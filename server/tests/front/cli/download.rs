@@ -124,6 +124,18 @@ fn a_source_has_its_hash() {
     };
     let told = run(tar.to_str().unwrap(), &sha256(b"x"));
     assert!(told.contains(&sha256(b"x")) && told.contains(&sha256(b"no tar")), "{told}");
+    // Of an archive with several images, it is that of the file.
+    let oci = |image: &str| {
+        let args = ["image", "import", "--name", "t", "--version", "1", "--oci", image, "--sha256", &sha256(b"x")];
+        let out = home.run(&args);
+        assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+        text(&out.stderr).to_owned()
+    };
+    for image in [tar.to_str().unwrap(), &format!("{}:debian:12", tar.display())] {
+        let told = oci(image);
+        assert!(told.contains(&sha256(b"no tar")) && told.contains(&tar.display().to_string()), "{told}");
+    }
+    assert!(oci("registry.example/os:7").contains("NAME@sha256:HEX"));
     let told = run(home.path("data").to_str().unwrap(), &sha256(b"x"));
     assert!(told.contains("a folder"), "{told}");
 }
