@@ -155,7 +155,7 @@ pub fn image(server: &Server, stock: Stock) -> LabResult {
     let blobs: Vec<&String> = image.parts.iter().map(|part: &ImagePart| &part.sha256).collect();
     put_blobs(server, &home, &blobs)?;
     let Image { name, version, arch, cmdline, kernel_release, parts, notes, recipe, .. } = image.clone();
-    let new = NewImage { name, version, arch, cmdline, kernel_release, parts, notes, recipe };
+    let new = NewImage { name, version, arch, cmdline, kernel_release, parts, notes, recipe, contents: None };
     let there: Image = server.api()?.call("POST", "/api/v1/images", Some(&new))?;
     if there.digest == image.digest {
         return Ok(());

@@ -1,5 +1,5 @@
-//! One layer, read as a stream: its blob is hashed, unpacked (by its first bytes: gzip, zstd or none), hashed again, and
-//! each entry put on the tree. Contents go to the spool. Memory is bounded whatever the layer is; a layer that fails
+//! One layer or plain tar, read as a stream: its blob is hashed, unpacked (by its first bytes: gzip, zstd or none), hashed
+//! again, and each entry put on the tree. Contents go to the spool. Memory is bounded whatever the layer is; a layer that fails
 //! leaves a tree that must not be used.
 
 use crate::archive::{Archive, Record, Type};
@@ -34,6 +34,27 @@ pub struct Blob<'a> {
 /// # Errors
 /// [`Error::Archive`], [`Error::Limit`], [`Error::Mismatch`], [`Error::Io`]; the tree is then of no use.
 pub fn apply_layer(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>) -> Result<()> {
+    apply(tree, spool, blob, Names::OfLayer)
+}
+
+/// Put a tar on the tree that is no layer: a name that begins with `.wh.` is a name like any other.
+///
+/// # Errors
+/// Those of [`apply_layer`].
+pub fn apply_tar(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>) -> Result<()> {
+    apply(tree, spool, blob, Names::Plain)
+}
+
+/// What names mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// `.wh.x` takes `x` away.
+    OfLayer,
+    /// All are entries.
+    Plain,
+}
+
+fn apply(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>, names: Names) -> Result<()> {
     let Blob { what, input, digest, size, diff_id } = blob;
     let reading = || Error::io(format!("read {what}"));
     let limits = tree.limits.clone();
@@ -42,6 +63,12 @@ pub fn apply_layer(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>) -> Result
     let mut packed = BufReader::with_capacity(BUFFER, Hashing::new(input.take(longest), digest.as_ref()));
     let head = packed.fill_buf().map_err(reading())?;
     let packing = Packing::of(head);
+    if let Some((by, program)) = Packing::unknown(head) {
+        let problem = format!(
+            "expected a tar as it is, or packed by gzip or zstd, this one is packed by {by}: unpack it with `{program}` first"
+        );
+        return Err(Error::archive(what, problem));
+    }
     let unpacked: Box<dyn Read> = match packing {
         Packing::None => Box::new(&mut packed),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(&mut packed)),
@@ -58,7 +85,7 @@ pub fn apply_layer(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>) -> Result
     let mut archive = Archive::new(bounded, what.as_str(), &limits);
     tree.begin_layer();
     while let Some(record) = archive.next_record()? {
-        entry(tree, spool, &mut archive, record, &what)?;
+        entry(tree, spool, &mut archive, record, names, &what)?;
     }
     // What stands behind the end of the tar belongs to the layer's digest, and to its bounds.
     {
@@ -81,6 +108,7 @@ fn entry<R: Read>(
     spool: &mut Spool,
     archive: &mut Archive<'_, R>,
     record: Record,
+    names: Names,
     what: &str,
 ) -> Result<()> {
     tree.used.entries += 1;
@@ -94,7 +122,7 @@ fn entry<R: Read>(
     };
     let longest = tree.limits.path;
     let name = Name::parse(&record.path, longest).map_err(within)?;
-    if tree.whiteout(&name).map_err(within)? {
+    if names == Names::OfLayer && tree.whiteout(&name).map_err(within)? {
         return Ok(());
     }
     let kind = match record.kind {
@@ -169,6 +197,16 @@ impl Packing {
             // A skippable frame, as zstd:chunked and others begin.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             _ => Self::None,
+        }
+    }
+
+    /// What is read by nobody here, and the program that unpacks it.
+    fn unknown(head: &[u8]) -> Option<(&'static str, &'static str)> {
+        match head {
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(("xz", "xz -d")),
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some(("bzip2", "bzip2 -d")),
+            [b'P', b'K', 3, 4, ..] => Some(("zip", "unzip")),
+            _ => None,
         }
     }
 }

@@ -25,7 +25,7 @@ mod write;
 pub use credentials::Credentials;
 pub use digest::Digest;
 pub use error::{Error, Result};
-pub use layer::{Blob, apply_layer};
+pub use layer::{Blob, apply_layer, apply_tar};
 pub use layout::Layout;
 pub use limits::Limits;
 pub use load::{Flattened, Options, Source, Step, load};

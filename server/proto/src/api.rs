@@ -65,6 +65,7 @@
 //! | POST /api/v1/images/gc | [`ImageGc`] -> [`ImageGcAnswer`] (a dry run changes nothing) |
 //! | GET, POST, DELETE /api/v1/images/scrub | -> [`Scrub`]; [`NewScrub`] -> [`Scrub`] (202: it goes on in the background); cancels it -> [`Scrub`] |
 //! | GET, PATCH, DELETE /api/v1/images/{name}/{version} | -> [`Image`]; [`ImagePatch`] -> [`Image`]; -> nothing (204). To read and to patch, {version} may be a label |
+//! | GET /api/v1/images/{name}/{version}/contents | -> the listing of what is in it: lines of JSON, packed by zstd; 404 when there is none. {version} may be a label |
 //! | PUT, DELETE /api/v1/images/{name}/labels/{label} | [`SetLabel`] -> [`Image`] (made, or moved there); -> nothing (204) |
 //! | GET, POST /api/v1/profiles | -> Page<[`Profile`]>; [`NewProfile`] -> [`Profile`] |
 //! | GET /api/v1/profiles/{name}?revision=N\|newest | -> [`Profile`] (the active revision when none is named) |

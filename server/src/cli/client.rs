@@ -183,6 +183,27 @@ impl Client {
         if status.is_success() { Ok(()) } else { Err(self.refused(status, &bytes)) }
     }
 
+    /// Download so many bytes to a new file. The caller checks what they are.
+    pub fn fetch(&self, path: &str, size: u64, to: &Path) -> Result<()> {
+        let request = self.request(Method::GET, path);
+        let request = request.body(()).map_err(|e| Failure::because("could not make the request", &e))?;
+        let mut response = self.agent.run(request).map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if !status.is_success() {
+            let read = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec();
+            return Err(self.refused(status, &read.unwrap_or_default()));
+        }
+        let mut file = std::fs::File::create_new(to).map_err(Failure::io("make", to))?;
+        // One byte more, so that a longer one is seen.
+        let mut body = response.body_mut().with_config().limit(u64::MAX).reader().take(size.saturating_add(1));
+        let got = std::io::copy(&mut body, &mut file)
+            .map_err(|e| Failure::failed(format!("could not fetch {}{path}: {e}", self.shown)))?;
+        match got == size {
+            true => Ok(()),
+            false => Err(Failure::failed(format!("expected {size} bytes of {}{path}, got {got}", self.shown))),
+        }
+    }
+
     fn request(&self, method: Method, path: &str) -> ureq::http::request::Builder {
         Request::builder()
             .method(method)

@@ -1,7 +1,7 @@
 //! What is kept of an image beside what boots: notes, recipe, and labels, which are movable names of versions. None of it
 //! is part of an image's digest; no rule here may let a name mean two things.
 
-use super::ids::{Invalid, Micros, Name};
+use super::ids::{Invalid, Micros, Name, Sha256};
 use super::image::ImageRef;
 
 /// Bytes of notes, at most.
@@ -20,6 +20,17 @@ pub struct Kept {
     pub notes: String,
     /// What it was built by; never changes.
     pub recipe: String,
+    /// The listing of what is in it; none: of before there were any, or what cannot be listed.
+    pub contents: Option<Listing>,
+}
+
+/// A blob with the names, sizes and packages of an image: for people, no node reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Its name.
+    pub sha256: Sha256,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// A movable name of a version.

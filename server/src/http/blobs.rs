@@ -30,16 +30,20 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// GET and HEAD of the bytes.
 pub async fn get(state: Data<State>, path: Path<String>, request: HttpRequest) -> Answer {
-    let sha256: Sha256 = path.parse()?;
+    serve(&state, &request, path.parse()?).await
+}
+
+/// A blob that is known to be meant.
+pub(super) async fn serve(state: &Data<State>, request: &HttpRequest, sha256: Sha256) -> Answer {
     let (app, cache) = (&state.app, state.cache.as_ref());
     if request.method() == Method::HEAD {
         return match service::blobs::look(app, &state.blobs, cache, &sha256).await {
-            Ok(size) => Ok(head(&request, &sha256, size)),
+            Ok(size) => Ok(head(request, &sha256, size)),
             Err(error) => again(error),
         };
     }
     match service::blobs::open(app, &state.blobs, cache, &sha256).await {
-        Ok(reader) => Ok(download(&state, &request, &sha256, reader)),
+        Ok(reader) => Ok(download(state, request, &sha256, reader)),
         Err(error) => again(error),
     }
 }

@@ -8,8 +8,8 @@ use crate::service::image_gc as gc_cases;
 use crate::service::image_labels as label_cases;
 use crate::service::images as image_cases;
 use crate::service::scrub as scrub_cases;
-use actix_web::HttpResponse;
 use actix_web::web::{Json, Path, Query, ReqData};
+use actix_web::{HttpRequest, HttpResponse};
 use higuma_proto::api::{ImageGc, ImagePatch, NewImage, NewScrub, SetLabel};
 
 pub async fn list(s: S, page: Query<PageQuery>) -> Answer {
@@ -44,6 +44,12 @@ fn reference(path: &(String, String)) -> Result<ImageRef, Failure> {
 
 pub async fn show(s: S, path: Path<(String, String)>) -> Answer {
     ok(image_cases::show(&s.app, reference(&path)?).await?)
+}
+
+/// The listing of what is in it, as it was uploaded.
+pub async fn contents(s: S, path: Path<(String, String)>, request: HttpRequest) -> Answer {
+    let sha256 = image_cases::contents(&s.app, reference(&path)?).await?;
+    super::blobs::serve(&s, &request, sha256).await
 }
 
 pub async fn patch(s: S, path: Path<(String, String)>, patch: Json<ImagePatch>) -> Answer {

@@ -223,6 +223,7 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/images/{name}/{version}", Admin,  || web::to(images::show)),
         route(PATCH,  "/api/v1/images/{name}/{version}", Admin,  || web::to(images::patch)),
         route(DELETE, "/api/v1/images/{name}/{version}", Admin,  || web::to(images::delete)),
+        route(GET,    "/api/v1/images/{name}/{version}/contents", Admin, || web::to(images::contents)),
         route(PUT,    "/api/v1/images/{name}/labels/{label}", Admin, || web::to(images::label)),
         route(DELETE, "/api/v1/images/{name}/labels/{label}", Admin, || web::to(images::unlabel)),
         route(GET,    "/api/v1/profiles",                Admin,  || web::to(api::profiles)),

@@ -5,7 +5,7 @@ use super::{App, wire};
 use crate::domain::boot::clean;
 use crate::domain::image::{Image, ImageRef, Part, check_parts};
 use crate::domain::image_gc::{RETIRED_SILENCE, Reason};
-use crate::domain::image_kept::{Kept, check_notes, check_recipe, may_make};
+use crate::domain::image_kept::{Kept, Listing, check_notes, check_recipe, may_make};
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
@@ -26,7 +26,12 @@ pub async fn create_by(app: &App, new: NewImage, who: &str) -> Result<api::Image
         kernel_release: clean(&new.kernel_release, 100),
         parts: Vec::new(),
         created: app.now(),
-        kept: Kept { made_by: who.to_owned(), notes: check_notes(&new.notes)?, recipe: check_recipe(&new.recipe)? },
+        kept: Kept {
+            made_by: who.to_owned(),
+            notes: check_notes(&new.notes)?,
+            recipe: check_recipe(&new.recipe)?,
+            contents: listing(new.contents.as_ref())?,
+        },
     };
     for part in new.parts.iter().take(16) {
         image.parts.push(Part { role: part.role.parse()?, sha256: part.sha256.parse()?, size: 0 });
@@ -41,10 +46,26 @@ pub async fn create_by(app: &App, new: NewImage, who: &str) -> Result<api::Image
                     Error::BadRequest(format!("the {} blob {} is not here: upload it first", part.role, part.sha256))
                 })?;
             }
+            if let Some(listing) = &mut image.kept.contents {
+                listing.size = tx.blob(&listing.sha256)?.ok_or_else(|| {
+                    Error::BadRequest(format!(
+                        "the blob {} of the contents is not here: upload it first",
+                        listing.sha256
+                    ))
+                })?;
+            }
             tx.insert_image(&image)?;
             Ok(wire::image(&image, &[]))
         })
         .await
+}
+
+fn listing(given: Option<&api::ImagePart>) -> Result<Option<Listing>> {
+    let Some(given) = given else { return Ok(None) };
+    if given.role != "contents" {
+        return Err(Error::BadRequest(format!("contents: expected the role contents, got {:?}", given.role)));
+    }
+    Ok(Some(Listing { sha256: given.sha256.parse()?, size: 0 }))
 }
 
 /// A page of images, in order of name and version.
@@ -78,6 +99,23 @@ pub async fn show(app: &App, named: ImageRef) -> Result<api::Image> {
             let reference = resolve(tx, &named)?;
             let image = tx.image(&reference)?.ok_or_else(|| not_found(&reference))?;
             of_wire(tx, &image)
+        })
+        .await
+}
+
+/// The blob that lists what is in an image. Errors: no such image, or it has none.
+pub async fn contents(app: &App, named: ImageRef) -> Result<Sha256> {
+    app.store
+        .read(move |tx| {
+            let reference = resolve(tx, &named)?;
+            let image = tx.image(&reference)?.ok_or_else(|| not_found(&reference))?;
+            let none = || {
+                Error::NotFound(format!(
+                    "{reference} has no listing of its contents: it was made before there were any, or of files that are taken \
+                     as they are; import a folder, a tar file or an OCI image of it under another version"
+                ))
+            };
+            image.kept.contents.map(|listing| listing.sha256).ok_or_else(none)
         })
         .await
 }
@@ -152,9 +190,10 @@ pub(super) fn remove(tx: &mut Tx<'_>, image: &Image, now: Micros) -> Result<()> 
     blobs_of(image).iter().try_for_each(|(sha256, size)| tx.put_blob(sha256, *size, now))
 }
 
-/// All blobs that an image names, with their sizes.
+/// All blobs that an image names, its listing too, with their sizes.
 pub(super) fn blobs_of(image: &Image) -> Vec<(Sha256, u64)> {
-    image.parts.iter().map(|part| (part.sha256.clone(), part.size)).collect()
+    let parts = image.parts.iter().map(|part| (part.sha256.clone(), part.size));
+    parts.chain(image.kept.contents.iter().map(|listing| (listing.sha256.clone(), listing.size))).collect()
 }
 
 pub(super) fn not_found(reference: &ImageRef) -> Error {

@@ -234,6 +234,11 @@ pub fn image(image: &Image, labels: &[Name]) -> api::Image {
         made_by: image.kept.made_by.clone(),
         notes: image.kept.notes.clone(),
         recipe: image.kept.recipe.clone(),
+        contents: image.kept.contents.as_ref().map(|listing| api::ImagePart {
+            role: "contents".to_owned(),
+            sha256: listing.sha256.to_string(),
+            size: listing.size,
+        }),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Images: immutable rows, and their parts, which refer to blobs.
 
-use super::schema::{image_parts, images};
+use super::schema::{blobs, image_parts, images};
 use super::tx::{Row, Tx, limit_of, to_i64};
 use crate::domain::Sha256;
 use crate::domain::image::{Image, ImageRef, Part};
-use crate::domain::image_kept::Kept;
+use crate::domain::image_kept::{Kept, Listing};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
 
@@ -19,7 +19,11 @@ struct ImageRec {
     created: i64,
     made_by: String,
     notes: String,
+    contents: Option<String>,
 }
+
+/// With the size of its listing.
+type Loaded = (ImageRec, Option<i64>);
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = image_parts)]
@@ -32,7 +36,7 @@ struct PartRec {
 }
 
 impl ImageRec {
-    fn into_image(self, parts: Vec<PartRec>) -> Result<Image> {
+    fn into_image(self, listed: Option<i64>, parts: Vec<PartRec>) -> Result<Image> {
         let key = format!("{}:{}", self.name, self.version);
         let row = Row { table: "images", key: &key };
         let part_row = Row { table: "image_parts", key: &key };
@@ -47,6 +51,10 @@ impl ImageRec {
             })
             .collect::<Result<_>>()?;
         parts.sort_by_key(|part| part.role);
+        let contents = match (row.parse_opt("contents", self.contents.as_deref())?, listed) {
+            (Some(sha256), Some(size)) => Some(Listing { sha256, size: row.number("size of contents", size)? }),
+            _ => None,
+        };
         Ok(Image {
             reference: ImageRef { name: row.parse("name", &self.name)?, version: row.parse("version", &self.version)? },
             arch: row.parse("arch", &self.arch)?,
@@ -54,7 +62,7 @@ impl ImageRec {
             kernel_release: self.kernel_release,
             parts,
             created: self.created,
-            kept: Kept { made_by: self.made_by, notes: self.notes, recipe: String::new() },
+            kept: Kept { made_by: self.made_by, notes: self.notes, recipe: String::new(), contents },
         })
     }
 }
@@ -75,7 +83,16 @@ impl Tx<'_> {
             created: image.created,
             made_by: image.kept.made_by.clone(),
             notes: image.kept.notes.clone(),
+            contents: image.kept.contents.as_ref().map(|listing| listing.sha256.to_string()),
         };
+        if let Some(listing) = &image.kept.contents
+            && self.blob(&listing.sha256)?.is_none()
+        {
+            let sha256 = &listing.sha256;
+            return Err(Error::Conflict(format!(
+                "image {reference}: its listing, blob {sha256}, is not here: upload it"
+            )));
+        }
         let mut parts = vec![];
         for part in &image.parts {
             if self.blob(&part.sha256)?.is_none() {
@@ -105,8 +122,12 @@ impl Tx<'_> {
     pub fn image(&mut self, image: &ImageRef) -> Result<Option<Image>> {
         let key = (image.name.as_str(), image.version.as_str());
         let (rec, parts) = self.run(format_args!("image {image}"), |c| {
-            let query = images::table.find(key).select((ImageRec::as_select(), images::recipe));
-            let rec: Option<(ImageRec, String)> = query.first(c).optional()?;
+            let query = images::table
+                .left_join(blobs::table.on(images::contents.eq(blobs::sha256.nullable())))
+                .filter(images::name.eq(key.0))
+                .filter(images::version.eq(key.1))
+                .select((ImageRec::as_select(), blobs::size.nullable(), images::recipe));
+            let rec: Option<(ImageRec, Option<i64>, String)> = query.first(c).optional()?;
             let parts: Vec<PartRec> = image_parts::table
                 .filter(image_parts::name.eq(key.0))
                 .filter(image_parts::version.eq(key.1))
@@ -114,8 +135,8 @@ impl Tx<'_> {
                 .load(c)?;
             Ok((rec, parts))
         })?;
-        let Some((rec, recipe)) = rec else { return Ok(None) };
-        let image = rec.into_image(parts)?;
+        let Some((rec, listed, recipe)) = rec else { return Ok(None) };
+        let image = rec.into_image(listed, parts)?;
         Ok(Some(Image { kept: Kept { recipe, ..image.kept }, ..image }))
     }
 
@@ -123,16 +144,17 @@ impl Tx<'_> {
     pub fn images(&mut self, after: Option<&ImageRef>, limit: usize) -> Result<Vec<Image>> {
         let (recs, parts) = self.run("images", |c| {
             let mut query = images::table
+                .left_join(blobs::table.on(images::contents.eq(blobs::sha256.nullable())))
                 .order((images::name, images::version))
                 .limit(limit_of(limit))
-                .select(ImageRec::as_select())
+                .select((ImageRec::as_select(), blobs::size.nullable()))
                 .into_boxed();
             if let Some(after) = after {
                 let same_name = images::name.eq(after.name.as_str()).and(images::version.gt(after.version.as_str()));
                 query = query.filter(images::name.gt(after.name.as_str()).or(same_name));
             }
-            let recs: Vec<ImageRec> = query.load(c)?;
-            let (Some(first), Some(last)) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
+            let recs: Vec<Loaded> = query.load(c)?;
+            let (Some((first, _)), Some((last, _))) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
             // Parts of the images between the two.
             let behind = image_parts::name.gt(&first.name).or(image_parts::version.ge(&first.version));
             let before = image_parts::name.lt(&last.name).or(image_parts::version.le(&last.version));
@@ -149,9 +171,9 @@ impl Tx<'_> {
             by_image.entry((part.name.clone(), part.version.clone())).or_default().push(part);
         }
         recs.into_iter()
-            .map(|rec| {
+            .map(|(rec, listed)| {
                 let parts = by_image.remove(&(rec.name.clone(), rec.version.clone())).unwrap_or_default();
-                rec.into_image(parts)
+                rec.into_image(listed, parts)
             })
             .collect()
     }

@@ -99,6 +99,8 @@ struct ImagePage {
     uses: Vec<String>,
     /// Role, size and sha256.
     parts: Vec<(String, String, String)>,
+    /// Address and size of the listing.
+    contents: Option<(String, String)>,
 }
 
 impl ImagePage {
@@ -113,6 +115,10 @@ impl ImagePage {
             size: size(&image),
             made: format!("{} ({}){by}", absolute(image.created_us), ago(image.created_us, now)),
             parts: image.parts.iter().map(|p| (p.role.clone(), binary_size(p.size), p.sha256.clone())).collect(),
+            contents: image.contents.as_ref().map(|listing| {
+                let href = format!("/api/v1/images/{}/{}/contents", image.name, image.version);
+                (href, binary_size(listing.size))
+            }),
             uses,
             image,
         }
@@ -139,6 +145,7 @@ mod tests {
             made_by: "ann".into(),
             notes: notes.into(),
             recipe: recipe.into(),
+            contents: None,
         }
     }
 
@@ -165,5 +172,12 @@ mod tests {
         assert!(!text.contains("<there>"), "{text}");
         let page = ImagePage::new(Shell::bare("x"), image("", ""), vec![], 0).render().unwrap();
         assert!(page.contains("id=\"unused\"") && !page.contains("id=\"recipe\""), "{page}");
+        assert!(page.contains("No listing"), "{page}");
+        let mut listed = image("", "");
+        listed.contents = Some(ImagePart { role: "contents".into(), sha256: "ef".repeat(32), size: 2048 });
+        let page = ImagePage::new(Shell::bare("x"), listed, vec![], 0).render().unwrap();
+        for part in ["href=\"/api/v1/images/debian/12/contents\"", "2 KiB", "higuma image diff debian:12"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
     }
 }

@@ -78,3 +78,35 @@ async fn a_name_is_a_version_or_a_label() {
     assert!(matches!(image_labels::remove(app, "i:stable".parse().unwrap()).await, Err(Error::NotFound(_))));
     delete("i:1").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_listing_is_kept_with_its_image_and_goes_with_it() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    let listing = higuma::domain::Sha256::of("a listing");
+    let contents = json!({"contents": {"role": "contents", "sha256": listing.to_string()}});
+    let early = make(app, "2", contents.clone()).await.unwrap_err();
+    assert!(matches!(&early, Error::BadRequest(words) if words.contains("upload it first")), "{early}");
+    let blob = listing.clone();
+    app.store.write(move |tx| tx.put_blob(&blob, 9, 1)).await.unwrap();
+    let wrong = json!({"contents": {"role": "rootfs", "sha256": listing.to_string()}});
+    assert!(matches!(make(app, "2", wrong).await, Err(Error::BadRequest(_))));
+    let made = make(app, "2", contents).await.unwrap();
+    let kept = made.contents.unwrap();
+    assert_eq!((kept.role.as_str(), kept.sha256.as_str(), kept.size), ("contents", listing.as_str(), 9));
+    let first = images::show(app, "i:1".parse().unwrap()).await.unwrap();
+    assert_eq!((made.digest, first.contents), (first.digest, None), "it is no part of the digest");
+    let listed = images::list(app, None, None).await.unwrap().items;
+    let sizes: Vec<_> = listed.iter().map(|image| image.contents.as_ref().map(|c| c.size)).collect();
+    assert_eq!(sizes, [None, Some(9)]);
+    assert_eq!(images::contents(app, "i:2".parse().unwrap()).await.unwrap(), listing);
+    let none = images::contents(app, "i:1".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(&none, Error::NotFound(words) if words.contains("no listing")), "{none}");
+
+    // It is held as long as its image is there, and for the grace after that.
+    let forget = |before| app.store.write(move |tx| tx.forget_unused_blobs(before, 100));
+    assert!(!forget(i64::MAX).await.unwrap().contains(&listing));
+    images::delete(app, "i:2".parse().unwrap()).await.unwrap();
+    assert!(!forget(2).await.unwrap().contains(&listing), "its grace begins with the deletion");
+    assert!(forget(i64::MAX).await.unwrap().contains(&listing));
+}

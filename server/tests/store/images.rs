@@ -19,7 +19,7 @@ fn image(reference: &str, kernel: &str, initrd: &str) -> Image {
         kernel_release: "6.1".into(),
         parts: vec![part(Role::Kernel, kernel), part(Role::Initrd, initrd)],
         created: 3,
-        kept: Kept { made_by: "me".into(), notes: "two\nlines".into(), recipe: "suite = 'x'".into() },
+        kept: Kept { made_by: "me".into(), notes: "two\nlines".into(), recipe: "suite = 'x'".into(), contents: None },
     }
 }
 

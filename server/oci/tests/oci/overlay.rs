@@ -1,6 +1,7 @@
 //! One layer over another: each rule of image-spec layer.md, and what it leaves open decided as containers' unpackers do.
 
 use crate::make::{Item, Layer, flatten, lines, refused, short};
+use higuma_oci::{Blob, Limits, Spool, Tree, apply_tar};
 
 #[test]
 fn files_and_folders_replace_each_other() {
@@ -154,4 +155,22 @@ fn all_kinds_with_all_metadata() {
     );
     let Some(higuma_oci::Found::File(inode, _)) = tree.find("ping") else { panic!("no ping") };
     assert_eq!(tree.entry(inode).metadata.xattrs[&b"security.capability"[..]], cap);
+}
+
+#[test]
+fn a_plain_tar_has_no_whiteouts() {
+    let layer = Layer::new().file("etc/passwd", "1").file("etc/.wh.passwd", "2").file("etc/.wh..wh..opq", "3");
+    let (bytes, dir) = (layer.dir(".wh.d").file(".wh.d/x", "4").tar(), tempfile::tempdir().unwrap());
+    let (mut tree, mut spool) = (Tree::new(Limits::default()), Spool::new(dir.path()).unwrap());
+    let blob = Blob { what: "tar".into(), input: Box::new(&bytes[..]), digest: None, size: None, diff_id: None };
+    apply_tar(&mut tree, &mut spool, blob).unwrap();
+    let want = [
+        ".wh.d 755 0:0 dir",
+        ".wh.d/x 644 0:0 \"4\"",
+        "etc 755 0:0 dir",
+        "etc/.wh..wh..opq 644 0:0 \"3\"",
+        "etc/.wh.passwd 644 0:0 \"2\"",
+        "etc/passwd 644 0:0 \"1\"",
+    ];
+    assert_eq!(lines(&tree, &spool), want);
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One blob of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImagePart {
-    /// kernel, initrd, modules or rootfs.
+    /// kernel, initrd, modules or rootfs; contents of a listing.
     pub role: String,
     /// Hex.
     pub sha256: String,
@@ -38,6 +38,9 @@ pub struct NewImage {
     /// What it was built by, at most 64 KiB; never changes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub recipe: String,
+    /// The listing of what is in it, a blob like the parts; its role is contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<ImagePart>,
 }
 
 /// A change to an image; absent fields stay as they are. What it boots never changes.
@@ -172,4 +175,7 @@ pub struct Image {
     /// What it was built by; empty in lists.
     #[serde(default)]
     pub recipe: String,
+    /// The listing of what is in it; none: of before there were any, or what cannot be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<ImagePart>,
 }

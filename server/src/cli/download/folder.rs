@@ -205,7 +205,8 @@ impl Place {
         read(&self.marks_path())
     }
 
-    /// The whole file with this content, if it is there and still has it. Its time is set.
+    /// The whole file with this content, if it is there and still has it. Its time is set, and that of what is known of it:
+    /// without that, a file that is used every day would be fetched anew after 14 days.
     pub fn whole(&self, sha256: &str) -> Option<PathBuf> {
         let path = self.whole_path(sha256);
         let file = File::open(&path).ok()?;
@@ -214,6 +215,9 @@ impl Place {
         if found != sha256 {
             let _ = std::fs::remove_file(&path);
             return None;
+        }
+        if let Ok(marks) = File::open(self.marks_path()) {
+            used(&marks);
         }
         Some(path)
     }
@@ -307,6 +311,30 @@ mod tests {
         folder.place(&"1b".repeat(16), Duration::ZERO, || ()).unwrap();
         drop(first);
         folder.place(&key, Duration::ZERO, || ()).unwrap();
+    }
+
+    #[test]
+    fn what_is_known_of_a_file_lives_as_long_as_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path()).unwrap();
+        let place = folder.place(&"0a".repeat(16), Duration::ZERO, || ()).unwrap();
+        std::fs::write(place.part(), "abc").unwrap();
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let marks = Marks { etag: Some("\"1\"".into()), ..Marks::default() };
+        let path = place.finish(&marks, sha256).unwrap();
+        let day = Duration::from_secs(24 * 3600);
+        for file in [&path, &place.marks_path()] {
+            File::open(file).unwrap().set_modified(SystemTime::now() - day * 10).unwrap();
+        }
+        assert!(place.whole(sha256).is_some());
+        drop(place);
+        folder.tidy(SystemTime::now() + day * 10);
+        let place = folder.place(&"0a".repeat(16), Duration::ZERO, || ()).unwrap();
+        assert_eq!((place.marks().etag, path.exists()), (marks.etag, true));
+        drop(place);
+        folder.tidy(SystemTime::now() + day * 15);
+        let place = folder.place(&"0a".repeat(16), Duration::ZERO, || ()).unwrap();
+        assert_eq!((place.marks(), path.exists()), (Marks::default(), false));
     }
 
     #[test]

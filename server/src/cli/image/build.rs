@@ -2,6 +2,7 @@
 //! out of it, and the parts are packed. Never starts a service, never makes an initrd, never leaves an identity in the image.
 
 use super::check::{self, Subject};
+use super::contents::survey;
 use super::recipe::Recipe;
 use super::root::Folder;
 use super::{BuiltImage, apt, customise, distribution, identity, pack, settle};
@@ -73,8 +74,17 @@ pub fn build(recipe: &Recipe, out: &Path, progress: &Progress) -> Result<BuiltIm
     }
     let modules = pack::modules(&root, &release, recipe.rootfs_type, out, progress)?;
     let rootfs = pack::rootfs_of(recipe.rootfs_type, &root, recipe.epoch(), out, progress)?;
+    let contents = survey::of_folder(&root, out, progress)?;
     progress.line("image built");
-    Ok(BuiltImage { arch, kernel_release: release, kernel, initrd: None, modules: Some(modules), rootfs: Some(rootfs) })
+    Ok(BuiltImage {
+        arch,
+        kernel_release: release,
+        kernel,
+        initrd: None,
+        modules: Some(modules),
+        rootfs: Some(rootfs),
+        contents: Some(contents),
+    })
 }
 
 fn root_only() -> Result<()> {

@@ -1,12 +1,15 @@
-//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, or kernel, initrd and squashfs
+//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, an ISO, or kernel, initrd and squashfs
 //! files.
 //! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
 
 use super::BuiltImage;
 use super::check::{self, Subject};
+use super::contents::survey;
+use super::iso;
 use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
+use super::plain;
 use super::root::{Folder, Root, Squashfs};
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
@@ -16,14 +19,14 @@ use higuma_initramfs::rootfs::RootFs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What to import: a root folder or tar in `source`, or a kernel with an initrd or a rootfs.
+/// What to import: a root folder, tar or ISO in `source`, or a kernel with an initrd or a rootfs.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// Root folder or tar file.
+    /// Root folder, tar file or ISO; of an ISO, kernel, initrd and rootfs are paths in it.
     pub source: Option<PathBuf>,
     /// OCI image, instead of a source.
     pub oci: Option<OciOptions>,
-    /// GiB unpacked, of an OCI image or a root that a kernel package is added to.
+    /// GiB unpacked, of an OCI image, a tar file or a folder that a kernel package is added to.
     pub max_size: Option<u64>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
@@ -46,19 +49,18 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
     if let Some(image) = &options.oci {
         return oci::import(image, options, out, progress);
     }
+    if let Some(source) = options.source.as_deref().filter(|source| iso::is_iso(source)) {
+        return oci::staged(out, |out| import(&iso::unpack(source, options, out, progress)?, out, progress));
+    }
     let built = match (&options.source, &options.kernel, &options.initrd, &options.rootfs) {
         (Some(source), kernel, None, None) => {
             let meta = std::fs::metadata(source)
                 .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
-            if let Some(package) = &options.kernel_package {
-                oci::import_root(source, package, options, out, progress)
-            } else if meta.is_dir() {
-                from_tree(source, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
+            if meta.is_dir() && options.kernel_package.is_none() {
+                let (kernel, modules) = (kernel.as_deref(), options.modules_from.as_deref());
+                oci::staged(out, |out| from_tree(source, kernel, modules, options.kind, out, progress))
             } else {
-                let scratch = Scratch::new()?;
-                let root = scratch.path().join("root");
-                unpack_tar(source, &root, progress)?;
-                from_tree(&root, kernel.as_deref(), options.modules_from.as_deref(), options.kind, out, progress)
+                plain::import(source, options, out, progress)
             }
         }
         (None, Some(kernel), Some(initrd), None) => {
@@ -72,13 +74,14 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
                 initrd: Some(initrd.clone()),
                 modules: None,
                 rootfs: None,
+                contents: None,
             })
         }
         (None, Some(kernel), None, Some(rootfs)) => {
             from_rootfs(kernel, rootfs, options.modules_from.as_deref(), out, progress)
         }
         _ => Err(Failure::usage(
-            "expected a root folder, a tar file, --kernel with --initrd, or --kernel with --rootfs; see --help",
+            "expected a root folder, a tar file, an ISO, --kernel with --initrd, or --kernel with --rootfs; see --help",
         )),
     }?;
     match &options.arch {
@@ -118,7 +121,16 @@ fn from_tree(
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
     let rootfs = pack::rootfs(kind, root, out, progress)?;
-    Ok(BuiltImage { arch, kernel_release: release, kernel, initrd: None, modules: Some(modules), rootfs: Some(rootfs) })
+    let contents = survey::of_folder(root, out, progress)?;
+    Ok(BuiltImage {
+        arch,
+        kernel_release: release,
+        kernel,
+        initrd: None,
+        modules: Some(modules),
+        rootfs: Some(rootfs),
+        contents: Some(contents),
+    })
 }
 
 fn from_rootfs(
@@ -161,6 +173,7 @@ fn from_rootfs(
         initrd: None,
         modules: Some(modules),
         rootfs: Some(rootfs.to_owned()),
+        contents: None,
     })
 }
 
@@ -196,21 +209,4 @@ fn kind_of(path: &Path) -> Result<RootFs> {
             path.display()
         ))
     })
-}
-
-fn unpack_tar(tar: &Path, root: &Path, progress: &Progress) -> Result<()> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Failure::usage(format!(
-            "expected to run as root: unpacking {} must keep owners and modes; run with sudo, or import a squashfs with \
-             --kernel and --rootfs",
-            tar.display()
-        )));
-    }
-    progress.line(&format!("unpacking {}", tar.display()));
-    std::fs::create_dir(root).map_err(Failure::io("make the folder", root))?;
-    let mut command = Command::new("tar");
-    command.arg("--extract").arg("--file").arg(tar).arg("--directory").arg(root);
-    command.args(["--numeric-owner", "--same-owner", "--same-permissions", "--xattrs", "--xattrs-include=*"]);
-    command.env("LC_ALL", "C.UTF-8");
-    process::run(command, "tar", DEADLINE, |_| {})
 }

@@ -5,15 +5,18 @@ mod apt;
 mod build;
 pub mod build_flags;
 mod check;
+mod contents;
 mod customise;
 mod distribution;
 mod identity;
 pub mod import;
+mod iso;
 pub mod kept;
 mod kernel_config;
 mod kernel_package;
 mod oci;
 mod pack;
+mod plain;
 mod recipe;
 mod recipe_fields;
 mod remote;
@@ -42,10 +45,10 @@ pub enum Image {
     /// Build an image from a distribution's packages
     #[command(subcommand)]
     Build(build_flags::Build),
-    /// Make an image of a root folder, a tar file, an OCI image, or kernel + initrd or squashfs files
+    /// Make an image of a root folder, a tar file, an OCI image, an ISO, or kernel + initrd or squashfs files
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name installer --version 13 debian-13-amd64-netinst.iso\n  higuma image import --name mine --version 1 mine.iso --kernel boot/linux --initrd boot/initrd.gz\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Box<Import>),
     /// List images
@@ -57,6 +60,14 @@ pub enum Image {
         /// NAME:VERSION or NAME:LABEL
         image: String,
     },
+    /// What is in an image: names, sizes, owners, hashes and packages
+    #[command(
+        after_help = "Examples:\n  higuma image contents debian:20261122 --path /etc/ssh\n  higuma image contents debian:20261122 --packages\n  higuma image contents debian:20261122 -o json"
+    )]
+    Contents(contents::Contents),
+    /// How two images differ: packages, names, sizes
+    #[command(after_help = "Example:\n  higuma image diff debian:20261122 debian:20261127")]
+    Diff(contents::Diff),
     /// Delete an image that no profile uses
     #[command(after_help = "Example:\n  higuma image delete debian:20261122")]
     Delete {
@@ -96,14 +107,14 @@ pub struct Import {
     /// Version of the image
     #[arg(long)]
     version: String,
-    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst) or its address
-    #[arg(value_name = "DIR|FILE.tar|URL", conflicts_with_all = ["dir", "initrd", "rootfs", "oci"])]
+    /// Root folder, or tar file (.tar, .tar.gz, .tar.zst; no root is needed), or ISO, or the address of one
+    #[arg(value_name = "DIR|FILE.tar|FILE.iso|URL", conflicts_with_all = ["dir", "oci"])]
     source: Option<PathBuf>,
     /// Root folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["initrd", "rootfs", "oci"])]
     dir: Option<PathBuf>,
-    /// SHA-256 of the source: a tar file, or a file given with --oci
-    #[arg(long, value_name = "HEX", conflicts_with_all = ["initrd", "rootfs"])]
+    /// SHA-256 of the source: a tar file, an ISO, or a file given with --oci
+    #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
     /// OCI image: a name like registry.example/team/os:7, or an OCI layout (folder or tar) or archive of `docker save`
     /// (PATH:TAG when it has several), or the address of a tar; no root is needed
@@ -116,10 +127,11 @@ pub struct Import {
     /// Speak plain HTTP to the registry; localhost is always spoken to so
     #[arg(long, requires = "oci")]
     insecure_http: bool,
-    /// What an OCI image, or a root that --kernel-package is added to, may unpack to, in GiB [default: 32, and 200 times its packed size]
+    /// What a tar file, an OCI image, or a folder that --kernel-package is added to, may unpack to, in GiB [default: 32, and 200
+    /// times its packed size]
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
-    /// Kernel: bzImage or arm64 Image
+    /// Kernel: bzImage or arm64 Image; of an ISO, its path there
     #[arg(long, value_name = "FILE|URL", required_unless_present_any = ["source", "dir", "oci"])]
     kernel: Option<PathBuf>,
     /// Kernel for a folder, tar or OCI image that has none: a package file (several times, when a kernel has several), or the
@@ -132,13 +144,14 @@ pub struct Import {
     /// Mirror for --kernel-package NAME [default: what this machine's apt uses for the suite]
     #[arg(long, value_name = "URL", requires = "kernel_packages")]
     kernel_mirror: Option<String>,
-    /// Initrd that is booted as it is
+    /// Initrd that is booted as it is; of an ISO, its path there
     #[arg(long, value_name = "FILE|URL", conflicts_with_all = ["rootfs", "modules_from"])]
     initrd: Option<PathBuf>,
-    /// Root file system: a squashfs or an erofs
-    #[arg(long, value_name = "FILE|URL")]
+    /// Root file system: a squashfs or an erofs; of an ISO, its path there
+    #[arg(long, value_name = "FILE|URL", visible_alias = "squashfs")]
     rootfs: Option<PathBuf>,
-    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs)
+    /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs; of a
+    /// tar file also root)
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs", "kernel_packages"])]
     rootfs_type: RootfsType,
     /// Folder with lib/modules/RELEASE [default: the root file system]
@@ -170,6 +183,8 @@ pub struct BuiltImage {
     pub modules: Option<PathBuf>,
     /// squashfs or erofs.
     pub rootfs: Option<PathBuf>,
+    /// Listing of what is in the root file system; no part.
+    pub contents: Option<PathBuf>,
 }
 
 impl BuiltImage {
@@ -220,6 +235,8 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
             let value = Client::new(global)?.get(&path_of(&image)?)?;
             answer(global.format, value, |image: Stored| show(&image, output::now_us()))
         }
+        Image::Contents(args) => contents::contents(global, &args),
+        Image::Diff(args) => contents::diff(global, &args),
         Image::Delete { image } => {
             Client::new(global)?.call(Method::DELETE, &path_of(&image)?, None::<&()>)?;
             Ok(())
@@ -244,7 +261,7 @@ fn make(
         text.parse::<crate::domain::Name>().map_err(|invalid| Failure::usage(invalid.to_string()))?;
     }
     let progress = Progress::new();
-    let image = |built: &BuiltImage, parts| NewImage {
+    let image = |built: &BuiltImage, parts, contents| NewImage {
         name: name.into(),
         version: version.into(),
         arch: built.arch.clone(),
@@ -253,7 +270,9 @@ fn make(
         parts,
         notes: String::new(),
         recipe: recipe.clone(),
+        contents,
     };
+    let contents_part = |(sha256, size)| ImagePart { role: "contents".into(), sha256, size };
     if let Some(dir) = output {
         std::fs::create_dir_all(&dir).map_err(Failure::io("make the folder", &dir))?;
         let built = build(&dir, &progress)?;
@@ -263,7 +282,9 @@ fn make(
             progress.line(&format!("{role}: {} ({})", path.display(), output::size(size)));
             parts.push(ImagePart { role: role.into(), sha256, size });
         }
-        let json = serde_json::to_string_pretty(&image(&built, parts)).map_err(|e| Failure::because("JSON", &e))?;
+        let contents = built.contents.as_deref().map(upload::hash).transpose()?.map(contents_part);
+        let json =
+            serde_json::to_string_pretty(&image(&built, parts, contents)).map_err(|e| Failure::because("JSON", &e))?;
         let path = dir.join("image.json");
         return std::fs::write(&path, json + "\n").map_err(Failure::io("write", &path));
     }
@@ -286,7 +307,10 @@ fn make(
         let (sha256, size) = upload::upload(&client, role, path, &progress)?;
         parts.push(ImagePart { role: role.into(), sha256, size });
     }
-    let value = client.call(Method::POST, "/api/v1/images", Some(&image(&built, parts)))?;
+    let contents = built.contents.as_deref();
+    let contents = contents.map(|path| upload::upload(&client, "contents", path, &progress)).transpose()?;
+    let contents = contents.map(contents_part);
+    let value = client.call(Method::POST, "/api/v1/images", Some(&image(&built, parts, contents)))?;
     progress.line(&format!("image {reference} is there"));
     answer(global.format, value, |image: Stored| show(&image, output::now_us()))
 }
@@ -333,6 +357,11 @@ fn show(i: &Stored, now: i64) -> String {
     for part in &i.parts {
         lines.push(("Part", format!("{:8} {:>10}  {}", part.role, output::size(part.size), part.sha256)));
     }
+    let listed = match &i.contents {
+        Some(listing) => format!("{:8} {:>10}  {}", "listing", output::size(listing.size), listing.sha256),
+        None => "no listing".to_owned(),
+    };
+    lines.push(("Contents", listed));
     lines.extend(i.recipe.lines().map(|line| ("Recipe", line.to_owned())));
     output::fields(&lines)
 }

@@ -4,18 +4,17 @@
 
 use super::BuiltImage;
 use super::check::{self, Subject};
+use super::contents::survey;
 use super::import::ImportOptions;
-use super::kernel_package::{self, KernelPackage};
-use super::pack;
+use super::kernel_package;
+use super::{pack, plain};
 use crate::cli::error::{Failure, Result, chain};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
 use higuma_initramfs::kernel_package::KernelTree;
 use higuma_initramfs::rootfs::RootFs;
-use higuma_oci::{
-    Blob, Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Spool, Step, Tree,
-};
+use higuma_oci::{Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Step};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -41,35 +40,8 @@ pub fn import(image: &OciOptions, options: &ImportOptions, out: &Path, progress:
     staged(out, |out| make(image, options, out, progress))
 }
 
-/// The same of a root without a kernel, a folder or a tar file, that gets its kernel from a package. Needs no root.
-pub fn import_root(
-    source: &Path,
-    package: &KernelPackage,
-    options: &ImportOptions,
-    out: &Path,
-    progress: &Progress,
-) -> Result<BuiltImage> {
-    let scratch = Scratch::new()?;
-    // A name is looked for by architecture; a file has one.
-    let asked = options.arch.as_deref().map_or_else(Platform::here, Platform::new);
-    let kernel = kernel_package::obtain(package, asked.arch(), scratch.path(), progress)?;
-    let platform = Platform::new(&pack::kernel_facts(&kernel.kernel)?.0);
-    let layer = match source.is_dir() {
-        true => kernel_package::root_tar(source, scratch.path(), progress)?,
-        false => source.to_owned(),
-    };
-    let mut tree = Tree::new(limits(options.max_size));
-    let mut spool = Spool::new(scratch.path()).map_err(failure)?;
-    progress.line(&format!("reading {}", source.display()));
-    lay(&mut tree, &mut spool, source.display().to_string(), &layer)?;
-    let flat = Flattened { tree, spool, platform };
-    let name = source.display().to_string();
-    check::init(&name, &flat)?;
-    staged(out, |out| assemble(&name, flat, Some(kernel), options, scratch.path(), out, progress))
-}
-
 /// What may be unpacked, in GiB when it was said; any ratio is then right.
-fn limits(max_size: Option<u64>) -> Limits {
+pub(super) fn limits(max_size: Option<u64>) -> Limits {
     let mut limits = Limits::default();
     if let Some(gib) = max_size {
         (limits.unpacked, limits.packed, limits.ratio) = (gib << 30, gib << 30, 0);
@@ -77,22 +49,16 @@ fn limits(max_size: Option<u64>) -> Limits {
     limits
 }
 
-fn staged(out: &Path, make: impl FnOnce(&Path) -> Result<BuiltImage>) -> Result<BuiltImage> {
+pub(super) fn staged(out: &Path, make: impl FnOnce(&Path) -> Result<BuiltImage>) -> Result<BuiltImage> {
     let staging = Scratch::under(out)?;
     let mut built = make(staging.path())?;
-    for part in [Some(&mut built.kernel), built.modules.as_mut(), built.rootfs.as_mut()].into_iter().flatten() {
+    let optional = [&mut built.initrd, &mut built.modules, &mut built.rootfs, &mut built.contents];
+    for part in std::iter::once(&mut built.kernel).chain(optional.into_iter().flatten()) {
         let place = out.join(part.file_name().unwrap_or_default());
         std::fs::rename(&*part, &place).map_err(Failure::io("move a part to", &place))?;
         *part = place;
     }
     Ok(built)
-}
-
-/// Put a tar file over what is there.
-fn lay(tree: &mut Tree, spool: &mut Spool, what: String, tar: &Path) -> Result<()> {
-    let input = std::fs::File::open(tar).map_err(Failure::io("read", tar))?;
-    let blob = Blob { what, input: Box::new(input), digest: None, size: None, diff_id: None };
-    higuma_oci::apply_layer(tree, spool, blob).map_err(failure)
 }
 
 fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
@@ -114,7 +80,7 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
 }
 
 /// From the flattened root to the parts.
-fn assemble(
+pub(super) fn assemble(
     name: &str,
     mut flat: Flattened,
     package: Option<KernelTree>,
@@ -139,7 +105,7 @@ fn assemble(
     let (modules_root, release) = match (&options.modules_from, &package) {
         (_, Some(package)) => {
             let tar = kernel_package::modules_tar(package, scratch)?;
-            lay(&mut flat.tree, &mut flat.spool, format!("the modules of {}", package.release), &tar)?;
+            plain::lay(&mut flat.tree, &mut flat.spool, format!("the modules of {}", package.release), &tar)?;
             (package.root.clone(), package.release.clone())
         }
         (Some(root), None) => (root.clone(), pack::release_of(&kernel, said, root)?),
@@ -157,15 +123,19 @@ fn assemble(
         release: &release,
         modules_root: &modules_root,
         root: &flat,
-        filesystem: RootFs::Squashfs.name(),
+        filesystem: options.kind.name(),
     };
     check::whole(subject, progress)?;
-    let modules = pack::modules(&modules_root, &release, RootFs::Squashfs, out, progress)?;
-    let rootfs = pack::squashfs_of_image(&flat, out, progress)?;
+    let modules = pack::modules(&modules_root, &release, options.kind, out, progress)?;
+    let rootfs = match options.kind {
+        RootFs::Squashfs => pack::squashfs_of_image(&flat, out, progress)?,
+        RootFs::Erofs => pack::erofs_of_image(&flat, scratch, out, progress)?,
+    };
     let part = out.join(pack::KERNEL);
-    if options.kernel.is_some() || package.is_some() {
+    if kernel != part {
         std::fs::copy(&kernel, &part).map_err(Failure::io("copy", &kernel))?;
     }
+    let contents = survey::of_image(&flat, out, progress)?;
     Ok(BuiltImage {
         arch,
         kernel_release: release,
@@ -173,10 +143,11 @@ fn assemble(
         initrd: None,
         modules: Some(modules),
         rootfs: Some(rootfs),
+        contents: Some(contents),
     })
 }
 
-fn failure(error: higuma_oci::Error) -> Failure {
+pub(super) fn failure(error: higuma_oci::Error) -> Failure {
     use higuma_oci::Error;
     let text = chain(&error);
     match error {
@@ -232,7 +203,7 @@ fn flatten(source: &Source, scratch: &Path, options: &Options, progress: &Progre
 }
 
 /// The one kernel in /boot, else beside its modules (Fedora and its kin), written to `out`.
-fn kernel_of(flat: &Flattened, name: &str, out: &Path) -> Result<PathBuf> {
+pub(super) fn kernel_of(flat: &Flattened, name: &str, out: &Path) -> Result<PathBuf> {
     let in_boot = flat.tree.names("boot").into_iter().filter(|(name, _)| name.starts_with("vmlinuz-"));
     let mut found: Vec<(String, Found)> =
         in_boot.filter_map(|(name, found)| Some((format!("boot/{name}"), found?))).collect();

@@ -161,6 +161,34 @@ pub fn squashfs_of_image(image: &higuma_oci::Flattened, out: &Path, progress: &P
     Ok(path)
 }
 
+/// An erofs of it. `mkfs.erofs` of Debian 12 takes files only: root is needed, so that they keep owners and devices. What GNU
+/// tar gets is the tree written anew, not what a stranger wrote.
+pub fn erofs_of_image(
+    image: &higuma_oci::Flattened,
+    scratch: &Path,
+    out: &Path,
+    progress: &Progress,
+) -> Result<PathBuf> {
+    let root = scratch.join("root");
+    std::fs::create_dir(&root).map_err(Failure::io("make the folder", &root))?;
+    let mut command = Command::new("tar");
+    command.args(["--extract", "--file=-", "--numeric-owner", "--same-owner", "--same-permissions"]);
+    command.args(["--xattrs", "--xattrs-include=*", "--directory"]).arg(&root).env("LC_ALL", "C.UTF-8");
+    let keep = |path: &[u8]| !higuma_oci::running_system(path);
+    process::run_fed(
+        command,
+        "tar",
+        DEADLINE,
+        |_| {},
+        |input| {
+            let mut input = std::io::BufWriter::with_capacity(1 << 20, input);
+            higuma_oci::write_tar(&image.tree, &image.spool, &mut input, &keep)
+                .map_err(|e| Failure::because("could not unpack the root file system", &e))
+        },
+    )?;
+    erofs(&root, None, out, progress)
+}
+
 /// Sorted names in a folder; a folder that cannot be read has none.
 fn entries(dir: &Path, keep: impl Fn(&str, bool) -> bool) -> Vec<String> {
     let Ok(dir) = std::fs::read_dir(dir) else { return Vec::new() };

@@ -39,12 +39,20 @@ pub fn local(mut options: ImportOptions, sha256: Option<&str>, progress: &Progre
     }
     match sha256 {
         Some(sha256) if is_local => {
-            let source = options.oci.as_ref().map(|oci| PathBuf::from(&oci.image)).or_else(|| options.source.clone());
+            let source = options.oci.as_ref().and_then(|oci| file_of(&oci.image)).or_else(|| options.source.clone());
             is(source.as_deref(), &download::hash(sha256)?)?;
         }
         _ => {}
     }
     Ok(options)
+}
+
+/// The file of PATH or PATH:TAG; none of an image in a registry.
+fn file_of(image: &str) -> Option<PathBuf> {
+    match higuma_oci::Source::parse(image) {
+        Ok(higuma_oci::Source::Path { path, .. }) => Some(path),
+        _ => None,
+    }
 }
 
 fn is_address(path: &Path) -> bool {

@@ -53,6 +53,27 @@ fn a_server_that_is_not_known_gets_nothing() {
 }
 
 #[test]
+fn https_of_a_known_server_is_taken_and_kept() {
+    let home = home();
+    let address = format!("https://localhost:{}/files/initrd?key=geheim", home.fake.port);
+    let out = import(&home, &address, &[]);
+    let told = text(&out.stderr);
+    assert!(out.status.success(), "{told}");
+    let put = format!("PUT /api/v1/blobs/{}", sha256(INITRD.as_bytes()));
+    assert!(home.fake.lines().contains(&put), "{told}: {:?}", home.fake.lines());
+    assert!(told.contains(&sha256(INITRD.as_bytes())) && !told.contains("geheim"), "{told}");
+    assert_eq!(home.left_over(), 0);
+    // With a hash, what is kept is enough: the server is not asked again.
+    let asked = || home.fake.lines().iter().filter(|line| line.contains("/files/")).count();
+    let before = asked();
+    let out = import(&home, &format!("{address}#sha256={}", sha256(INITRD.as_bytes())), &[]);
+    assert!(out.status.success() && text(&out.stderr).contains("was downloaded before"), "{}", text(&out.stderr));
+    assert_eq!((before, asked()), (1, 1));
+    let out = import(&home, &format!("{address}#sha256={}", sha256(b"other")), &[]);
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+}
+
+#[test]
 fn plain_http_needs_a_hash() {
     let home = home();
     let out = import(&home, "http://127.0.0.1:1/initrd?key=geheim", &[]);
@@ -103,6 +124,18 @@ fn a_source_has_its_hash() {
     };
     let told = run(tar.to_str().unwrap(), &sha256(b"x"));
     assert!(told.contains(&sha256(b"x")) && told.contains(&sha256(b"no tar")), "{told}");
+    // Of an archive with several images, it is that of the file.
+    let oci = |image: &str| {
+        let args = ["image", "import", "--name", "t", "--version", "1", "--oci", image, "--sha256", &sha256(b"x")];
+        let out = home.run(&args);
+        assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+        text(&out.stderr).to_owned()
+    };
+    for image in [tar.to_str().unwrap(), &format!("{}:debian:12", tar.display())] {
+        let told = oci(image);
+        assert!(told.contains(&sha256(b"no tar")) && told.contains(&tar.display().to_string()), "{told}");
+    }
+    assert!(oci("registry.example/os:7").contains("NAME@sha256:HEX"));
     let told = run(home.path("data").to_str().unwrap(), &sha256(b"x"));
     assert!(told.contains("a folder"), "{told}");
 }

@@ -3,6 +3,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -30,7 +31,11 @@ pub struct Fake {
     seen: Arc<Mutex<Vec<Request>>>,
     /// Uploads are read to the half and then left so.
     pub stalled: Arc<Mutex<bool>>,
+    /// Bytes by path; a GET of one of these never reaches the handler.
+    pub files: Files,
 }
+
+type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 impl Fake {
     pub fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Fake {
@@ -39,7 +44,7 @@ impl Fake {
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+        let params = CertificateParams::new(vec![NAME.to_owned(), "localhost".to_owned()]).unwrap();
         let cert = params.signed_by(&key, &Issuer::from_params(&ca, &ca_key)).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -54,17 +59,19 @@ impl Fake {
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let stalled = Arc::new(Mutex::new(false));
+        let files = Files::default();
         let (config, handler): (Arc<rustls::ServerConfig>, Arc<Handler>) = (Arc::new(config), Arc::new(handler));
-        let (log, stall) = (seen.clone(), stalled.clone());
+        let (log, stall, held) = (seen.clone(), stalled.clone(), files.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (config, handler, log, stall) = (config.clone(), handler.clone(), log.clone(), stall.clone());
+                let held = held.clone();
                 std::thread::spawn(move || {
-                    let _ = serve(stream, config, &handler, &log, &stall);
+                    let _ = serve(stream, config, &handler, &log, &stall, &held);
                 });
             }
         });
-        Fake { port, ca_pem, seen, stalled }
+        Fake { port, ca_pem, seen, stalled, files }
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -91,6 +98,7 @@ fn serve(
     handler: &Arc<Handler>,
     log: &Mutex<Vec<Request>>,
     stall: &Mutex<bool>,
+    files: &Files,
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
@@ -128,12 +136,19 @@ fn serve(
             std::thread::sleep(Duration::from_secs(60));
             return Ok(());
         }
-        let (status, body) = handler(&request);
-        let body = if request.method == "HEAD" { String::new() } else { body };
+        let held = files.lock().unwrap().get(&request.path).filter(|_| request.method == "GET").cloned();
+        let (status, body) = match held {
+            Some(bytes) => (200, bytes),
+            None => {
+                let (status, body) = handler(&request);
+                (status, body.into_bytes())
+            }
+        };
+        let body = if request.method == "HEAD" { Vec::new() } else { body };
         let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
         let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{length}\r\n");
         reader.get_mut().write_all(head.as_bytes())?;
-        reader.get_mut().write_all(body.as_bytes())?;
+        reader.get_mut().write_all(&body)?;
         reader.get_mut().flush()?;
     }
 }

@@ -49,16 +49,21 @@ pub(super) fn save(home: &Home, layers: &[Vec<u8>]) -> PathBuf {
 
 /// As nobody, where the test itself is root.
 pub(super) fn import(home: &Home, image: &str, out: &str, more: &[&str]) -> Output {
+    import_of(home, out, &[&["--oci", image], more].concat())
+}
+
+/// The same of any source.
+pub(super) fn import_of(home: &Home, out: &str, more: &[&str]) -> Output {
     let out = home.path(out);
     std::fs::create_dir_all(&out).unwrap();
-    let args = ["image", "import", "--name", "t", "--version", "1", "--oci", image, "--output", out.to_str().unwrap()];
+    let args = ["image", "import", "--name", "t", "--version", "1", "--output", out.to_str().unwrap()];
     let program = home.path("higuma");
     if !program.exists() {
         // Where nobody may reach it.
         let built = env!("CARGO_BIN_EXE_higuma");
         std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
     }
-    let mut command = home.command_of(&program, &[&args, more].concat());
+    let mut command = home.command_of(&program, &[&args[..], more].concat());
     if nix::unistd::geteuid().is_root() {
         for folder in [home.path("."), home.path("tmp"), out] {
             std::fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).unwrap();
@@ -68,7 +73,7 @@ pub(super) fn import(home: &Home, image: &str, out: &str, more: &[&str]) -> Outp
     command.output().unwrap()
 }
 
-fn files(dir: &Path) -> Vec<String> {
+pub(super) fn files(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -95,7 +100,7 @@ fn an_image_becomes_the_same_parts_every_time() {
     for out in ["one", "two"] {
         let done = import(&home, image.to_str().unwrap(), out, &[]);
         assert!(done.status.success(), "{}", text(&done.stderr));
-        assert_eq!(files(&home.path(out)), ["image.json", "modules.img", "rootfs.squashfs", "vmlinuz"]);
+        assert_eq!(files(&home.path(out)), ["contents.zst", "image.json", "modules.img", "rootfs.squashfs", "vmlinuz"]);
     }
     let read = |path: &str| std::fs::read(home.path(path)).unwrap();
     assert!(read("one/rootfs.squashfs") == read("two/rootfs.squashfs"), "two imports, two root file systems");
