@@ -47,17 +47,17 @@ pub(super) fn advance(rollout: &mut Rollout, member: &mut Member, fact: Option<&
     match fact {
         None => {
             skip(member, "the node was deleted", now);
-            return Vec::new();
+            Vec::new()
         }
         Some(fact) if fact.assigned != due => {
             skip(member, &format!("it was assigned {} while it was brought back", fact.assigned), now);
-            return Vec::new();
+            Vec::new()
         }
         Some(Fact { gone: Some(why), .. }) => {
             let assign = member.action("assign", What::Assign(member.before.clone()));
             let message = format!("{why}; it is assigned what it had");
             member.say(Phase::Back, &message, now);
-            return if restored { Vec::new() } else { vec![assign] };
+            if restored { Vec::new() } else { vec![assign] }
         }
         Some(fact) => match member.phase {
             Phase::BackDraining => match hook(rollout, member, fact, "drain", now) {
