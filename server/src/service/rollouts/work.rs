@@ -50,7 +50,8 @@ async fn step_one(app: &App, id: Uuid) -> Result<bool> {
         })
         .await?;
     let Some(would) = would else { return Ok(false) };
-    if !would.record.rollout.state.is_open() {
+    // By what is stored: an end that this step would make is to be stored first.
+    if !would.state_before.is_open() {
         return finish(app, would.record).await;
     }
     if !would.changed {

@@ -147,7 +147,7 @@ mod tests {
         bytes[10] = 5;
         bytes[32] = u8::try_from(name.len()).unwrap();
         bytes.extend_from_slice(name);
-        if name.len() % 2 == 0 {
+        if name.len().is_multiple_of(2) {
             bytes.push(0);
         }
         bytes.extend_from_slice(area);
