@@ -40,7 +40,8 @@ pub enum Next {
 }
 
 /// Of a node that has this profile now. What another profile installed does not count; what this one did does, however
-/// often the node had others meanwhile. `under_way`: a boot that has its plan, and may ask for it again.
+/// often the node had others meanwhile. `under_way`: the boot that asks; what began in it is no
+/// further attempt.
 pub fn next(profile: &Name, last: Option<&Install>, under_way: Option<Uuid>) -> Next {
     match last.filter(|last| last.profile == *profile) {
         None => Next::Install(1),

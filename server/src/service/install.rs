@@ -54,7 +54,7 @@ impl Attempt {
         Ok(Self { urls: Urls::of_installer(&boot.http_base, token.reveal()), token })
     }
 
-    /// It is handed out: counted, unless the boot asks again, and any token of before is void. `boot`: as it was before.
+    /// It is handed out: counted once a boot, and any token of before is void. `boot`: as it was before.
     pub(super) fn begin(self, tx: &mut Tx<'_>, boot: &Boot, node: &Node, plan: &Plan, now: Micros) -> Result<()> {
         let (profile, revision) = (plan.profile.clone(), plan.revision);
         let Next::Install(attempts) = next(tx, node, boot, &profile)? else {
@@ -69,10 +69,10 @@ impl Attempt {
     }
 }
 
-/// What follows for a node with an installer profile, in this boot.
+/// What follows for a node with an installer profile, in this boot: a first stage that tries again (a download that broke off)
+/// is the same attempt.
 pub(super) fn next(tx: &mut Tx<'_>, node: &Node, boot: &Boot, profile: &Name) -> Result<Next> {
-    let under_way = (boot.phase == Phase::Booting).then_some(boot.id);
-    Ok(domain::next(profile, tx.install(&node.uuid)?.as_ref(), under_way))
+    Ok(domain::next(profile, tx.install(&node.uuid)?.as_ref(), Some(boot.id)))
 }
 
 /// A machine registered whose installer was given up: its boot has failed before it began, so that people see it.

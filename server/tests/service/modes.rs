@@ -3,7 +3,7 @@
 use crate::common::{Lab, lab, power_on};
 use higuma::domain::NodeUuid;
 use higuma::domain::Sha256;
-use higuma::domain::boot::Boot;
+use higuma::domain::boot::{Boot, Event, EventState};
 use higuma::domain::identity::Told;
 use higuma::domain::image::Arch;
 use higuma::domain::parking::ParkAction;
@@ -13,7 +13,7 @@ use higuma::error::Error;
 use higuma::service::install::{self, Document};
 use higuma::service::plan::{self, PlanAnswer, Planned};
 use higuma::service::scripts::{self, ScriptAnswer};
-use higuma::service::{App, Settings, drift, nodes, profiles, sweep, up};
+use higuma::service::{App, Settings, drift, events, nodes, profiles, sweep, up};
 use higuma_proto::api::{NewProfile, NodeDetail, NodePatch};
 use serde_json::{Value, json};
 
@@ -222,9 +222,16 @@ async fn a_token_of_an_older_boot_ends_nothing() {
     assign(app, "deb").await;
     let boot = power_on(app, &uuid()).await;
     let old = token(&planned(app, &boot).await);
+    // A first stage that tries again in the same boot is no further attempt.
+    let failed = Event { seq: 1, at: 1, step: "download".into(), state: EventState::Failed, message: "cut".into() };
+    events::report(app, &boot, vec![failed], None).await.unwrap();
+    assert_eq!(node(app).await.summary.lifecycle, "failed");
+    let old = [old, token(&planned(app, &boot).await)];
+    assert_eq!(node(app).await.disk.install.unwrap().attempts, 1);
     let newer = power_on(app, &uuid()).await;
-    assert!(matches!(install::done(app, old.clone()).await, Err(Error::Conflict(_))));
-    assert!(install::read(app, old, Document::Answer).await.is_err());
+    assert!(matches!(install::done(app, old[0].clone()).await, Err(Error::NotFound(_))));
+    assert!(matches!(install::done(app, old[1].clone()).await, Err(Error::Conflict(_))));
+    assert!(install::read(app, old[1].clone(), Document::Answer).await.is_err());
     planned(app, &newer).await;
     assert_eq!(node(app).await.disk.install.unwrap().attempts, 2);
     let unknown = Secret::from_bytes([1; 32]);

@@ -13,6 +13,7 @@ mod firmware;
 mod fixture;
 mod history;
 mod identity;
+mod installs;
 mod ipam;
 mod jobs;
 mod pci_names;
