@@ -50,7 +50,8 @@ async fn step_one(app: &App, id: Uuid) -> Result<bool> {
         })
         .await?;
     let Some(would) = would else { return Ok(false) };
-    if !would.record.rollout.state.is_open() {
+    // As it is stored: what this look would make of it is not yet.
+    if !would.state_before.is_open() {
         return finish(app, would.record).await;
     }
     if !would.changed {
@@ -138,7 +139,9 @@ async fn finish(app: &App, record: Record) -> Result<bool> {
     };
     app.store
         .write(move |tx| {
-            let Some(mut record) = tx.claim_rollout(id)? else { return Ok(false) };
+            let Some(mut record) = tx.claim_rollout(id)?.filter(|record| !record.rollout.state.is_open()) else {
+                return Ok(false);
+            };
             if drop {
                 tx.drop_pins(&record.rollout.profile, revision)?;
             }
