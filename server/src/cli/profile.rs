@@ -137,7 +137,8 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
         Profile::Update { name, image, draft, remove_file, content } => {
             let client = Client::new(global)?;
             let path = format!("/api/v1/profiles/{}", encode(&name));
-            let mut spec = typed::<Stored>(client.get(&format!("{path}?revision=newest"))?)?.spec;
+            let mut spec =
+                typed::<Stored>(client.get(&format!("{path}{}", if draft { "?revision=newest" } else { "" }))?)?.spec;
             for path in remove_file {
                 let before = spec.files.len();
                 spec.files.retain(|f| f.path != path);

@@ -6,7 +6,7 @@ use super::{App, events, new_secret, nodes, templates};
 use crate::domain::boot::{Boot, EventState, Phase};
 use crate::domain::cmdline::Cmdline;
 use crate::domain::install::{self as domain, ATTEMPTS_MAX, Install, Next, given_up};
-use crate::domain::node::Node;
+use crate::domain::node::{Admission, Node};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Mode;
 use crate::domain::profile::template::Urls;
@@ -102,6 +102,9 @@ fn of_token(tx: &mut Tx<'_>, token: &Secret) -> Result<(Install, Boot, Node)> {
     let install = tx.install_by_token(&token.hash())?.ok_or_else(gone)?;
     let boot = tx.boot(install.boot)?.ok_or_else(gone)?;
     let node = tx.node(&install.node)?.ok_or_else(gone)?;
+    if node.retired || node.admission != Admission::Admitted {
+        return Err(gone());
+    }
     if node.boot != Some(boot.id) {
         return Err(Error::Conflict("this installation was ended by a newer boot of the same node".to_owned()));
     }

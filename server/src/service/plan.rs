@@ -166,12 +166,13 @@ fn begin(
         Ok(plan) => plan,
         Err(reason) => return Ok(Err(reason)),
     };
+    let mut own_cmdline = None;
     let fresh = boot.phase != Phase::Booting;
     if plan.mode == Mode::Installer {
         let attempt = install::Attempt::new(boot)?;
         // Its own addresses; the plan's hash is over those in place of them, or each boot would differ.
         match would_for(tx, node, &mut Profiles::default(), Some(&attempt.urls))? {
-            Ok(own) => plan.cmdline = own.cmdline,
+            Ok(own) => own_cmdline = Some(own.cmdline),
             Err(why) => return without(&why.to_string(), Parks::Never, false),
         }
         attempt.begin(tx, boot, node, &plan, times.now)?;
@@ -189,7 +190,11 @@ fn begin(
     boot.revision = Some(plan.revision);
     boot.image = plan.image.as_ref().map(ToString::to_string);
     boot.plan_hash = Some(plan.hash.clone());
+    // With the places of its addresses, as its hash is: no token is kept.
     drift::keep(tx, &plan, boot.started)?;
+    if let Some(cmdline) = own_cmdline {
+        plan.cmdline = cmdline;
+    }
     Ok(Ok(plan))
 }
 

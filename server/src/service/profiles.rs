@@ -48,8 +48,9 @@ pub async fn update_by(app: &App, name: Name, new: NewProfile, draft: bool, who:
     }
     let (made_by, created, key) = (who.to_owned(), app.now(), name.clone());
     save(app, name, move |tx| {
-        let present = tx.profile(&key)?.ok_or_else(|| not_found(&key))?;
-        let said = said(&new, Some(&present))?;
+        // What a draft says is not said by who does not know of it.
+        let present = if draft { tx.profile(&key)? } else { tx.active_profile(&key)? };
+        let said = said(&new, Some(&present.ok_or_else(|| not_found(&key))?))?;
         of_save(tx, &key, &said, draft, (created, &made_by))
     })
     .await

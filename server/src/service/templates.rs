@@ -54,7 +54,9 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
                 let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
                 let image = image.map(|image| image.cmdline).unwrap_or_default();
                 let mut known = tx.facts_of(&rows.iter().map(|row| &row.node.uuid).collect::<Vec<_>>())?;
-                for row in &rows {
+                // One that is pinned to another revision does not get this one.
+                let gets = |pin: Option<u32>| pin.is_none_or(|pin| pin == profile.revision);
+                for row in rows.iter().filter(|row| gets(row.node.profile_revision)) {
                     let node = &row.node;
                     let hardware = known.remove(node.uuid.as_str()).unwrap_or_default();
                     let facts = facts::of_node(node, None, hardware, 0, 0);

@@ -1,6 +1,6 @@
 //! Profiles and their revisions, which never change.
 
-use super::schema::{nodes, profile_revisions, profiles};
+use super::schema::{installs, nodes, profile_revisions, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::image::ImageRef;
 use crate::domain::profile::{CloudInit, File, Param, Profile, Spec, Unit, Words};
@@ -70,7 +70,7 @@ struct SpecJson {
     sysctl: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     units: BTreeMap<String, Unit>,
-    #[serde(default, skip_serializing_if = "CloudInit::is_empty")]
+    #[serde(default, skip_serializing_if = "CloudInit::is_unsaid")]
     cloud_init: CloudInit,
 }
 
@@ -385,8 +385,11 @@ impl Tx<'_> {
                 "profile {child} inherits from profile {name}: give it another parent first"
             )));
         }
-        let deleted = self
-            .run(format_args!("profile {name}"), |c| diesel::delete(profiles::table.find(name.as_str())).execute(c))?;
+        let deleted = self.run(format_args!("profile {name}"), |c| {
+            // Another profile of this name is another installation.
+            diesel::delete(installs::table.filter(installs::profile.eq(name.as_str()))).execute(c)?;
+            diesel::delete(profiles::table.find(name.as_str())).execute(c)
+        })?;
         Ok(deleted > 0)
     }
 }

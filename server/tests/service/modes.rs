@@ -150,6 +150,9 @@ async fn an_installer_runs_once_and_then_the_disk_boots() {
     let preview = higuma::service::preview::show(app, "deb".parse().unwrap(), None, uuid()).await.unwrap();
     assert_eq!(preview.plan_hash, again.plan.hash.to_string());
     assert!(!format!("{preview:?}").contains(token.reveal()));
+    let hash = again.plan.hash.clone();
+    let kept = app.store.read(move |tx| tx.plan_content(&hash)).await.unwrap().unwrap().to_string();
+    assert!(kept.contains("/install/") && !kept.contains(token.reveal()), "{kept}");
     let installing = node(app).await;
     assert_eq!(installing.summary.lifecycle, "booting");
     assert_eq!(installing.disk.install.as_ref().map(|i| (i.attempts, i.installed_us)), Some((1, None)));

@@ -118,3 +118,46 @@ async fn heirs_follow_what_is_active() {
     assert!(refused.contains("profile other, which does not exist"), "{refused}");
     assert_eq!(numbers(&lab, "web").await, (3, 4));
 }
+
+#[tokio::test]
+async fn a_change_by_who_does_not_know_of_a_draft_is_without_it() {
+    let lab = lab(|_| ()).await;
+    power_on(&lab.app, &NODE.parse().unwrap()).await;
+    make(&lab, "web", json!({"image": "i:1", "cmdline": "one"})).await;
+    save(&lab, "web", true, json!({"image": "i:1", "cmdline": "one", "modules": ["kvm"]})).await.unwrap();
+    let old = |cmdline: &str| NewProfile {
+        name: "web".into(),
+        image: "i:1".into(),
+        cmdline: cmdline.into(),
+        ..NewProfile::default()
+    };
+    let web = profiles::update(&lab.app, called("web"), old("two")).await.unwrap();
+    assert_eq!((web.revision, web.active, web.resolved.unwrap().get("modules")), (3, 3, None));
+    // As a draft, it goes on with the newest.
+    save(&lab, "web", true, json!({"image": "i:1", "cmdline": "two", "modules": ["kvm"]})).await.unwrap();
+    let draft = profiles::update_by(&lab.app, called("web"), old("three"), true, "").await.unwrap();
+    assert_eq!((draft.revision, draft.active, &draft.resolved.unwrap()["modules"]), (5, 3, &json!(["kvm"])));
+
+    // Who is pinned to another revision is not asked whether a new one fits.
+    assign(&lab, "web@1").await.unwrap();
+    let words = json!({"image": "i:1", "cmdline": "{{ node.nics[7].mac }}"});
+    save(&lab, "web", false, words.clone()).await.unwrap();
+    assign(&lab, "web@3").await.unwrap();
+    assert!(boots(&lab).await.contains("two"));
+    profiles::activate(&lab.app, called("web"), 3).await.unwrap();
+    assign(&lab, "web").await.unwrap();
+    let refused = save(&lab, "web", false, words).await.unwrap_err().to_string();
+    assert!(refused.contains("nics"), "{refused}");
+}
+
+#[tokio::test]
+async fn how_cloud_init_is_said_reaches_a_child() {
+    let lab = lab(|_| ()).await;
+    let base = json!({"cloud_init": {"template": true}});
+    make(&lab, "base", base.clone()).await;
+    let again = save(&lab, "base", false, base).await.unwrap();
+    assert_eq!(again.revision, 1, "said again: the same");
+    let child = json!({"parent": "base", "image": "i:1", "cloud_init": {"user_data": "#cloud-config\n"}});
+    let child = make(&lab, "web", child).await;
+    assert_eq!(child.resolved.unwrap()["cloud_init"], json!({"user_data": "#cloud-config\n", "template": true}));
+}

@@ -185,7 +185,7 @@ async fn all_nodes_get_it_and_it_becomes_active() {
 async fn a_canary_that_does_not_come_up_brings_itself_back() {
     let mut fleet = Fleet::new(3, &[0]).await;
     let caller = Fake::new(|_, _| Ok(204));
-    let rollout = fleet.start(RolloutOptions { up_within: Some(2), ..RolloutOptions::default() }).await;
+    let rollout = fleet.start(RolloutOptions { up_within: Some(4), ..RolloutOptions::default() }).await;
     let back = fleet.until(&rollout.id, &caller, |r| r.state == "rolling-back").await;
     assert!(back.why.starts_with("wave 1: 1 failed, 0 allowed; node") && back.why.contains("not up"), "{}", back.why);
     fleet.restart_server().await;

@@ -29,7 +29,12 @@ pub struct CloudInit {
 }
 
 impl CloudInit {
-    /// Nothing is said.
+    /// No word was said, not even one that says how a child's are taken.
+    pub fn is_unsaid(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// There is nothing for a node.
     pub fn is_empty(&self) -> bool {
         self.user_data.is_empty() && self.network_config.is_empty()
     }

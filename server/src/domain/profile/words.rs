@@ -135,7 +135,7 @@ impl Words {
         put("modules", json!(spec.modules), spec.modules.is_empty());
         put("sysctl", json!(spec.sysctl), spec.sysctl.is_empty());
         put("units", json!(spec.units), spec.units.is_empty());
-        put("cloud_init", json!(spec.cloud_init), spec.cloud_init.is_empty());
+        put("cloud_init", json!(spec.cloud_init), spec.cloud_init.is_unsaid());
         Words(words)
     }
 

@@ -140,7 +140,9 @@ async fn finish(app: &App, record: Record) -> Result<bool> {
     };
     app.store
         .write(move |tx| {
-            let Some(mut record) = tx.claim_rollout(id)? else { return Ok(false) };
+            let Some(mut record) = tx.claim_rollout(id)?.filter(|record| !record.rollout.state.is_open()) else {
+                return Ok(false);
+            };
             if drop {
                 tx.drop_pins(id, &record.rollout.profile, revision)?;
             }
