@@ -1,6 +1,7 @@
 //! `/jobs`: actions on many nodes, newest first; and `/jobs/{id}`: how far one is, each node with its result, those that
 //! failed first, and a button that cancels it.
 
+use super::listing::Links;
 use super::{PageError, Shell, html, human, see_other};
 use crate::domain::Micros;
 use crate::domain::job::{ItemState, JobState};
@@ -90,21 +91,9 @@ struct JobsPage {
 
 impl JobsPage {
     fn new(shell: Shell, query: &JobsPageQuery, page: Page<Job>, now: Micros) -> Self {
-        let at = |state: &str| if state.is_empty() { "/jobs".to_owned() } else { format!("/jobs?state={state}") };
-        let all = std::iter::once("").chain(JobState::ALL.iter().map(|state| state.as_str()));
-        let with = |cursor: &str| {
-            let state = if query.state.is_empty() { String::new() } else { format!("state={}&", query.state) };
-            format!("/jobs?{state}cursor={}", human::url_value(cursor))
-        };
-        Self {
-            shell,
-            states: all
-                .map(|state| (if state.is_empty() { "all" } else { state }, at(state), state == query.state))
-                .collect(),
-            jobs: page.items.iter().map(|job| JobRow::new(job, now)).collect(),
-            first: some(&query.cursor).map(|_| at(&query.state)),
-            next: page.next.map(|cursor| with(&cursor)),
-        }
+        let states = JobState::ALL.iter().map(|state| state.as_str());
+        let Links { states, first, next } = Links::new("/jobs", states, (&query.state, &query.cursor), &page);
+        Self { shell, states, jobs: page.items.iter().map(|job| JobRow::new(job, now)).collect(), first, next }
     }
 }
 

@@ -25,6 +25,7 @@ mod identity;
 mod images;
 mod inventory;
 mod jobs;
+mod listing;
 mod login;
 mod new_job;
 mod node;

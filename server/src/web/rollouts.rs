@@ -1,6 +1,7 @@
 //! `/rollouts`: revisions on their way to many nodes, newest first; and `/rollouts/{id}`: its waves as bars, each node,
 //! those that failed first, and buttons that pause, resume and abort it.
 
+use super::listing::Links;
 use super::{PageError, Shell, html, human, see_other};
 use crate::domain::Micros;
 use crate::domain::rollout::{Phase, State as Standing};
@@ -106,24 +107,9 @@ struct RolloutsPage {
 
 impl RolloutsPage {
     fn new(shell: Shell, query: &RolloutsPageQuery, page: Page<Rollout>, now: Micros) -> Self {
-        let at = |state: &str| match state {
-            "" => "/rollouts".to_owned(),
-            state => format!("/rollouts?state={state}"),
-        };
-        let all = std::iter::once("").chain(Standing::ALL.iter().map(|state| state.as_str()));
-        let with = |cursor: &str| {
-            let state = if query.state.is_empty() { String::new() } else { format!("state={}&", query.state) };
-            format!("/rollouts?{state}cursor={}", human::url_value(cursor))
-        };
-        Self {
-            shell,
-            states: all
-                .map(|state| (if state.is_empty() { "all" } else { state }, at(state), state == query.state))
-                .collect(),
-            rollouts: page.items.iter().map(|rollout| Row::new(rollout, now)).collect(),
-            first: some(&query.cursor).map(|_| at(&query.state)),
-            next: page.next.map(|cursor| with(&cursor)),
-        }
+        let states = Standing::ALL.iter().map(|state| state.as_str());
+        let Links { states, first, next } = Links::new("/rollouts", states, (&query.state, &query.cursor), &page);
+        Self { shell, states, rollouts: page.items.iter().map(|rollout| Row::new(rollout, now)).collect(), first, next }
     }
 }
 
