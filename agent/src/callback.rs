@@ -103,7 +103,7 @@ async fn talk(callback: CallbackFile) -> String {
                 failures = 0;
                 interval = seconds(answer.heartbeat_seconds);
                 if !answer.reboot.is_empty() {
-                    reboot(&answer.reboot, Path::new(REBOOTING)).await;
+                    reboot(&answer.reboot, Path::new(REBOOTING), &REBOOTS).await;
                 }
             }
             Err(status) => {
@@ -116,14 +116,15 @@ async fn talk(callback: CallbackFile) -> String {
     }
 }
 
-/// Restart the system, once a boot: `/run` is new with each. One that could not be asked is asked at the next heartbeat.
-async fn reboot(reason: &str, marker: &Path) {
+/// Restart the system by the first of `commands` that works, once a boot: `/run` is new with each. One that could not be
+/// asked is asked at the next heartbeat.
+async fn reboot(reason: &str, marker: &Path, commands: &[&'static [&'static str]]) {
     if marker.exists() {
         return;
     }
     let shown: String = reason.chars().filter(|c| !c.is_control()).take(200).collect();
     say(UP, &format!("the server asks for a restart: {shown}"));
-    for command in REBOOTS {
+    for command in commands.iter().copied() {
         let asked = tokio::task::spawn_blocking(move || ask(command));
         match tokio::time::timeout(REBOOT_PATIENCE, asked).await {
             // Time over: it may well be under way.
@@ -255,10 +256,14 @@ mod tests {
     async fn one_that_was_asked_in_this_boot_is_not_asked_again() {
         let dir = tempfile::tempdir().unwrap();
         let marker = dir.path().join("rebooting");
-        std::fs::write(&marker, "before").unwrap();
-        // Else this would restart the machine of the tests.
-        reboot("rollout x", &marker).await;
-        assert_eq!(std::fs::read_to_string(&marker).unwrap(), "before");
+        // Nothing here restarts the machine of the tests.
+        let works: &[&[&str]] = &[&["no-such-program-of-ours"], &["false"], &["true"]];
+        reboot("rollout x", &marker, &works[..2]).await;
+        assert!(!marker.exists(), "none of them worked: it is asked again");
+        reboot("rollout x\n", &marker, works).await;
+        assert_eq!(std::fs::read_to_string(&marker).unwrap(), "rollout x");
+        reboot("rollout y", &marker, works).await;
+        assert_eq!(std::fs::read_to_string(&marker).unwrap(), "rollout x");
     }
 
     #[test]
