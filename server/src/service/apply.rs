@@ -7,6 +7,7 @@ use super::profiles::changes::{is_active, of_save_but};
 use super::{App, profiles, rules, templates};
 use crate::domain::drift::differences;
 use crate::domain::profile::Profile;
+use crate::domain::profile::user::hide_hashes;
 use crate::domain::rules::Rule;
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
@@ -233,9 +234,10 @@ fn numbered(list: &[Rule]) -> Value {
     Value::Object(named.collect::<Map<_, _>>())
 }
 
-/// A profile's own words, its parent's name among them.
+/// A profile's own words, its parent's name among them, without password hashes.
 fn spoken(profile: &Profile) -> Value {
     let mut words = profile.words.0.clone();
+    hide_hashes(&mut words);
     if let Some(parent) = &profile.parent {
         words.insert("parent".to_owned(), parent.as_str().into());
     }
