@@ -73,7 +73,7 @@
 //! | GET /api/v1/profiles/{name}/revisions?cursor=&limit= | -> Page<[`ProfileRevision`]>, the newest first |
 //! | POST /api/v1/profiles/{name}/activate?revision=N | -> [`Profile`] |
 //! | GET /api/v1/profiles/{name}/preview?node=&revision= | -> [`ProfilePreview`]: all that the node would get, rendered (changes nothing) |
-//! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles and rules all at once or not at all (a dry run changes nothing) |
+//! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles, rules and labels of images all at once or not at all (a dry run changes nothing) |
 //! | GET /api/v1/secrets?cursor=&limit= | -> Page<[`Secret`]>, in order of name; no answer has a value |
 //! | GET, PUT, DELETE /api/v1/secrets/{name}?force= | -> [`Secret`]; [`NewSecret`] -> [`Secret`] (201: made; 200: a new revision, or as it is already); -> nothing (204); one in use only with its name as `force` |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
