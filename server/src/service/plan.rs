@@ -236,7 +236,9 @@ pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, now: Micros,
         Ok(plan) => {
             without_secrets(&plan)?;
             // It took a plan without a word of which: what it runs is known only if there was no other since it came.
-            if tx.active_revision(&plan.profile)?.is_some_and(|(_, since)| since > boot.started) {
+            // A pin is to a revision that never changes.
+            let pinned = node.profile_revision.is_some();
+            if !pinned && tx.active_revision(&plan.profile)?.is_some_and(|(_, since)| since > boot.started) {
                 boot.plan_hash = None;
             }
             Ok(())
