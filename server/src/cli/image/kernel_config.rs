@@ -150,7 +150,7 @@ mod tests {
         file.write_all(&module(&vec![0xe8; 1 << 20], TEXT)).unwrap();
         let mut xz = std::process::Command::new("xz");
         xz.args(["--check=crc32", "--x86", "--lzma2=dict=128MiB", "--stdout"]).arg(file.path());
-        let mut packed = xz.output().expect("xz of xz-utils").stdout;
+        let mut packed = xz.output().unwrap().stdout;
         packed.extend([0x12, 0x34, 0x10, 0]);
         let read = |bytes: &[u8]| {
             let magic = bytes[..6].try_into().unwrap();
