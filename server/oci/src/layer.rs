@@ -1,4 +1,4 @@
-//! One layer or plain tar, read as a stream: its blob is hashed, unpacked (by its first bytes: gzip, zstd or none), hashed
+//! One layer or plain tar, read as a stream: its blob is hashed, unpacked (by its first bytes: gzip, zstd, xz or none), hashed
 //! again, and each entry put on the tree. Contents go to the spool. Memory is bounded whatever the layer is; a layer that fails
 //! leaves a tree that must not be used.
 
@@ -65,7 +65,7 @@ fn apply(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>, names: Names) -> Re
     let packing = Packing::of(head);
     if let Some((by, program)) = Packing::unknown(head) {
         let problem = format!(
-            "expected a tar as it is, or packed by gzip or zstd, this one is packed by {by}: unpack it with `{program}` first"
+            "expected a tar as it is, or packed by gzip, zstd or xz, this one is packed by {by}: unpack it with `{program}` first"
         );
         return Err(Error::archive(what, problem));
     }
@@ -73,6 +73,7 @@ fn apply(tree: &mut Tree, spool: &mut Spool, blob: Blob<'_>, names: Names) -> Re
         Packing::None => Box::new(&mut packed),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(&mut packed)),
         Packing::Zstd => Box::new(zstd_reader(&mut packed, &what)?),
+        Packing::Xz => Box::new(xz_reader(&mut packed)),
     };
     let allowed = limits.unpacked.saturating_sub(tree.used.unpacked);
     let bounded = Bounded {
@@ -186,6 +187,7 @@ pub(crate) enum Packing {
     None,
     Gzip,
     Zstd,
+    Xz,
 }
 
 impl Packing {
@@ -196,6 +198,7 @@ impl Packing {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             // A skippable frame, as zstd:chunked and others begin.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             _ => Self::None,
         }
     }
@@ -203,7 +206,6 @@ impl Packing {
     /// What is read by nobody here, and the program that unpacks it.
     fn unknown(head: &[u8]) -> Option<(&'static str, &'static str)> {
         match head {
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(("xz", "xz -d")),
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some(("bzip2", "bzip2 -d")),
             [b'P', b'K', 3, 4, ..] => Some(("zip", "unzip")),
             _ => None,
@@ -217,6 +219,14 @@ pub(crate) fn zstd_reader<R: BufRead>(input: R, what: &str) -> Result<impl Read 
     let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(begin())?;
     decoder.window_log_max(27).map_err(begin())?;
     Ok(decoder)
+}
+
+/// KiB that unpacking xz may take: `xz -9` needs half of it.
+const XZ_MEMORY: u32 = 132 << 10;
+
+/// xz, of one stream or several, within [`XZ_MEMORY`] whatever its dictionary is.
+pub(crate) fn xz_reader<R: Read>(input: R) -> impl Read + use<R> {
+    lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY)
 }
 
 /// Ends a bomb early: by all unpacked bytes, and by how many there are for one packed byte.

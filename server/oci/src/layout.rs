@@ -5,7 +5,7 @@
 use crate::archive::{Archive, Type};
 use crate::digest::Digest;
 use crate::error::{Error, Result, shown};
-use crate::layer::{Packing, zstd_reader};
+use crate::layer::{Packing, xz_reader, zstd_reader};
 use crate::limits::Limits;
 use crate::manifest::{self, Descriptor, LONGEST, Platform, Resolved};
 use crate::name::Name;
@@ -301,6 +301,7 @@ fn plain(file: File, what: &str, scratch: &Path, limits: &Limits) -> Result<File
         Packing::None => return Ok(file),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         Packing::Zstd => Box::new(zstd_reader(input, what)?),
+        Packing::Xz => Box::new(xz_reader(input)),
     };
     let mut out =
         tempfile::tempfile_in(scratch).map_err(Error::io(format!("make a temporary file in {}", scratch.display())))?;

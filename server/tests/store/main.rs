@@ -11,6 +11,7 @@ mod enrolments;
 mod exchanges;
 mod firmware;
 mod fixture;
+mod hashes;
 mod history;
 mod identity;
 mod image_gc;
@@ -187,6 +188,8 @@ fn on_postgres() {
     runtime().block_on(async {
         transactions::a_lost_connection_is_told_and_recovers(&server).await;
         run_all(fixture::Databases::postgres(&server)).await;
+        let both = (fixture::Databases::sqlite(), fixture::Databases::postgres(&server));
+        hashes::depend_on_what_they_are_of_alone(both.0, both.1).await;
     });
 }
 

@@ -144,28 +144,38 @@ fn from_rootfs(
     let kind = kind_of(rootfs)?;
     let unpacked = Scratch::new()?;
     let root = unpacked.path().join("root");
-    if kind == RootFs::Erofs || modules_from.is_none() {
-        progress.line("reading the modules out of the root file system");
-        unpack(kind, rootfs, &root)?;
-    }
-    let looked_at: Box<dyn Root> = match kind {
-        RootFs::Squashfs => Box::new(Squashfs::open(rootfs)?),
-        RootFs::Erofs => Box::new(Folder::open(&root)?),
+    progress.line(&format!("unpacking {} to look into it", rootfs.display()));
+    let squashfs = match kind {
+        RootFs::Squashfs => {
+            let squashfs = Squashfs::open(rootfs)?;
+            squashfs.unpack(&root)?;
+            Some(squashfs)
+        }
+        RootFs::Erofs => {
+            unpack_erofs(rootfs, &root)?;
+            None
+        }
     };
-    let modules_root = modules_from.map_or(root, Path::to_owned);
-    let release = pack::release_of(kernel, said, &modules_root)?;
+    let looked_at: &dyn Root = match &squashfs {
+        Some(squashfs) => squashfs,
+        None => &Folder::open(&root)?,
+    };
+    let modules_root = modules_from.unwrap_or(&root);
+    let release = pack::release_of(kernel, said, modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
     let subject = Subject {
         name: &rootfs.display().to_string(),
         kernel,
         arch: &arch,
         release: &release,
-        modules_root: &modules_root,
-        root: looked_at.as_ref(),
+        modules_root,
+        root: looked_at,
         filesystem: kind.name(),
     };
     check::whole(subject, progress)?;
-    let modules = pack::modules(&modules_root, &release, kind, out, progress)?;
+    let modules = pack::modules(modules_root, &release, kind, out, progress)?;
+    // Of an erofs the owners are lost, so a listing would not be right.
+    let contents = squashfs.map(|squashfs| survey::of_squashfs(&squashfs, &root, out, progress)).transpose()?;
     Ok(BuiltImage {
         arch,
         kernel_release: release,
@@ -173,26 +183,16 @@ fn from_rootfs(
         initrd: None,
         modules: Some(modules),
         rootfs: Some(rootfs.to_owned()),
-        contents: None,
+        contents,
     })
 }
 
-/// The modules of a squashfs, or all of an erofs, whose program has no way to take out a part; as the caller's own.
-fn unpack(kind: RootFs, file: &Path, root: &Path) -> Result<()> {
-    match kind {
-        RootFs::Squashfs => {
-            let mut command = Command::new("unsquashfs");
-            command.args(["-no-progress", "-quiet", "-no-xattrs", "-dest"]).arg(root).arg(file);
-            command.args(["lib/modules", "usr/lib/modules"]);
-            process::run(command, "squashfs-tools", DEADLINE, |_| {})
-        }
-        RootFs::Erofs => {
-            let mut command = Command::new("fsck.erofs");
-            command.arg(format!("--extract={}", root.display()));
-            command.args(["--no-preserve-owner", "--preserve-perms", "--overwrite"]).arg(file);
-            process::run(command, "erofs-utils", DEADLINE, |_| {})
-        }
-    }
+/// As the caller's own; its program has no way to take out a part.
+fn unpack_erofs(file: &Path, root: &Path) -> Result<()> {
+    let mut command = Command::new("fsck.erofs");
+    command.arg(format!("--extract={}", root.display()));
+    command.args(["--no-preserve-owner", "--preserve-perms", "--overwrite"]).arg(file);
+    process::run(command, "erofs-utils", DEADLINE, |_| {})
 }
 
 /// Of the first bytes of a file.

@@ -3,16 +3,18 @@
 
 use flate2::bufread::GzDecoder;
 use kexec_rs::KernelInfo;
+use lzma_rust2::XzReader;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 /// kernel/configs.c: `IKCFG_ST`, gzip data, `IKCFG_ED`.
 const MARK: &[u8] = b"IKCFG_ST";
 /// No kernel is larger when unpacked, bytes.
 const LARGEST_KERNEL: u64 = 512 << 20;
+/// KiB that unpacking xz may take; the kernel's build asks for a dictionary of 32 or 128 MiB.
+const XZ_MEMORY: u32 = 132 << 10;
 /// A configuration is about 300 kB.
 const LARGEST_CONFIG: u64 = 8 << 20;
 
@@ -70,11 +72,15 @@ pub fn embedded(kernel: &Path) -> Option<KernelConfig> {
     file.seek(SeekFrom::Start(offset)).ok()?;
     file.read_exact(&mut magic).ok()?;
     file.seek(SeekFrom::Start(offset)).ok()?;
-    let bounded = |input: Box<dyn Read>| marked(BufReader::new(input.take(LARGEST_KERNEL)), &origin);
+    marked(BufReader::new(unpacked(magic, BufReader::new(file.take(length)))?.take(LARGEST_KERNEL)), &origin)
+}
+
+/// The kernel that is packed in a boot image, by its first bytes; what follows its stream is passed over.
+fn unpacked<'a>(magic: [u8; 6], packed: impl BufRead + 'a) -> Option<Box<dyn Read + 'a>> {
     match magic {
-        [0x1f, 0x8b, ..] => bounded(Box::new(GzDecoder::new(BufReader::new(file.take(length))))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => bounded(Box::new(zstd::Decoder::new(file.take(length)).ok()?.single_frame())),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => bounded(Box::new(Xz::start(file)?)),
+        [0x1f, 0x8b, ..] => Some(Box::new(GzDecoder::new(packed))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Box::new(zstd::Decoder::with_buffer(packed).ok()?.single_frame())),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Some(Box::new(XzReader::new_mem_limit(packed, false, XZ_MEMORY))),
         // LZ4, LZO, LZMA, bzip2: seldom used; the files beside the kernel tell as well.
         _ => None,
     }
@@ -111,30 +117,6 @@ fn marked(mut input: impl BufRead, origin: &str) -> Option<KernelConfig> {
     KernelConfig::parse(&String::from_utf8_lossy(&text), origin)
 }
 
-/// `xz`, unpacking from where the file is now; what follows the stream is passed over.
-struct Xz(Child);
-
-impl Xz {
-    fn start(file: File) -> Option<Self> {
-        let mut command = Command::new("xz");
-        command.args(["--decompress", "--stdout", "--single-stream"]);
-        command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok().map(Self)
-    }
-}
-
-impl Read for Xz {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.0.stdout.as_mut().map_or(Ok(0), |out| out.read(buffer))
-    }
-}
-
-impl Drop for Xz {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -159,6 +141,23 @@ mod tests {
         for text in ["", "<html>", "CONFIG_X=y\n"] {
             assert_eq!(KernelConfig::parse(text, "x"), None, "{text}");
         }
+    }
+
+    /// With the options of scripts/xz_wrap.sh, and the size behind the stream.
+    #[test]
+    fn a_kernel_packed_by_xz_is_read() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&module(&vec![0xe8; 1 << 20], TEXT)).unwrap();
+        let mut xz = std::process::Command::new("xz");
+        xz.args(["--check=crc32", "--x86", "--lzma2=dict=128MiB", "--stdout"]).arg(file.path());
+        let mut packed = xz.output().unwrap().stdout;
+        packed.extend([0x12, 0x34, 0x10, 0]);
+        let read = |bytes: &[u8]| {
+            let magic = bytes[..6].try_into().unwrap();
+            marked(BufReader::new(unpacked(magic, bytes).unwrap()), "x")
+        };
+        assert_eq!(read(&packed).unwrap().get("SQUASHFS"), Setting::Module);
+        assert_eq!(read(&packed[..packed.len() / 2]), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod customise;
 mod distribution;
 mod identity;
 pub mod import;
-mod iso;
+pub mod iso;
 pub mod kept;
 mod kernel_config;
 mod kernel_package;

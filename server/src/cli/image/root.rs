@@ -102,9 +102,26 @@ pub struct Squashfs {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Listed {
+struct Listed {
+    what: What,
+    owner: Owner,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum What {
     Link(String),
     Node(Node),
+}
+
+/// Whose something is, and what may be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Permission bits, setuid, setgid and sticky among them.
+    pub mode: u32,
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
 }
 
 impl Squashfs {
@@ -128,6 +145,35 @@ impl Squashfs {
         Ok(Self { path: path.to_owned(), names, scratch })
     }
 
+    /// Whose the thing at a path is; no link is followed. Bytes of a name that are no text are U+FFFD.
+    pub fn owner(&self, path: &str) -> Option<Owner> {
+        self.names.get(path).map(|listed| listed.owner)
+    }
+
+    /// All paths, and whether there is something that anyone can make: no device, pipe or socket.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.names.iter().map(|(path, listed)| (path.as_str(), listed.what != What::Node(Node::Other)))
+    }
+
+    /// Unpacks all of it into a new folder, as the caller's own: owners are lost, and devices are left out where only root may
+    /// make them.
+    ///
+    /// # Errors
+    /// When it is damaged, or there is no room.
+    pub fn unpack(&self, to: &Path) -> Result<()> {
+        let mut command = Command::new("unsquashfs");
+        command.args(["-no-progress", "-quiet", "-no-xattrs", "-no-exit-code", "-dest"]).arg(to).arg(&self.path);
+        process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
+        let missing = |path: &str| std::fs::symlink_metadata(to.join(path)).is_err() && !path.contains('\u{fffd}');
+        match self.paths().find(|(path, can_be_made)| *can_be_made && missing(path)) {
+            Some((path, _)) => Err(Failure::usage(format!(
+                "{}: expected to unpack {path}, which could not be: it is damaged, fetch or make it again",
+                self.path.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The path without links, and what is there.
     fn resolve(&self, path: &str) -> Option<(String, Node)> {
         let parts = |path: &str| -> Vec<String> {
@@ -141,8 +187,8 @@ impl Squashfs {
                 continue;
             }
             way.push(part);
-            match self.names.get(&way.join("/"))? {
-                Listed::Link(target) => {
+            match &self.names.get(&way.join("/"))?.what {
+                What::Link(target) => {
                     links += 1;
                     if links > MOST_LINKS || rest.len() > 4096 {
                         return None;
@@ -153,14 +199,14 @@ impl Squashfs {
                     }
                     parts(target).into_iter().rev().for_each(|part| rest.push_front(part));
                 }
-                Listed::Node(Node::Folder) => {}
-                Listed::Node(_) if !rest.is_empty() => return None,
-                Listed::Node(_) => {}
+                What::Node(Node::Folder) => {}
+                What::Node(_) if !rest.is_empty() => return None,
+                What::Node(_) => {}
             }
         }
         let path = way.join("/");
-        let node = match self.names.get(&path) {
-            Some(Listed::Node(node)) => *node,
+        let node = match self.names.get(&path).map(|listed| &listed.what) {
+            Some(What::Node(node)) => *node,
             _ => Node::Folder,
         };
         Some((path, node))
@@ -192,17 +238,31 @@ impl Root for Squashfs {
 /// A line of `unsquashfs -lln`: mode, owners, size or device, date, time, `squashfs-root/PATH[ -> TARGET]`.
 fn listed(line: &str) -> Option<(String, Listed)> {
     let (head, path) = line.split_once(" squashfs-root/")?;
-    let mode = head.split(' ').next().filter(|mode| mode.len() == 10)?;
-    let executable = [3, 6, 9].iter().any(|at| matches!(mode.as_bytes().get(*at), Some(b'x' | b's' | b't')));
-    Some(match mode.as_bytes().first()? {
+    let mut words = head.split_whitespace();
+    let text = words.next().filter(|mode| mode.len() == 10)?.as_bytes();
+    let (uid, gid) = words.next()?.split_once('/')?;
+    let mode = text.iter().skip(1).enumerate().fold(0, |mode, (at, letter)| {
+        let bit = 0o400 >> at;
+        let special = 0o4000 >> (at / 3);
+        mode | match letter {
+            b'-' => 0,
+            b's' | b't' => bit | special,
+            b'S' | b'T' => special,
+            _ => bit,
+        }
+    });
+    let owner = Owner { mode, uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+    let node = |node| (path.to_owned(), What::Node(node));
+    let (path, what) = match text.first()? {
         b'l' => {
             let (path, target) = path.split_once(" -> ")?;
-            (path.to_owned(), Listed::Link(target.to_owned()))
+            (path.to_owned(), What::Link(target.to_owned()))
         }
-        b'd' => (path.to_owned(), Listed::Node(Node::Folder)),
-        b'-' => (path.to_owned(), Listed::Node(Node::File { executable })),
-        _ => (path.to_owned(), Listed::Node(Node::Other)),
-    })
+        b'd' => node(Node::Folder),
+        b'-' => node(Node::File { executable: mode & 0o111 != 0 }),
+        _ => node(Node::Other),
+    };
+    Some((path, Listed { what, owner }))
 }
 
 impl Root for Flattened {
@@ -282,14 +342,20 @@ mod tests {
 
     #[test]
     fn listings_are_read() {
-        let other = |path: &str| Some((path.to_owned(), Listed::Node(Node::Other)));
-        assert_eq!(
-            listed("crw-rw-rw- 0/0              1,  3 2026-01-01 00:00 squashfs-root/dev/null"),
-            other("dev/null")
-        );
+        let is = |line: &str, path: &str, what: What, mode: u32, (uid, gid): (u32, u32)| {
+            assert_eq!(listed(line), Some((path.to_owned(), Listed { what, owner: Owner { mode, uid, gid } })), "{line}");
+        };
+        let null = "crw-rw-rw- 0/0              1,  3 2026-01-01 00:00 squashfs-root/dev/null";
+        is(null, "dev/null", What::Node(Node::Other), 0o666, (0, 0));
+        let sudo = "-rwsr-xr-x 0/27 232416 2026-01-01 00:00 squashfs-root/usr/bin/su do";
+        is(sudo, "usr/bin/su do", What::Node(Node::File { executable: true }), 0o4755, (0, 27));
+        for (letters, mode) in [("drwxrwxrwt", 0o1777), ("drwxrwS--T", 0o3770 & !0o010), ("d---------", 0)] {
+            let line = format!("{letters} 65534/1 3 2026-01-01 00:00 squashfs-root/d");
+            is(&line, "d", What::Node(Node::Folder), mode, (65534, 1));
+        }
         assert_eq!(listed("drwxr-xr-x 0/0   3 2026-01-01 00:00 squashfs-root"), None);
         assert_eq!(listed("Parallel unsquashfs: Using 2 processors"), None);
-        let link = listed("lrwxrwxrwx 0/0   7 2026-01-01 00:00 squashfs-root/lib -> usr/lib");
-        assert_eq!(link, Some(("lib".into(), Listed::Link("usr/lib".into()))));
+        let link = "lrwxrwxrwx 0/0   7 2026-01-01 00:00 squashfs-root/lib -> usr/lib";
+        is(link, "lib", What::Link("usr/lib".into()), 0o777, (0, 0));
     }
 }

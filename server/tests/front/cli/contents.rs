@@ -66,6 +66,12 @@ fn the_ways_into_an_image_list_the_same_and_diff_tells_what_changed() {
     assert!(import(&home, saved.to_str().unwrap(), "oci", &[]).status.success());
     let listing = |way: &str| std::fs::read(home.path(way).join("contents.zst")).unwrap();
     assert!(listing("folder") == listing("tar") && listing("tar") == listing("oci"), "one root, several listings");
+    // A squashfs that somebody made.
+    let (kernel, rootfs, out) =
+        (home.path("folder/vmlinuz"), home.path("folder/rootfs.squashfs"), home.path("squashfs"));
+    let args = ["image", "import", "--name", "t", "--version", "1", "--kernel", kernel.to_str().unwrap(), "--rootfs"];
+    good(&home.run(&[&args[..], &[rootfs.to_str().unwrap(), "--output", out.to_str().unwrap()]].concat()));
+    assert!(listing("folder") == listing("squashfs"), "the squashfs of the folder has another listing");
 
     std::fs::write(root.join("etc/hostname"), "longer\n").unwrap();
     std::fs::set_permissions(root.join("bin/sh"), PermissionsExt::from_mode(0o700)).unwrap();

@@ -14,6 +14,16 @@ fn import(home: &Home, file: &str, out: &str, more: &[&str]) -> Output {
     import_of(home, out, &[&[file.to_str().unwrap()], more].concat())
 }
 
+/// As the program of that name packs it.
+fn xz(bytes: &[u8], options: &[&str]) -> Vec<u8> {
+    let mut input = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut input, bytes).unwrap();
+    std::io::Seek::rewind(&mut input).unwrap();
+    let done = Command::new("xz").arg("-c").args(options).stdin(input).output().expect("xz of xz-utils");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    done.stdout
+}
+
 /// The tree that others change.
 fn home() -> (Home, PathBuf) {
     let home = Home::new(empty_server);
@@ -40,7 +50,11 @@ fn owners_and_odd_names_arrive_and_no_root_is_needed() {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gz, &whole).unwrap();
     std::fs::write(home.path("three.tar"), gz.finish().unwrap()).unwrap();
-    for name in ["one", "two", "three"] {
+    // Two streams, as `pixz` and `cat` make them.
+    let (begin, end) = whole.split_at(whole.len() / 3);
+    let packed = [xz(begin, &["-9"]), xz(end, &["--check=sha256"])].concat();
+    std::fs::write(home.path("four.tar"), packed).unwrap();
+    for name in ["one", "two", "three", "four"] {
         let done = import(&home, &format!("{name}.tar"), name, &[]);
         assert!(done.status.success(), "{}", text(&done.stderr));
         assert_eq!(
@@ -50,7 +64,7 @@ fn owners_and_odd_names_arrive_and_no_root_is_needed() {
     }
     let read = |path: &str| std::fs::read(home.path(path)).unwrap();
     assert_eq!(read("one/vmlinuz"), bzimage());
-    for other in ["two", "three"] {
+    for other in ["two", "three", "four"] {
         for part in ["image.json", "rootfs.squashfs"] {
             assert!(read(&format!("one/{part}")) == read(&format!("{other}/{part}")), "{other}: {part}");
         }
@@ -114,7 +128,11 @@ fn a_hostile_tar_is_refused_and_leaves_nothing() {
     packed.truncate(packed.len() / 2);
     refused(&packed, &[], &["cannot be unpacked"]);
     refused(b"no tar at all", &[], &["in the middle of a header"]);
-    refused(b"\xfd7zXZ\0 and so on", &[], &["packed by xz", "xz -d"]);
+    refused(b"\xfd7zXZ\0 and so on", &[], &["cannot be unpacked"]);
+    refused(b"BZh91AY&SY and so on", &[], &["packed by bzip2", "bzip2 -d"]);
+    // A dictionary of 1 GiB: more memory than is given.
+    let greedy = xz(&whole, &["--lzma2=dict=1GiB"]);
+    refused(&greedy, &[], &["cannot be unpacked", "memory"]);
     refused(&[0; 10240], &[], &["no /sbin/init"]);
     refused(&tar(&["--exclude=boot/*", "."], &root), &[], &["boot/vmlinuz-RELEASE", "--kernel"]);
     assert!(home.fake.lines().is_empty(), "{:?}", home.fake.lines());

@@ -1,10 +1,10 @@
-//! Makes the listing of a root file system: of a folder as it is packed, or of a flattened tree. What is left out of the root file
+//! Makes the listing of a root file system: of a folder as it is packed, of a squashfs, or of a flattened tree. What is left out of the root file
 //! system is left out here, too. Nothing is changed; no link is followed.
 
 use super::format::{Entry, Writer, escape};
 use super::packages;
 use crate::cli::error::{Failure, Result};
-use crate::cli::image::root::Folder;
+use crate::cli::image::root::{Folder, Owner, Squashfs};
 use crate::cli::progress::Progress;
 use higuma_oci::{Flattened, Kind, running_system};
 use sha2::{Digest, Sha256};
@@ -23,6 +23,27 @@ pub const CONTENTS: &str = "contents.zst";
 /// # Errors
 /// Something in it cannot be read.
 pub fn of_folder(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    walk(root, out, progress, |_, _| ())
+}
+
+/// Of a squashfs that was unpacked into `root`, with owners and modes as the squashfs has them, in `out`.
+///
+/// # Errors
+/// Something in it cannot be read.
+pub fn of_squashfs(squashfs: &Squashfs, root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
+    let devices = squashfs.paths().filter(|(path, can_be_made)| !can_be_made && !root.join(path).exists()).count();
+    if devices > 0 {
+        progress.line(&format!("{devices} devices are not in the listing: only root can unpack them"));
+    }
+    walk(root, out, progress, |name, entry| {
+        if let Some(Owner { mode, uid, gid }) = squashfs.owner(&String::from_utf8_lossy(name)) {
+            (entry.mode, entry.uid, entry.gid) = (format!("{mode:o}"), uid, gid);
+        }
+    })
+}
+
+/// Lists a folder; `amend` sees each name and what is said of it.
+fn walk(root: &Path, out: &Path, progress: &Progress, amend: impl Fn(&[u8], &mut Entry)) -> Result<PathBuf> {
     progress.line("listing the contents");
     let mut writer = Writer::new(out)?;
     let mut seen: HashMap<(u64, u64), String> = HashMap::new();
@@ -40,6 +61,7 @@ pub fn of_folder(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf
         let failed = || Failure::io("read", &path);
         let meta = child.metadata().map_err(failed())?;
         let mut entry = described(&name, &meta);
+        amend(&name, &mut entry);
         let mut again = false;
         match entry.kind.as_str() {
             "folder" => open.push(children(&path)?.into_iter()),

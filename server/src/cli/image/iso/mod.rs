@@ -8,8 +8,7 @@ use super::import::ImportOptions;
 use crate::cli::error::{Failure, Result};
 use crate::cli::output;
 use crate::cli::progress::Progress;
-pub use reader::is_iso;
-use reader::{Iso, Place};
+pub use reader::{Iso, Place, is_iso};
 use std::path::{Path, PathBuf};
 
 /// What a distribution's ISOs have. A name that ends with `*` is the only one that begins so.

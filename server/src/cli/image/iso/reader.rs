@@ -4,6 +4,7 @@
 
 use super::record::{self, Extent, Record};
 use crate::cli::error::{Failure, Result};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,6 +18,8 @@ const DESCRIPTORS: u64 = 16;
 const MOST_DESCRIPTORS: u64 = 64;
 /// Bytes of one folder: 100,000 names.
 const LONGEST_FOLDER: u32 = 16 << 20;
+/// Bytes of folders that are read of one image, again and again where links lead back: an image of a distribution has some kilobytes.
+const MOST_FOLDERS: u64 = 256 << 20;
 /// Continuations of one record.
 const MOST_MORE: usize = 64;
 const MOST_LINKS: usize = 40;
@@ -29,6 +32,8 @@ pub struct Iso {
     length: u64,
     root: Extent,
     skip: Option<usize>,
+    /// Bytes of folders read so far.
+    read: Cell<u64>,
 }
 
 /// A file in it.
@@ -62,7 +67,7 @@ impl Iso {
         let what = path.display().to_string();
         let file = File::open(path).map_err(|e| Failure::usage(format!("could not read {what}: {e}")))?;
         let length = file.metadata().map_err(Failure::io("read", path))?.len();
-        let iso = Self { file, what, length, root: (0, 0), skip: None };
+        let iso = Self { file, what, length, root: (0, 0), skip: None, read: Cell::new(0) };
         for block in DESCRIPTORS..DESCRIPTORS + MOST_DESCRIPTORS {
             let bytes = iso.read(block * BLOCK, BLOCK as usize)?;
             if bytes[1..6] != *b"CD001" {
@@ -120,6 +125,10 @@ impl Iso {
     fn records(&self, (block, bytes): Extent) -> Result<Vec<Record>> {
         if bytes > LONGEST_FOLDER {
             return Err(self.bad(&format!("a folder of {bytes} bytes, more than the {LONGEST_FOLDER} that are read")));
+        }
+        self.read.set(self.read.get() + u64::from(bytes));
+        if self.read.get() > MOST_FOLDERS {
+            return Err(self.bad(&format!("its folders and links need more than {MOST_FOLDERS} bytes to be read")));
         }
         let data = self.read(u64::from(block) * BLOCK, bytes as usize)?;
         let mut records: Vec<Record> = Vec::new();
