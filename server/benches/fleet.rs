@@ -17,7 +17,7 @@ use higuma::service::{App, Settings, blobs, images, plan, preview, profiles, rul
 use higuma::store::{Store, StoredInventory, StoredVersion};
 use higuma_proto::agent::{Cpu, Dimm, Disk, Inventory, Memory, Nic};
 use higuma_proto::api::{NewProfile, PutRules, Rule};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -146,7 +146,7 @@ async fn image(app: &App) {
 
 /// As a site writes them: templates over the node's facts, a few files and units.
 fn profile(name: &str, parent: Option<&str>, version: u32) -> NewProfile {
-    let mut words = json!({"name": name, "image": "i:1"});
+    let mut words = json!({"image": "i:1"});
     let more = match parent {
         None => json!({
             "cmdline": "console=ttyS0,115200 node={{ node.serial }}",
@@ -170,11 +170,7 @@ fn profile(name: &str, parent: Option<&str>, version: u32) -> NewProfile {
     for (key, value) in more.as_object().into_iter().flatten() {
         words[key] = value.clone();
     }
-    from(words)
-}
-
-fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
+    NewProfile { name: name.to_owned(), words: words.as_object().cloned(), ..NewProfile::default() }
 }
 
 /// Each node matches one that gives it its profile, cluster and name, the last, and some by a tag.
@@ -182,7 +178,9 @@ fn list(tag: &str) -> Vec<Rule> {
     let mut rules: Vec<Rule> = (0..RULES - 2)
         .map(|n| Rule {
             name: format!("rack-{n}"),
-            when: format!("node.product == 'R{n}' && node.memory.total >= 256*GiB && node.nics.exists(x, x.mac.startsWith('52:'))"),
+            when: format!(
+                "node.product == 'R{n}' && node.memory.total >= 256*GiB && node.nics.exists(x, x.mac.startsWith('52:'))"
+            ),
             profile: Some(if n % 4 == 0 { "db" } else { "web" }.into()),
             cluster: Some(format!("c{n}")),
             hostname: Some(format!("r{n}-{{n:05}}")),

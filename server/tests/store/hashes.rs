@@ -2,14 +2,14 @@
 //! came or are written, and every change of what reaches the node is another hash. Random profiles and nodes.
 
 use crate::fixture::{self, *};
+use higuma::domain::Sha256;
 use higuma::domain::inventory::Unread;
 use higuma::domain::node::{Admission, Node};
-use higuma::domain::Sha256;
 use higuma::service::drift::{self, Worked};
 use higuma::service::{App, Settings, blobs, images, nodes, profiles};
 use higuma::store::{StoredInventory, StoredVersion};
 use higuma_proto::agent::{Inventory, Nic};
-use higuma_proto::api::NodePatch;
+use higuma_proto::api::{NewProfile, NodePatch};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -71,16 +71,16 @@ async fn hashes(db: Empty, case: &Case, backwards: bool) -> Vec<String> {
     let image = json!({"name": "i", "version": "1", "arch": "x86_64",
         "parts": [part("kernel"), part("modules"), part("rootfs")]});
     images::create(&app, serde_json::from_value(image).unwrap()).await.unwrap();
-    let whole = |words: &Map<String, Value>, more: Value| {
+    let whole = |name: &str, words: &Map<String, Value>, more: (&str, &str)| {
         let mut pairs: Vec<(String, Value)> = words.clone().into_iter().collect();
-        pairs.extend(more.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        pairs.push((more.0.into(), more.1.into()));
         if backwards {
             pairs.reverse();
         }
-        serde_json::from_value(pairs.into_iter().collect::<Map<_, _>>().into()).unwrap()
+        NewProfile { name: name.to_owned(), words: Some(pairs.into_iter().collect()), ..NewProfile::default() }
     };
-    profiles::create(&app, whole(&case.parent, json!({"name": "base", "image": "i:1"}))).await.unwrap();
-    profiles::create(&app, whole(&case.child, json!({"name": "web", "parent": "base"}))).await.unwrap();
+    profiles::create(&app, whole("base", &case.parent, ("image", "i:1"))).await.unwrap();
+    profiles::create(&app, whole("web", &case.child, ("parent", "base"))).await.unwrap();
     let mut order: Vec<u32> = (0..NODES).collect();
     if backwards {
         order.reverse();

@@ -343,7 +343,11 @@ mod tests {
     #[test]
     fn listings_are_read() {
         let is = |line: &str, path: &str, what: What, mode: u32, (uid, gid): (u32, u32)| {
-            assert_eq!(listed(line), Some((path.to_owned(), Listed { what, owner: Owner { mode, uid, gid } })), "{line}");
+            assert_eq!(
+                listed(line),
+                Some((path.to_owned(), Listed { what, owner: Owner { mode, uid, gid } })),
+                "{line}"
+            );
         };
         let null = "crw-rw-rw- 0/0              1,  3 2026-01-01 00:00 squashfs-root/dev/null";
         is(null, "dev/null", What::Node(Node::Other), 0o666, (0, 0));

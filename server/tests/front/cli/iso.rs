@@ -62,7 +62,11 @@ fn what_distributions_make_is_found_by_itself() {
         assert!(done.status.success(), "{name}: {}", text(&done.stderr));
         assert!(read(&home, &format!("{name}/vmlinuz")) == kernel, "{name}");
         if paths[2].ends_with("/filesystem.squashfs") {
-            assert_eq!(files(&home.path(name)), ["image.json", "modules.img", "rootfs.squashfs", "vmlinuz"], "{name}");
+            assert_eq!(
+                files(&home.path(name)),
+                ["contents.zst", "image.json", "modules.img", "rootfs.squashfs", "vmlinuz"],
+                "{name}"
+            );
             assert!(read(&home, &format!("{name}/rootfs.squashfs")) == squashfs, "{name}");
         } else {
             assert_eq!(files(&home.path(name)), ["image.json", "initrd.img", "vmlinuz"], "{name}");
