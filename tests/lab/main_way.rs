@@ -141,7 +141,10 @@ fn no_secrets(server: &higuma_tests::Server, node: &higuma_tests::Node) -> LabRe
     let console = String::from_utf8_lossy(&std::fs::read(node.console_file())?).into_owned();
     ensure(!console.contains(token.trim()), "the admin token is on a console")?;
     for secret in [SECRET.trim(), HASH] {
-        ensure(!log.contains(secret) && !console.contains(secret), "a profile's secret is in the log, or on a console")?;
+        ensure(
+            !log.contains(secret) && !console.contains(secret),
+            "a profile's secret is in the log, or on a console",
+        )?;
     }
     for nonce in console.split("higuma.nonce=").skip(1).filter_map(|rest| rest.get(..64)) {
         ensure(!log.contains(nonce), "a boot nonce is in the log")?;

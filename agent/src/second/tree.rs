@@ -54,7 +54,8 @@ impl Tree {
 
     /// Gives a file of the image another content: its mode and owners stay, and whatever happens it is the old one or the new one.
     pub fn rewrite(&self, path: &str, content: &[u8]) -> io::Result<()> {
-        let old = File::from(self.resolve(&components(path)?.join("/"), OFlag::O_RDONLY | OFlag::O_NONBLOCK)?).metadata()?;
+        let old =
+            File::from(self.resolve(&components(path)?.join("/"), OFlag::O_RDONLY | OFlag::O_NONBLOCK)?).metadata()?;
         let beside = format!("{path}.higuma");
         self.write_owned(&beside, old.mode(), (Some(old.uid()), Some(old.gid())), content)?;
         let mut parts = components(path)?;

@@ -111,7 +111,8 @@ impl Table {
         if bytes.len() as u64 > TABLE_MAX {
             return Err(io::Error::other(format!("the image's {path} is larger than {TABLE_MAX} bytes")));
         }
-        let text = String::from_utf8(bytes).map_err(|_| io::Error::other(format!("the image's {path} is not UTF-8")))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| io::Error::other(format!("the image's {path} is not UTF-8")))?;
         Ok(Table { path, lines: text.lines().map(str::to_owned).collect(), changed: false })
     }
 
@@ -251,7 +252,8 @@ impl Accounts {
     fn password(&mut self, user: &User) -> String {
         let new = if user.password_hash.is_empty() { "*" } else { &user.password_hash };
         let Some(shadow) = &mut self.shadow else {
-            let present = self.passwd.fields(&user.name).and_then(|fields| fields.get(1).map(|field| (*field).to_owned()));
+            let present =
+                self.passwd.fields(&user.name).and_then(|fields| fields.get(1).map(|field| (*field).to_owned()));
             return present.filter(|_| user.password_hash.is_empty()).unwrap_or_else(|| new.to_owned());
         };
         match shadow.fields(&user.name).map(|fields| fields.into_iter().map(str::to_owned).collect::<Vec<_>>()) {

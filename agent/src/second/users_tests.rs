@@ -18,7 +18,12 @@ fn put(root: &Path, path: &str, mode: u32, text: &str) {
 fn root() -> (tempfile::TempDir, Tree) {
     let root = tempfile::tempdir().unwrap();
     let at = root.path();
-    put(at, "etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\nold:x:1500:1600:Old:/srv/old:/bin/sh\n+::::::\n");
+    put(
+        at,
+        "etc/passwd",
+        0o644,
+        "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\nold:x:1500:1600:Old:/srv/old:/bin/sh\n+::::::\n",
+    );
     put(at, "etc/group", 0o644, "root:x:0:\nsudo:x:27:\nadm:x:4:syslog\nstaff:x:50:\n");
     put(at, "etc/shadow", 0o640, "root:*:19000:0:99999:7:::\nold:$6$a$b:19000:0:99999:7:::\n");
     put(at, "etc/gshadow", 0o640, "root:*::\nsudo:!::\nadm:!::syslog\n");
@@ -91,7 +96,10 @@ fn users_of_the_image_stay_who_they_are() {
     ];
     assert_eq!(added(&tree, &users), [Ok(vec![]), Ok(vec![])]);
     let passwd = lines(&root, "etc/passwd");
-    assert_eq!((passwd[0].as_str(), passwd[2].as_str()), ("root:x:0:0:root:/root:/bin/sh", "old:x:1500:1600:Old:/srv/old:/bin/sh"));
+    assert_eq!(
+        (passwd[0].as_str(), passwd[2].as_str()),
+        ("root:x:0:0:root:/root:/bin/sh", "old:x:1500:1600:Old:/srv/old:/bin/sh")
+    );
     assert_eq!(
         lines(&root, "etc/shadow"),
         [format!("root:{HASH}::0:99999:7:::"), "old:$6$a$b:19000:0:99999:7:::".to_owned()],
@@ -134,7 +142,8 @@ fn an_image_without_shadow_has_the_hash_in_passwd() {
 #[test]
 fn home_keys_and_sudo_are_the_users() {
     let (root, tree) = root();
-    let account = Account { ids: (me(), nix::unistd::getgid().as_raw()), home: "/home/ann".into(), shell: "/bin/sh".into() };
+    let account =
+        Account { ids: (me(), nix::unistd::getgid().as_raw()), home: "/home/ann".into(), shell: "/bin/sh".into() };
     let keys = vec!["ssh-ed25519 AAAA ann\nevil".to_owned(), "ssh-rsa BBBB ann".to_owned()];
     let ann = User { ssh_authorized_keys: keys, sudo_nopasswd: true, ..user("ann", 1000) };
     for _ in 0..2 {

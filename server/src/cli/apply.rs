@@ -108,8 +108,7 @@ fn list<T: DeserializeOwned>(folder: &Path, name: &str, form: &str) -> Result<Op
         [path] => {
             let mut map = profile_words::read(path)?;
             let told = path.display();
-            let list =
-                map.remove(name).ok_or_else(|| Failure::usage(format!("{told}: expected {form}, got none")))?;
+            let list = map.remove(name).ok_or_else(|| Failure::usage(format!("{told}: expected {form}, got none")))?;
             let wrong = |e| Failure::usage(format!("{told}: expected {form}: {e}"));
             Ok(Some(serde_json::from_value(list).map_err(wrong)?))
         }
@@ -276,10 +275,7 @@ mod tests {
         put("labels.yaml", "labels:\n  debian:stable: \"12.10\"\n");
         let labels = read(&folder(dir.path())).unwrap().labels.unwrap();
         assert_eq!(labels, BTreeMap::from([("debian:stable".to_owned(), "12.10".to_owned())]));
-        for (bad, told) in [
-            ("labels: {a:b: 12.1}", "NAME:LABEL to VERSION"),
-            ("label: {}", "got none"),
-        ] {
+        for (bad, told) in [("labels: {a:b: 12.1}", "NAME:LABEL to VERSION"), ("label: {}", "got none")] {
             put("labels.yaml", bad);
             let message = read(&folder(dir.path())).unwrap_err().message;
             assert!(message.contains(told), "{bad}: {message}");

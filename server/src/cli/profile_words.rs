@@ -105,7 +105,9 @@ pub(super) fn more(p: &Profile) -> Vec<(&'static str, String)> {
         // A password's hash is not shown.
         let password = |user: &Value| match user.get("password_hash") {
             None => "no password".to_owned(),
-            Some(Value::Object(hash)) => format!("password of secret {}", hash.get("secret").map(text).unwrap_or_default()),
+            Some(Value::Object(hash)) => {
+                format!("password of secret {}", hash.get("secret").map(text).unwrap_or_default())
+            }
             Some(_) => "password".to_owned(),
         };
         let uid = |user: &Value| user.get("uid").map_or_else(|| "0".to_owned(), text);

@@ -17,10 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Debug, clap::Subcommand)]
 pub enum Secret {
     /// Make a secret, or give it another value: nodes get it at their next boot
-    #[command(
-        after_help = "The value is all of the file, or of standard input, to the last byte.\n\
-                      Examples:\n  higuma secret set web-key -f key.pem\n  mkpasswd | higuma secret set ann-password"
-    )]
+    #[command(after_help = "The value is all of the file, or of standard input, to the last byte.\n\
+                      Examples:\n  higuma secret set web-key -f key.pem\n  mkpasswd | higuma secret set ann-password")]
     Set {
         /// Name: a-z, 0-9, '.', '_', '-'
         name: String,
@@ -95,7 +93,9 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     outcome.map_err(|e| Failure::usage(format!("could not read {told}: {e}")))?;
     match value.len() {
         0 => Err(Failure::usage(format!("expected a value in {told}, got nothing"))),
-        got if got > BYTES_MAX => Err(Failure::usage(format!("expected at most {BYTES_MAX} bytes in {told}, got more"))),
+        got if got > BYTES_MAX => {
+            Err(Failure::usage(format!("expected at most {BYTES_MAX} bytes in {told}, got more")))
+        }
         _ => Ok(value),
     }
 }

@@ -146,7 +146,9 @@ const SCHEMES: [&str; 8] = ["$y$", "$gy$", "$7$", "$2a$", "$2b$", "$2y$", "$6$",
 pub fn is_password_hash(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| rest.contains('$') || rest.len() >= 53))
         && (20..=384).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'$' | b'.' | b'/' | b'=' | b',' | b'+' | b'-'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'$' | b'.' | b'/' | b'=' | b',' | b'+' | b'-'))
 }
 
 #[cfg(test)]
@@ -175,7 +177,15 @@ mod tests {
         for good in [&sha512, &bcrypt, "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"] {
             assert!(is_password_hash(good), "{good}");
         }
-        for bad in ["", "hunter2", "$1$salt$aaaaaaaaaaaaaaaaaaaaaa", "*", "!", &format!("{sha512}\nroot::0"), &format!("{sha512}:0")] {
+        for bad in [
+            "",
+            "hunter2",
+            "$1$salt$aaaaaaaaaaaaaaaaaaaaaa",
+            "*",
+            "!",
+            &format!("{sha512}\nroot::0"),
+            &format!("{sha512}:0"),
+        ] {
             assert!(!is_password_hash(bad), "{bad}");
         }
         let opened = |text: &str| Opened::new(&[0; KEY], text.as_bytes()).password_hash().map(str::to_owned);

@@ -64,7 +64,8 @@ pub async fn apply(app: &App, request: Apply, who: &str) -> Result<Applied> {
             .write(move |tx| if state(tx)?.0 != tried.state { Ok(false) } else { Ok(run(tx, &wanted)? == tried) });
         if !done.await? {
             return Err(Error::Conflict(
-                "profiles, rules or labels were changed by somebody else meanwhile: nothing was applied, try again".to_owned(),
+                "profiles, rules or labels were changed by somebody else meanwhile: nothing was applied, try again"
+                    .to_owned(),
             ));
         }
     }
@@ -158,7 +159,8 @@ fn run(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Outcome> {
     let mut later: BTreeSet<Name> = wanted.profiles.keys().cloned().collect();
     let mut bytes = 0;
     let stored = heads.iter().map(|head| (head.name.clone(), head.parent.clone())).collect();
-    for name in in_order(&wanted.profiles.iter().map(|(name, said)| (name.clone(), said.0.clone())).collect(), &stored) {
+    for name in in_order(&wanted.profiles.iter().map(|(name, said)| (name.clone(), said.0.clone())).collect(), &stored)
+    {
         let Some((name, said)) = wanted.profiles.get_key_value(&name) else { continue };
         later.remove(name);
         save(tx, wanted, (name, said), &later, &mut outcome).map_err(|e| of(name, e))?;
@@ -173,7 +175,8 @@ fn run(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Outcome> {
         put_rules(tx, list, &mut outcome)?;
     }
     if wanted.prune {
-        for head in children_first(heads.into_iter().filter(|head| !wanted.profiles.contains_key(&head.name)).collect()) {
+        for head in children_first(heads.into_iter().filter(|head| !wanted.profiles.contains_key(&head.name)).collect())
+        {
             profiles::remove(tx, &head.name)?;
             outcome.changes.push(change("profile", &head.name, "delete", None, vec![]));
         }

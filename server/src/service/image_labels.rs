@@ -3,9 +3,9 @@
 
 use super::App;
 use super::images::{not_found, of_wire, resolve};
-use crate::domain::{Micros, Name};
 use crate::domain::image::ImageRef;
 use crate::domain::image_kept::{Label, may_label};
+use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use crate::store::Tx;
 use higuma_proto::api::{self, SetLabel};

@@ -1,8 +1,8 @@
 //! From the records of the inside to the messages of the wire; one place, used by gRPC and JSON alike.
 
-use super::{App, secrets};
 use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
+use super::{App, secrets};
 use crate::domain::boot::{Boot, Event};
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
@@ -10,8 +10,8 @@ use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
 use crate::domain::plan::Plan;
-use crate::domain::sealed::Mark;
 use crate::domain::profile::{File, Param, PasswordHash, Profile, Unit, User};
+use crate::domain::sealed::Mark;
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};

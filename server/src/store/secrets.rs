@@ -90,11 +90,8 @@ impl Tx<'_> {
     /// In order of name, without their values.
     pub fn secrets(&mut self, after: Option<&Name>, limit: usize) -> Result<Vec<Head>> {
         let recs: Vec<HeadRec> = self.run("secrets", |c| {
-            let mut query = secrets::table
-                .order(secrets::name)
-                .limit(limit_of(limit))
-                .select(HeadRec::as_select())
-                .into_boxed();
+            let mut query =
+                secrets::table.order(secrets::name).limit(limit_of(limit)).select(HeadRec::as_select()).into_boxed();
             if let Some(after) = after {
                 query = query.filter(secrets::name.gt(after.as_str()));
             }
@@ -144,16 +141,18 @@ impl Tx<'_> {
 
     /// False when there is none.
     pub fn delete_secret(&mut self, name: &Name) -> Result<bool> {
-        let gone = self.run(format_args!("secret {name}"), |c| {
-            diesel::delete(secrets::table.find(name.as_str())).execute(c)
-        })?;
+        let gone =
+            self.run(format_args!("secret {name}"), |c| diesel::delete(secrets::table.find(name.as_str())).execute(c))?;
         Ok(gone > 0)
     }
 
     /// How many are sealed with each master key.
     pub(super) fn secrets_by_key(&mut self) -> Result<Vec<(String, i64)>> {
         self.run("sealed secrets", |c| {
-            secrets::table.group_by(secrets::master_key).select((secrets::master_key, diesel::dsl::count_star())).load(c)
+            secrets::table
+                .group_by(secrets::master_key)
+                .select((secrets::master_key, diesel::dsl::count_star()))
+                .load(c)
         })
     }
 

@@ -176,13 +176,17 @@ async fn one_that_is_not_in_the_folder_may_stand_between() {
         .await
         .unwrap();
     // a-leaf is saved once, after what stands between has got its own by z-base.
-    let both = folder(json!({"a-leaf": {"parent": "mid", "image": "i:1", "modules": ["kvm"]}, "z-base": {"cmdline": "quiet"}}));
+    let both = folder(
+        json!({"a-leaf": {"parent": "mid", "image": "i:1", "modules": ["kvm"]}, "z-base": {"cmdline": "quiet"}}),
+    );
     let done = run(app, &both).await.unwrap();
     assert_eq!(told(&done), ["change z-base 2", "inherit mid 2", "change a-leaf 2"]);
     assert_eq!(show(app, "a-leaf").await.unwrap().spec.cmdline, "quiet");
     assert!(run(app, &both).await.unwrap().changes.is_empty());
     // Together they fit, one after the other in another order they would not.
-    let both = folder(json!({"a-leaf": {"parent": "mid", "image": "i:1", "params": {"n": 1}}, "z-base": {"params": {"n": 2}}}));
+    let both = folder(
+        json!({"a-leaf": {"parent": "mid", "image": "i:1", "params": {"n": 1}}, "z-base": {"params": {"n": 2}}}),
+    );
     run(app, &folder(json!({"z-base": {"params": {"n": "text"}}}))).await.unwrap();
     assert_eq!(told(&run(app, &both).await.unwrap()), ["change z-base 4", "inherit mid 4", "change a-leaf 4"]);
 }

@@ -92,7 +92,10 @@ async fn the_nodes_own_agent_gets_the_value_and_nobody_else_does() {
 
     let seen = preview::show(app, name("web"), None, uuid(1)).await.unwrap();
     assert_eq!((seen.files[0].secret.as_deref(), seen.files[0].content.as_str()), (Some("web-key"), ""));
-    assert_eq!((seen.users["ann"].password.as_str(), seen.users["bo"].password.as_str()), ("secret ann-hash", "hash in the profile"));
+    assert_eq!(
+        (seen.users["ann"].password.as_str(), seen.users["bo"].password.as_str()),
+        ("secret ann-hash", "hash in the profile")
+    );
     assert_eq!((seen.secrets.len(), seen.secrets[1].revision), (2, 1));
     assert_eq!(seen.plan_hash, plan.hash);
     let secret = secrets::show(app, name("web-key")).await.unwrap();
@@ -101,7 +104,9 @@ async fn the_nodes_own_agent_gets_the_value_and_nobody_else_does() {
     let page = secrets::list(app, Some("ann-hash"), Some(1)).await.unwrap();
     assert_eq!((page.items, page.next), (vec![secret], None));
     let shown = profiles::show(app, name("web"), None).await.unwrap();
-    for told in [json!(seen).to_string(), json!(shown).to_string(), json!(drift::show(app, uuid(1)).await.unwrap()).to_string()] {
+    for told in
+        [json!(seen).to_string(), json!(shown).to_string(), json!(drift::show(app, uuid(1)).await.unwrap()).to_string()]
+    {
         assert!(!told.contains("canary"), "{told}");
     }
     assert!(!json!(seen).to_string().contains("j9T"), "nor a hash in a preview");
@@ -161,7 +166,10 @@ async fn what_is_not_there_or_not_good_for_it_is_refused() {
     let file = |secret: &str| json!({"image": "i:1", "files": {"/k": {"secret": secret}}});
     refused(save(app, "other", file("none"), false).await, "files./k.secret: expected a secret that is there");
     let user = json!({"image": "i:1", "users": {"ann": {"uid": 1000, "password_hash": {"secret": "web-key"}}}});
-    refused(save(app, "other", user, false).await, "users.ann.password_hash: expected a secret that is a password hash");
+    refused(
+        save(app, "other", user, false).await,
+        "users.ann.password_hash: expected a secret that is a password hash",
+    );
     refused(set(app, "ann-hash", "hunter2").await, "the password hash of a user in profile web");
     for (words, place) in [
         (json!({"files": {"/k": {"secret": "web-key", "mode": "0644"}}}), "files./k.mode"),
@@ -174,7 +182,11 @@ async fn what_is_not_there_or_not_good_for_it_is_refused() {
     // A parent's file keeps its mode: that of a file for all is not good for a secret.
     save(app, "base", json!({"files": {"/k": {"content": "x"}}}), false).await.unwrap();
     let child = |mode: Option<&str>| json!({"parent": "base", "image": "i:1", "files": {"/k": {"content": null, "secret": "web-key", "mode": mode}}});
-    refused(save(app, "child", json!({"parent": "base", "files": {"/k": {"content": null, "secret": "web-key"}}}), false).await, "files./k.mode");
+    refused(
+        save(app, "child", json!({"parent": "base", "files": {"/k": {"content": null, "secret": "web-key"}}}), false)
+            .await,
+        "files./k.mode",
+    );
     save(app, "child", child(Some("0400")), false).await.unwrap();
 
     for (value, word) in [
@@ -225,7 +237,10 @@ async fn one_that_is_in_use_is_deleted_by_force_alone() {
     assert_eq!(listed(app, 1).await, "unplanned");
     let boot = power_on(app, &uuid(1)).await;
     let answer = plan::boot_plan(app, &boot, Sha256::of("c")).await.unwrap();
-    assert!(matches!(&answer, PlanAnswer::Wait { reason, .. } if reason.contains("a secret that is there")), "{answer:?}");
+    assert!(
+        matches!(&answer, PlanAnswer::Wait { reason, .. } if reason.contains("a secret that is there")),
+        "{answer:?}"
+    );
     refused(preview::show(app, name("web"), None, uuid(1)).await, "a secret that is there");
     set(app, "web-key", "canary-four").await.unwrap();
     assert_eq!(asks(app, &boot).await.files[0].content, b"canary-four");

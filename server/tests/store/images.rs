@@ -149,7 +149,8 @@ pub async fn profiles_and_revisions(db: Empty) {
             sysctl: [("vm.swappiness".to_owned(), "1".to_owned())].into(),
             units: [("a.service".to_owned(), Unit { content: "[Unit]".into(), enabled: true, ..Unit::default() })]
                 .into(),
-            users: [("ann".to_owned(), User { uid: Some(1_000), groups: vec!["sudo".into()], ..User::default() })].into(),
+            users: [("ann".to_owned(), User { uid: Some(1_000), groups: vec!["sudo".into()], ..User::default() })]
+                .into(),
             cloud_init: CloudInit { user_data: "#cloud-config\n".into(), template: true, ..CloudInit::default() },
         },
         created: 4,

@@ -78,7 +78,9 @@ pub async fn users_and_nodes_are_those_that_count(db: Empty) {
         }
         tx.insert_profile_revision(&revision("db", 1, &["active"], &[]))?;
         tx.activate_profile(&name("web"), 3, 9)?;
-        for (n, profile, pin) in [(1, "web", None), (2, "web", Some(2)), (3, "db", None), (4, "web", Some(4)), (5, "web", None)] {
+        for (n, profile, pin) in
+            [(1, "web", None), (2, "web", Some(2)), (3, "db", None), (4, "web", Some(4)), (5, "web", None)]
+        {
             tx.put_node(&Node { profile: Some(name(profile)), profile_revision: pin, ..node(n) })?;
         }
         tx.put_node(&node(6))
@@ -87,7 +89,8 @@ pub async fn users_and_nodes_are_those_that_count(db: Empty) {
     let stored = db.get(|tx| tx.profile_revision(&name("web"), 4)).await.unwrap();
     assert_eq!(stored.spec, revision("web", 4, &["newest"], &["hash"]).spec, "what names them comes back");
     let users = db.get(|tx| tx.secret_users(&name("a"), &name("z"))).await;
-    let of = |profiles: &[&str], passwords: &[&str]| SecretUsers { profiles: names(profiles), passwords: names(passwords) };
+    let of =
+        |profiles: &[&str], passwords: &[&str]| SecretUsers { profiles: names(profiles), passwords: names(passwords) };
     let expected = [
         ("active", of(&["db", "web"], &[])),
         ("both", of(&["web"], &["web"])),
@@ -112,7 +115,10 @@ pub async fn users_and_nodes_are_those_that_count(db: Empty) {
     })
     .await;
     assert_eq!(nodes("active", None, 9).await, [uuid(1), uuid(5)]);
-    assert_eq!(db.get(|tx| tx.secret_users(&name("active"), &name("active"))).await[&name("active")], of(&["web"], &[]));
+    assert_eq!(
+        db.get(|tx| tx.secret_users(&name("active"), &name("active"))).await[&name("active")],
+        of(&["web"], &[])
+    );
 }
 
 pub async fn a_mark_is_settled_by_who_saw_it(db: Empty) {

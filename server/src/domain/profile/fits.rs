@@ -3,8 +3,8 @@
 use super::check::SCRIPT_MAX;
 use super::spec::{Spec, Wrong};
 use super::template::has_mark;
-use crate::domain::sealed;
 use crate::domain::cmdline::Cmdline;
+use crate::domain::sealed;
 
 /// Of the whole command line, with room for what the agent adds; Linux 6.1 loads 2,016 bytes at most.
 const CMDLINE_MAX: usize = 1_900;

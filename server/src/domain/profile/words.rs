@@ -193,7 +193,11 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
             ("files", Value::Object(files)) => {
                 for (path, file) in files {
                     let file = serde_json::from_value(file).map_err(|e| {
-                        Wrong::new(format!("files.{path}"), "content or secret, mode, owner, group, template", e.to_string())
+                        Wrong::new(
+                            format!("files.{path}"),
+                            "content or secret, mode, owner, group, template",
+                            e.to_string(),
+                        )
                     })?;
                     form.files.insert(path, file);
                 }

@@ -46,12 +46,7 @@ pub(super) fn plain(labels: &[Label]) -> Value {
 }
 
 /// Make and move what is named, by `who` ("person NAME"). Errors: no such version, a label that is the name of a version.
-pub(super) fn put(
-    tx: &mut Tx<'_>,
-    wanted: &Labels,
-    (who, now): (&str, Micros),
-    outcome: &mut Outcome,
-) -> Result<()> {
+pub(super) fn put(tx: &mut Tx<'_>, wanted: &Labels, (who, now): (&str, Micros), outcome: &mut Outcome) -> Result<()> {
     for (label, version) in wanted {
         let before = tx.label(label)?.map(|label| label.version);
         if before.as_ref() == Some(version) {
@@ -62,7 +57,9 @@ pub(super) fn put(
         let meant = image_labels::put(tx, label, version, (who, now)).map_err(|e| of(label, e))?;
         if meant.version != *version {
             let named = format!("{}:{version}", label.name);
-            return Err(Error::BadRequest(format!("label {label}: expected a version, got another label: {named} is {meant}")));
+            return Err(Error::BadRequest(format!(
+                "label {label}: expected a version, got another label: {named} is {meant}"
+            )));
         }
         let action = if before.is_some() { "change" } else { "create" };
         let difference = PlanDifference {

@@ -17,11 +17,7 @@ pub async fn connect(server: &Server, name: &str) -> Result<AgentClient<Channel>
     connect_to(server.dir.path(), server.grpc, name).await
 }
 
-pub async fn connect_to(
-    data: &Path,
-    grpc: u16,
-    name: &str,
-) -> Result<AgentClient<Channel>, tonic::transport::Error> {
+pub async fn connect_to(data: &Path, grpc: u16, name: &str) -> Result<AgentClient<Channel>, tonic::transport::Error> {
     let pem = std::fs::read(data.join("ca.pem")).unwrap();
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)).domain_name(name);
     let endpoint = Channel::from_shared(format!("https://127.0.0.1:{grpc}")).unwrap().tls_config(tls)?;

@@ -86,10 +86,27 @@ fn a_value_reaches_the_nodes_own_agent_and_no_other_sink() {
 
     let boot = client.admin("GET", &node, None).expect(200).json()["boot"]["id"].as_str().unwrap().to_owned();
     for path in [
-        "/api/v1/secrets", "/api/v1/secrets/web-key", "/api/v1/nodes", &node, &format!("{node}/drift"), &format!("{node}/script"),
-        &format!("{node}/boots"), &format!("{node}/exchanges"), &format!("/api/v1/boots/{boot}"), "/api/v1/boot-exchanges",
-        &format!("/api/v1/profiles/web/preview?node={NODE_A}"), "/api/v1/profiles/web/revisions", "/api/v1/events",
-        "/api/v1/status", "/api/v1/master-key", "/metrics", "/", &format!("/nodes/{NODE_A}"), "/events", "/rollouts", "/images",
+        "/api/v1/secrets",
+        "/api/v1/secrets/web-key",
+        "/api/v1/nodes",
+        &node,
+        &format!("{node}/drift"),
+        &format!("{node}/script"),
+        &format!("{node}/boots"),
+        &format!("{node}/exchanges"),
+        &format!("/api/v1/boots/{boot}"),
+        "/api/v1/boot-exchanges",
+        &format!("/api/v1/profiles/web/preview?node={NODE_A}"),
+        "/api/v1/profiles/web/revisions",
+        "/api/v1/events",
+        "/api/v1/status",
+        "/api/v1/master-key",
+        "/metrics",
+        "/",
+        &format!("/nodes/{NODE_A}"),
+        "/events",
+        "/rollouts",
+        "/images",
     ] {
         clean(client, path, 200);
     }
