@@ -144,7 +144,7 @@ const SCHEMES: [&str; 8] = ["$y$", "$gy$", "$7$", "$2a$", "$2b$", "$2y$", "$6$",
 
 /// Is this a password hash as in crypt(5), that can stand in a line of shadow(5)?
 pub fn is_password_hash(text: &str) -> bool {
-    SCHEMES.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| rest.contains('$') || rest.len() >= 53))
+    SCHEMES.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| rest.contains('$')))
         && (20..=384).contains(&text.len())
         && text
             .bytes()
