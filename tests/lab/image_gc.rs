@@ -57,6 +57,8 @@ fn import_rubbish(lab: &Lab, server: &Server, done: &AtomicBool) -> LabResult<us
         let arguments: Vec<&str> = import.into_iter().chain(["--version", &version]).collect();
         server.cli(&arguments)?;
         made += 1;
+        // The node has the same two cores.
+        std::thread::sleep(Duration::from_millis(500));
     }
     Ok(made)
 }
@@ -127,11 +129,11 @@ fn image_gc() -> LabResult {
     ensure(answer.removed.iter().any(|line| line.image == "tiny:lab"), format!("{:?}", answer.kept))?;
     let refused = server.api()?.assign(node.uuid(), "fleet@1");
     ensure(refused.is_err_and(|e| e.to_string().contains("no image tiny:lab")), "an image that is gone was assigned")?;
+
+    // Its bytes go meanwhile, and what is left is enough to boot again.
+    node.reset()?;
     until("the old image's bytes to go", BYTES_GO, || Ok(blob_file(&server, &old).is_err().then_some(())))?;
     blob_file(&server, &new)?;
-
-    // What is left is enough to boot again.
-    node.reset()?;
     wait_running(&lab, &server, &node, TO_RUNNING, boot_id(&second))?;
     lab.finish()
 }

@@ -20,7 +20,7 @@ const ROUND: &str = "2";
 pub enum Stock {
     /// Real Debian 12 by `higuma image build debian`.
     Debian,
-    /// The same with cloud-init.
+    /// The same with cloud-init and containerd: the handbook's Kubernetes node, but for kubeadm.
     Cloud,
     /// Busybox from a squashfs.
     Tiny,
@@ -50,7 +50,7 @@ impl Stock {
     fn recipe(self) -> LabResult<String> {
         Ok(match self {
             Stock::Debian => "debian bookworm".to_owned(),
-            Stock::Cloud => "debian bookworm cloud-init".to_owned(),
+            Stock::Cloud => cloud_recipe()?,
             Stock::Tiny => images::tiny()?.display().to_string(),
             Stock::Large(mib) => images::large(mib)?.display().to_string(),
             Stock::Hang => images::hang()?.kernel.display().to_string(),
@@ -62,7 +62,11 @@ impl Stock {
         let text = |path: PathBuf| path.display().to_string();
         let arguments: Vec<String> = match self {
             Stock::Debian => vec!["image".into(), "build".into(), "debian".into()],
-            Stock::Cloud => ["image", "build", "debian", "--package", "cloud-init"].map(String::from).to_vec(),
+            Stock::Cloud => {
+                let file = cache().join("kubernetes-lab.toml");
+                std::fs::write(&file, cloud_recipe()?)?;
+                vec!["image".into(), "build".into(), "recipe".into(), text(file)]
+            }
             Stock::Tiny => vec!["image".into(), "import".into(), "--dir".into(), text(images::tiny()?)],
             Stock::Large(mib) => vec!["image".into(), "import".into(), "--dir".into(), text(images::large(mib)?)],
             Stock::Hang => {
@@ -82,6 +86,44 @@ impl Stock {
         server.cli(&arguments).map(drop)
     }
 }
+
+/// The handbook's recipe, with cloud-init, and a program in place of kubeadm, which Debian does not have: it looks at what kubeadm
+/// looks at first, and runs a container out of containerd's own image store.
+fn cloud_recipe() -> LabResult<String> {
+    let book = include_str!("../../docs/src/examples/kubernetes.toml");
+    let (begin, _) = book.split_once("[[scripts]]").context("a script in kubernetes.toml")?;
+    let packages = begin.replace("\"containerd\"", "\"containerd\", \"cloud-init\", \"busybox-static\"");
+    Ok(packages + KUBEADM)
+}
+
+const KUBEADM: &str = r#"
+[[files]]
+path = "/usr/bin/kubeadm"
+mode = "0755"
+content = '''
+#!/bin/sh -eu
+grep -q 'kind: JoinConfiguration' "$3"
+test "$(stat -c %a:%U "$3")" = 600:root
+test "$(cat /proc/sys/net/ipv4/ip_forward)" = 1
+test "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables)" = 1
+test "$(wc -l </proc/swaps)" = 1
+ctr -n k8s.io images import /usr/share/lab.tar
+ctr -n k8s.io run --rm docker.io/library/lab:1 one /bin/busybox echo CONTAINER:ran
+'''
+
+[[scripts]]
+content = '''
+mkdir -p /tmp/lab/root/bin
+cd /tmp/lab
+cp /bin/busybox root/bin/
+tar -C root -cf layer.tar bin
+sum=$(sha256sum layer.tar | cut -d ' ' -f 1)
+echo '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:'$sum'"]}}' >config.json
+echo '[{"Config":"config.json","RepoTags":["docker.io/library/lab:1"],"Layers":["layer.tar"]}]' >manifest.json
+tar -cf /usr/share/lab.tar manifest.json config.json layer.tar
+rm -r /tmp/lab
+'''
+"#;
 
 /// Makes the server ready: the first stage, and one image and profile (of the same name) for each of `wanted`.
 pub fn fill(server: &Server, wanted: &[Stock]) -> LabResult {
