@@ -6,8 +6,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .message_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]")
         .field_attribute("higuma.agent.v1.File.content", "#[serde(with = \"crate::text\")]")
         .enum_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = \"snake_case\")]")
-        // Holds passwords: its Debug is written by hand, and shows none.
-        .skip_debug(["higuma.agent.v1.BmcPlan"])
+        // These hold secrets: their Debug is written by hand, and shows none.
+        .skip_debug(["higuma.agent.v1.BmcPlan", "higuma.agent.v1.File", "higuma.agent.v1.User"])
         .compile_fds(fds)?;
     Ok(())
 }

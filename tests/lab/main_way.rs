@@ -11,13 +11,21 @@ use std::time::Duration;
 
 /// Written by the profile; systemd prints it on the console before the login prompt.
 const ISSUE: &str = "bear cave number seven\n";
-/// A profile's unit tells what became of its other words: a file's owners and its rendered text, a setting, a module.
+/// Of secrets: a file's content, and what `openssl passwd -6` prints. Nothing but the node may have them.
+const SECRET: &str = "canary-lab-5b1f\n";
+const HASH: &str = "$6$cavecave$NwuCaITfV6.aG3fYWfU3u3rO3XNHQcAmT16VH3fvW/nO6n5MZdtM3GWtHPjdtZDqoXm5DMZswgFtxa7jA4i4T/";
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ bear";
+/// A profile's unit tells what became of its other words: a file's owners and its rendered text, a setting, a module; its users
+/// as the image's own programs see them; a secret, by its checksum alone.
 const TELLS: &str = "[Unit]
 After=systemd-sysctl.service systemd-modules-load.service
 Before=serial-getty@ttyS0.service
 [Service]
 Type=oneshot
 ExecStart=/bin/sh -c 'echo CAVE:$$(stat -c %%U:%%G:%%a /etc/cave):$$(cat /etc/cave):$$(cat /proc/sys/vm/swappiness):$$(grep -c ^dummy /proc/modules): >/dev/console'
+ExecStart=/bin/sh -c 'echo DEN:$$(getent passwd bear):$$(id -nG bear):$$(su - bear -c pwd):$$(stat -c %%U:%%a .ssh .ssh/authorized_keys | paste -sd+): >/dev/console'
+ExecStart=/bin/sh -c 'echo HONEY:$$(stat -c %%U:%%G:%%a /etc/honey):$$(md5sum </etc/honey | cut -c1-8):$$(md5sum <.ssh/authorized_keys | cut -c1-8):$$(getent shadow bear | cut -d: -f2 | md5sum | cut -c1-8): >/dev/console'
+WorkingDirectory=/home/bear
 [Install]
 WantedBy=multi-user.target
 ";
@@ -36,11 +44,19 @@ pub fn run(name: &str, firmware: Firmware) -> LabResult {
             "/etc/issue": {"content": ISSUE},
             "/etc/cave": {"content": "{{ params.den }}-{{ node.cpu.sockets }}", "template": true, "mode": "0640", "owner": "daemon",
                 "group": "games"},
+            "/etc/honey": {"secret": "honey", "mode": "0640", "owner": "bear", "group": "games"},
         },
+        "users": {"bear": {"uid": 4711, "groups": ["games", "adm"], "shell": "/bin/sh", "comment": "Brown",
+            "ssh_authorized_keys": [KEY], "password_hash": {"secret": "bear-password"}}},
         "sysctl": {"vm.swappiness": 7},
         "modules": ["dummy"],
         "units": {"cave.service": {"content": TELLS, "enabled": true}},
     });
+    for (name, value) in [("honey", SECRET), ("bear-password", HASH)] {
+        let file = lab.dir().join(name);
+        std::fs::write(&file, value)?;
+        server.cli(&["secret", "set", name, "-f", &file.display().to_string()])?;
+    }
     let words = words.as_object().cloned();
     stock::profile(&server, &NewProfile { name: "cave".to_owned(), words, ..NewProfile::default() })?;
     ensure(server.api()?.status()?.ready, "a server with a first stage is ready")?;
@@ -57,6 +73,9 @@ pub fn run(name: &str, firmware: Firmware) -> LabResult {
     ensure(first.summary.admission == "admitted", "assigning a profile admits")?;
     check_steps(&first)?;
     node.wait_for("CAVE:daemon:games:640:deep-1:7:1:", Duration::from_secs(60))?;
+    let den = "DEN:bear:x:4711:4711:Brown:/home/bear:/bin/sh:bear adm games:/home/bear:bear:700+bear:600:";
+    node.wait_for(den, Duration::from_secs(60))?;
+    node.wait_for("HONEY:bear:games:640:1fa2d658:f4c630b6:b7f8f4cc:", Duration::from_secs(60))?;
     node.wait_for(ISSUE.trim(), Duration::from_secs(60))?;
     let first_login = node.wait_for("login:", Duration::from_secs(60))?;
 
@@ -121,6 +140,12 @@ fn no_secrets(server: &higuma_tests::Server, node: &higuma_tests::Node) -> LabRe
     ensure(!log.contains(token.trim()), "the admin token is in the log")?;
     let console = String::from_utf8_lossy(&std::fs::read(node.console_file())?).into_owned();
     ensure(!console.contains(token.trim()), "the admin token is on a console")?;
+    for secret in [SECRET.trim(), HASH] {
+        ensure(
+            !log.contains(secret) && !console.contains(secret),
+            "a profile's secret is in the log, or on a console",
+        )?;
+    }
     for nonce in console.split("higuma.nonce=").skip(1).filter_map(|rest| rest.get(..64)) {
         ensure(!log.contains(nonce), "a boot nonce is in the log")?;
     }

@@ -1,4 +1,4 @@
-//! What makes the root file system this node's: hostname, machine-id, networks, keys, the profile's files, and the callback
+//! What makes the root file system this node's: hostname, machine-id, networks, keys, users, the profile's files, and the callback
 //! helper. The last word is the profile's: its files are written over ours.
 
 use std::io;
@@ -8,7 +8,7 @@ use higuma_proto::agent::Event;
 use super::handover::Handover;
 use super::systemd;
 use super::tree::Tree;
-use super::words;
+use super::{users, words};
 use crate::callback::CallbackFile;
 
 /// Where systemd looks for units of the machine.
@@ -34,6 +34,8 @@ pub fn write_all(tree: &Tree, handover: &Handover, systemd: bool) -> Vec<String>
     }
     note("name servers", resolv_conf(tree, handover));
     note("authorized keys", authorized_keys(tree, &handover.plan.ssh_authorized_keys));
+    // Before the files: these may be theirs.
+    problems.extend(users::write(tree, &handover.plan.users));
     problems.extend(words::settings(tree, &handover.plan, systemd));
     for file in &handover.plan.files {
         if let Err(e) = words::file(tree, file) {

@@ -9,6 +9,7 @@ mod rootfs;
 pub mod switch;
 pub mod systemd;
 pub mod tree;
+mod users;
 mod words;
 
 use std::path::Path;

@@ -4,10 +4,11 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, symlinkat, unlinkat};
 
@@ -49,6 +50,30 @@ impl Tree {
         // After the content, so that a half-written file is nobody's to run; and free of the umask.
         fchmod(&file, Mode::from_bits_truncate(mode & 0o7777))?;
         Ok(())
+    }
+
+    /// Gives a file of the image another content: its mode and owners stay, and whatever happens it is the old one or the new one.
+    pub fn rewrite(&self, path: &str, content: &[u8]) -> io::Result<()> {
+        let old =
+            File::from(self.resolve(&components(path)?.join("/"), OFlag::O_RDONLY | OFlag::O_NONBLOCK)?).metadata()?;
+        let beside = format!("{path}.higuma");
+        self.write_owned(&beside, old.mode(), (Some(old.uid()), Some(old.gid())), content)?;
+        let mut parts = components(path)?;
+        let name = parts.pop().ok_or_else(|| io::Error::other("the path names the root itself"))?;
+        let parent = self.folders(&parts)?;
+        Ok(renameat(&parent, format!("{name}.higuma").as_str(), &parent, name)?)
+    }
+
+    /// As [`Tree::folder`], for this user and this group; one that exists keeps its owners, too.
+    pub fn folder_owned(&self, path: &str, mode: u32, (owner, group): (u32, u32)) -> io::Result<()> {
+        if self.exists(path) {
+            return Ok(());
+        }
+        self.folder(path, mode)?;
+        let folder = self.resolve(&components(path)?.join("/"), OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        fchown(&folder, Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)))?;
+        // chown(2) may take bits of the mode away.
+        Ok(fchmod(&folder, Mode::from_bits_truncate(mode & 0o7777))?)
     }
 
     /// Makes a symbolic link; what was there is replaced.

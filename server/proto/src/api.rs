@@ -73,7 +73,9 @@
 //! | GET /api/v1/profiles/{name}/revisions?cursor=&limit= | -> Page<[`ProfileRevision`]>, the newest first |
 //! | POST /api/v1/profiles/{name}/activate?revision=N | -> [`Profile`] |
 //! | GET /api/v1/profiles/{name}/preview?node=&revision= | -> [`ProfilePreview`]: all that the node would get, rendered (changes nothing) |
-//! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles and rules all at once or not at all (a dry run changes nothing) |
+//! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles, rules and labels of images all at once or not at all (a dry run changes nothing) |
+//! | GET /api/v1/secrets?cursor=&limit= | -> Page<[`Secret`]>, in order of name; no answer has a value |
+//! | GET, PUT, DELETE /api/v1/secrets/{name}?force= | -> [`Secret`]; [`NewSecret`] -> [`Secret`] (201: made; 200: a new revision, or as it is already); -> nothing (204); one in use only with its name as `force` |
 //! | HEAD, PUT /api/v1/blobs/{sha256} | raw bytes, streamed -> [`Blob`] (idempotent) |
 //! | GET, PUT /api/v1/first-stage | -> [`FirstStage`]; [`NewFirstStage`] -> [`FirstStage`] |
 //! | GET, POST /api/v1/enrolments?state=&batch=&cursor=&limit= | -> Page<[`Enrolment`]>; [`NewEnrolments`] -> [`Enrolled`] (a dry run writes nothing) |
@@ -115,6 +117,7 @@ mod preview;
 mod redfish;
 mod rollout;
 mod rules;
+mod secret;
 mod vault;
 
 pub use apply::{Applied, Apply, ApplyChange, ApplyProfile};
@@ -142,12 +145,13 @@ pub use ipam::{
 };
 pub use job::{Job, JobCounts, JobItem, NewJob};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
-pub use preview::{PreviewUnit, ProfilePreview};
+pub use preview::{PreviewSecret, PreviewUnit, PreviewUser, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 pub use rollout::{
     AbortRollout, NewRollout, Rollout, RolloutMember, RolloutOptions, RolloutPlan, RolloutPlanMember, RolloutWave,
 };
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
+pub use secret::{NewSecret, Secret};
 pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 
 use crate::agent::{Event, Inventory, Neighbour};
@@ -392,8 +396,11 @@ pub struct ProfileFile {
     pub path: String,
     /// Permission bits, e.g. 420 (0o644).
     pub mode: u32,
-    /// UTF-8 text.
+    /// UTF-8 text; empty where it is a secret's.
     pub content: String,
+    /// The secret that is its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
     /// Name or number of the user; empty: root.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,

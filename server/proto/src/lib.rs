@@ -18,6 +18,19 @@ impl std::fmt::Debug for agent::BmcPlan {
     }
 }
 
+impl std::fmt::Debug for agent::File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, mode, content, owner, group } = self;
+        write!(f, "File({path}: {mode:o} {owner}:{group}, {} bytes)", content.len())
+    }
+}
+
+impl std::fmt::Debug for agent::User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "User({} {}, groups {:?})", self.name, self.uid, self.groups)
+    }
+}
+
 mod text {
     //! Bytes of a text file as a JSON string, for agents that are shell scripts.
     use serde::{Deserialize, Deserializer, Serializer};

@@ -1,11 +1,12 @@
-//! `higuma apply`, `diff` and `export`: profiles and rules in a folder, that may be a git repository. The folder is read and
+//! `higuma apply`, `diff` and `export`: profiles, rules and labels of images in a folder, that may be a git repository. The folder is read and
 //! written here; the server compares, checks and changes.
 
 use super::client::{Client, encode};
 use super::error::{Failure, Result};
 use super::output::{self, answer, typed};
 use super::{Global, profile_words};
-use higuma_proto::api::{Applied, Apply, ApplyChange, ApplyProfile, Page, Profile, RuleList};
+use higuma_proto::api::{Applied, Apply, ApplyChange, ApplyProfile, Image, Page, Profile, RuleList};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,10 +18,10 @@ const LINES: usize = 20;
 /// Files of one folder, at most.
 const FILES: usize = 1_000;
 
-/// Make the server as a folder says: profiles and rules, all at once or not at all
+/// Make the server as a folder says: profiles, rules and labels of images, all at once or not at all
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The folder has profiles/NAME.yaml (or .toml, .json) and, if the rules are to be in it, rules.yaml.\n\
+    after_help = "The folder has profiles/NAME.yaml (or .toml, .json) and, if they are to be in it, rules.yaml and labels.yaml.\n\
                   Example:\n  higuma diff -f site && higuma apply -f site\n  higuma apply -f site --prune"
 )]
 pub struct ApplyCommand {
@@ -40,7 +41,7 @@ pub struct Folder {
     /// The folder
     #[arg(short, long = "file", value_name = "DIR")]
     folder: PathBuf,
-    /// Delete the profiles that are not in it
+    /// Delete the profiles that are not in it, and where it has labels.yaml the labels that are not
     #[arg(long)]
     prune: bool,
 }
@@ -53,7 +54,7 @@ pub struct DiffCommand {
     what: Folder,
 }
 
-/// Write the server's profiles and rules into a folder, as `apply` reads it
+/// Write the server's profiles, rules and labels of images into a folder, as `apply` reads it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  higuma export site && cd site && git add -A && git commit")]
 pub struct ExportCommand {
@@ -87,30 +88,35 @@ fn read(what: &Folder) -> Result<Apply> {
             return Err(Failure::usage(format!("{path}: expected profile {name} in one file, got it in two")));
         }
     }
-    let lists: Vec<PathBuf> = files(folder)?.into_iter().filter(|path| stem(path) == "rules").collect();
-    let rules = match &lists[..] {
-        [] => None,
-        [path] => {
-            let mut map = profile_words::read(path)?;
-            let told = path.display();
-            let list = map.remove("rules").ok_or_else(|| {
-                Failure::usage(format!("{told}: expected a list `rules`, as `higuma rule list -o json` prints it"))
-            })?;
-            Some(serde_json::from_value(list).map_err(|e| Failure::usage(format!("{told}: rules: {e}")))?)
-        }
-        [one, two, ..] => {
-            let (one, two) = (one.display(), two.display());
-            return Err(Failure::usage(format!("expected the rules in one file, got {one} and {two}")));
-        }
-    };
-    if profiles.is_empty() && rules.is_none() {
+    let rules = list(folder, "rules", "a list `rules`, as `higuma rule list -o json` prints it")?;
+    let labels = list(folder, "labels", "a map `labels` of NAME:LABEL to VERSION")?;
+    if profiles.is_empty() && rules.is_none() && labels.is_none() {
         let folder = folder.display();
         return Err(Failure::usage(format!(
-            "expected profiles/NAME.yaml or rules.yaml (or .toml, .json) in {folder}, got neither"
+            "expected profiles/NAME.yaml, rules.yaml or labels.yaml (or .toml, .json) in {folder}, got none of them"
         )));
     }
     let profiles = profiles.into_iter().map(|(name, words)| ApplyProfile { name, words }).collect();
-    Ok(Apply { profiles, rules, prune: what.prune, ..Apply::default() })
+    Ok(Apply { profiles, rules, labels, prune: what.prune, ..Apply::default() })
+}
+
+/// What the one file of that name says under its name; none: there is no such file.
+fn list<T: DeserializeOwned>(folder: &Path, name: &str, form: &str) -> Result<Option<T>> {
+    let found: Vec<PathBuf> = files(folder)?.into_iter().filter(|path| stem(path) == name).collect();
+    match &found[..] {
+        [] => Ok(None),
+        [path] => {
+            let mut map = profile_words::read(path)?;
+            let told = path.display();
+            let list = map.remove(name).ok_or_else(|| Failure::usage(format!("{told}: expected {form}, got none")))?;
+            let wrong = |e| Failure::usage(format!("{told}: expected {form}: {e}"));
+            Ok(Some(serde_json::from_value(list).map_err(wrong)?))
+        }
+        [one, two, ..] => {
+            let (one, two) = (one.display(), two.display());
+            Err(Failure::usage(format!("expected the {name} in one file, got {one} and {two}")))
+        }
+    }
 }
 
 /// Files in TOML, YAML and JSON, in order of name; others are none of ours. A folder that is not there has none.
@@ -198,8 +204,22 @@ pub(super) fn export(global: &Global, command: ExportCommand) -> Result<()> {
     }
     let list = json!({ "rules": rules.rules });
     write(&command.folder, "rules", list.as_object().unwrap_or(&Map::new()))?;
+    let images: Page<Image> = typed(client.list("/api/v1/images", &[])?)?;
+    let labels = labels_of(&images.items);
+    let list = json!({ "labels": labels });
+    write(&command.folder, "labels", list.as_object().unwrap_or(&Map::new()))?;
     let (count, folder) = (page.items.len(), command.folder.display());
-    output::print(&format!("{count} profiles and {} rules are in {folder}\n", rules.rules.len()))
+    let (rules, labels) = (rules.rules.len(), labels.len());
+    output::print(&format!("{count} profiles, {rules} rules and {labels} labels are in {folder}\n"))
+}
+
+/// NAME:LABEL to VERSION.
+fn labels_of(images: &[Image]) -> BTreeMap<String, String> {
+    let of = |image: &Image| {
+        let (name, version) = (image.name.clone(), image.version.clone());
+        image.labels.clone().into_iter().map(move |label| (format!("{name}:{label}"), version.clone()))
+    };
+    images.iter().flat_map(of).collect()
 }
 
 /// As TOML where it can say all of it, else as JSON; what was there in another form goes, or `apply` would find two.
@@ -233,7 +253,7 @@ mod tests {
     #[test]
     fn a_folder_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(read(&folder(dir.path())).unwrap_err().message.contains("got neither"));
+        assert!(read(&folder(dir.path())).unwrap_err().message.contains("got none of them"));
         let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         std::fs::create_dir(dir.path().join("profiles")).unwrap();
         put("profiles/web.yaml", "parent: base\ncmdline: null\n");
@@ -250,6 +270,16 @@ mod tests {
         put("rules.json", "{\"rules\": []}");
         std::fs::remove_file(dir.path().join("profiles/web.json")).unwrap();
         assert!(read(&folder(dir.path())).unwrap_err().message.contains("rules.json and"));
+        std::fs::remove_file(dir.path().join("rules.json")).unwrap();
+        assert_eq!(read(&folder(dir.path())).unwrap().labels, None, "they stay as they are");
+        put("labels.yaml", "labels:\n  debian:stable: \"12.10\"\n");
+        let labels = read(&folder(dir.path())).unwrap().labels.unwrap();
+        assert_eq!(labels, BTreeMap::from([("debian:stable".to_owned(), "12.10".to_owned())]));
+        for (bad, told) in [("labels: {a:b: 12.1}", "NAME:LABEL to VERSION"), ("label: {}", "got none")] {
+            put("labels.yaml", bad);
+            let message = read(&folder(dir.path())).unwrap_err().message;
+            assert!(message.contains(told), "{bad}: {message}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub mod rollout;
 mod rollout_words;
 pub mod rule;
 pub mod scratch;
+pub mod secret;
 pub mod status;
 pub mod upload;
 pub mod vault;
@@ -147,9 +148,12 @@ pub enum Command {
     /// Addresses of BMCs and nodes: list, reserve, release, conflicts, import, export
     #[command(subcommand)]
     Address(ipam::AddressCommand),
-    /// The key that seals BMC passwords: show, rotate
+    /// The key that seals BMC passwords and secrets: show, rotate
     #[command(subcommand)]
     MasterKey(vault::MasterKey),
+    /// Secrets for files and passwords of profiles: set, list, show, delete
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// What was noticed of nodes: list, acknowledge
     #[command(subcommand)]
     Event(event::Event),
@@ -209,6 +213,7 @@ fn dispatch(global: &Global, command: Command) -> Result<()> {
         Command::Pool(command) => ipam::pool(global, *command),
         Command::Address(command) => ipam::address(global, command),
         Command::MasterKey(command) => vault::master_key(global, command),
+        Command::Secret(command) => secret::run(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Job(command) => job::run(global, command),
         Command::Rollout(command) => rollout::run(global, command),

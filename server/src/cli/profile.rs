@@ -330,7 +330,10 @@ fn show(p: &Stored, now: i64) -> String {
         let of = |id: &str| if id.is_empty() { "root".to_owned() } else { id.to_owned() };
         let (owner, group) = (of(&f.owner), of(&f.group));
         let template = if f.template { ", template" } else { "" };
-        let size = output::size(f.content.len() as u64);
+        let size = match &f.secret {
+            Some(secret) => format!("secret {secret}"),
+            None => output::size(f.content.len() as u64),
+        };
         lines.push(("File", format!("{} ({:o} {owner}:{group}, {size}{template})", f.path, f.mode)));
     }
     lines.extend(super::profile_words::more(p));

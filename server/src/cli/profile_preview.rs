@@ -5,7 +5,7 @@ use super::client::{Client, encode};
 use super::error::Result;
 use super::node::resolve;
 use super::output::{self, answer};
-use higuma_proto::api::ProfilePreview;
+use higuma_proto::api::{PreviewSecret, PreviewUser, ProfilePreview};
 use std::fmt::Write as _;
 
 pub(super) fn show(global: &Global, name: &str, node: &str, revision: Option<&str>) -> Result<()> {
@@ -35,11 +35,17 @@ fn text(p: &ProfilePreview) -> String {
     lines.extend(p.modules.iter().map(|module| ("Module", module.clone())));
     lines.extend(p.sysctl.iter().map(|(key, value)| ("Sysctl", format!("{key} = {value}"))));
     lines.extend(p.ssh_authorized_keys.iter().map(|key| ("SSH key", key.clone())));
+    lines.extend(p.users.iter().map(|(name, user)| ("User", user_line(name, user))));
+    let told = |s: &PreviewSecret| format!("{} revision {} (fingerprint {})", s.name, s.revision, s.fingerprint);
+    lines.extend(p.secrets.iter().map(|secret| ("Secret", told(secret))));
     let mut text = output::fields(&lines);
     let of = |id: &str| if id.is_empty() { "root".to_owned() } else { id.to_owned() };
     for f in &p.files {
         let head = format!("File {} ({:o} {}:{})", f.path, f.mode, of(&f.owner), of(&f.group));
-        body(&mut text, &head, &f.content);
+        match &f.secret {
+            Some(secret) => drop(writeln!(text, "\n{}: secret {}", output::clean(&head), output::clean(secret))),
+            None => body(&mut text, &head, &f.content),
+        }
     }
     for (head, content) in [("Script of iPXE", &p.script), ("Answer file", &p.answer)] {
         if !content.is_empty() {
@@ -53,6 +59,26 @@ fn text(p: &ProfilePreview) -> String {
         body(&mut text, &format!("Unit {name}{flags}"), &unit.content);
     }
     text
+}
+
+fn user_line(name: &str, user: &PreviewUser) -> String {
+    let mut told = format!("{name} ({})", user.uid);
+    for said in [&user.shell, &user.home].into_iter().filter(|said| !said.is_empty()) {
+        let _ = write!(told, ", {said}");
+    }
+    if !user.groups.is_empty() {
+        let _ = write!(told, ", in {}", user.groups.join(", "));
+    }
+    let _ = write!(told, ", password: {}", user.password);
+    match user.ssh_authorized_keys.len() {
+        0 => {}
+        1 => told.push_str(", 1 SSH key"),
+        keys => drop(write!(told, ", {keys} SSH keys")),
+    }
+    if user.sudo_nopasswd {
+        told.push_str(", sudo without a password");
+    }
+    told
 }
 
 /// A text under its name; each line behind a bar, so that nothing in it looks like ours.
@@ -79,6 +105,17 @@ mod tests {
             content: "hv-1\n\n\x1b[2J\n".into(),
             ..ProfileFile::default()
         };
+        let secret = Some("web-key".to_owned());
+        let key = ProfileFile { path: "/key".into(), mode: 0o600, secret, ..ProfileFile::default() };
+        let ann = PreviewUser {
+            uid: 1000,
+            groups: vec!["sudo".into()],
+            shell: "/bin/sh".into(),
+            home: "/home/ann".into(),
+            ssh_authorized_keys: vec!["k".into()],
+            password: "none".into(),
+            ..PreviewUser::default()
+        };
         let unit = PreviewUnit { content: "[Service]\n".into(), enabled: true, masked: false };
         let preview = ProfilePreview {
             profile: "web".into(),
@@ -90,7 +127,9 @@ mod tests {
             image_digest: Some("d".into()),
             plan_hash: "h".into(),
             cmdline: "quiet".into(),
-            files: vec![file],
+            files: vec![file, key],
+            users: [("ann".to_owned(), ann)].into(),
+            secrets: vec![PreviewSecret { name: "web-key".into(), revision: 2, fingerprint: "f1".into() }],
             ssh_authorized_keys: vec![],
             params: json!({"ntp": "a", "n": 3}).as_object().unwrap().clone(),
             modules: vec!["kvm".into()],
@@ -103,8 +142,9 @@ mod tests {
             text(&preview),
             "Node:          hv-1 (u)\nProfile:       web revision 3\nBoot mode:     initramfs\nImage:         debian:12\n\
              Digest:        d\nPlan:          h\nCommand line:  quiet\nParameter:     n = 3\nParameter:     ntp = a\n\
-             Module:        kvm\nSysctl:        a.b = 1\n\nFile /etc/motd (640 root:adm)\n  | hv-1\n  |\n  | ?[2J\n\n\
-             Answer file\n  | d-i x\n\nUnit web.service (enabled)\n  | [Service]\n"
+             Module:        kvm\nSysctl:        a.b = 1\nUser:          ann (1000), /bin/sh, /home/ann, in sudo, password: none, 1 SSH key\n\
+             Secret:        web-key revision 2 (fingerprint f1)\n\nFile /etc/motd (640 root:adm)\n  | hv-1\n  |\n  | ?[2J\n\n\
+             File /key (600 root:root): secret web-key\n\nAnswer file\n  | d-i x\n\nUnit web.service (enabled)\n  | [Service]\n"
         );
     }
 }

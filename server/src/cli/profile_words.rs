@@ -101,6 +101,18 @@ pub(super) fn more(p: &Profile) -> Vec<(&'static str, String)> {
         let words = |u: &Value| flags.iter().filter(|f| u[**f] == true).copied().collect::<Vec<_>>().join(", ");
         lines.extend(units.iter().map(|(name, unit)| ("Unit", format!("{name} ({})", words(unit)))));
     }
+    if let Some(Value::Object(users)) = all.get("users") {
+        // A password's hash is not shown.
+        let password = |user: &Value| match user.get("password_hash") {
+            None => "no password".to_owned(),
+            Some(Value::Object(hash)) => {
+                format!("password of secret {}", hash.get("secret").map(text).unwrap_or_default())
+            }
+            Some(_) => "password".to_owned(),
+        };
+        let uid = |user: &Value| user.get("uid").map_or_else(|| "0".to_owned(), text);
+        lines.extend(users.iter().map(|(name, user)| ("User", format!("{name} ({}, {})", uid(user), password(user)))));
+    }
     lines
 }
 

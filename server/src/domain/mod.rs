@@ -33,6 +33,7 @@ pub mod profile;
 pub mod rollout;
 pub mod rules;
 pub mod script;
+pub mod sealed;
 pub mod secret;
 pub mod select;
 pub mod size;

@@ -6,7 +6,9 @@ use super::cmdline::Cmdline;
 use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
-use super::profile::{File, Mode, Profile, Unit};
+use super::profile::user::hash_told;
+use super::profile::{File, Mode, PasswordHash, Profile, Unit, User};
+use super::sealed::Marks;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -41,6 +43,10 @@ pub struct Plan {
     pub sysctl: BTreeMap<String, String>,
     /// systemd units.
     pub units: BTreeMap<String, Unit>,
+    /// Users.
+    pub users: BTreeMap<String, User>,
+    /// What is said of the secrets that files and passwords are of, instead of their values.
+    pub secrets: Marks,
     /// Percent of RAM for the writable overlay.
     pub overlay_percent: u32,
     /// Of the mode ipxe.
@@ -52,8 +58,9 @@ pub struct Plan {
 /// Percent of RAM that the writable overlay may take.
 pub const OVERLAY_PERCENT: u32 = 50;
 
-/// Put a plan together. What does not reach a node in the profile's mode is not in it.
-pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>) -> Plan {
+/// Put a plan together. What does not reach a node in the profile's mode is not in it. `secrets`: of all that the profile
+/// names; their values are in no plan.
+pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Marks) -> Plan {
     let spec = &profile.spec;
     let mode = spec.mode_with(image);
     let image = image.filter(|_| mode.needs_image());
@@ -72,6 +79,8 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>) -> Plan {
         modules: vec![],
         sysctl: BTreeMap::new(),
         units: BTreeMap::new(),
+        users: BTreeMap::new(),
+        secrets: Marks::new(),
         overlay_percent: OVERLAY_PERCENT,
         script: spec.script.clone(),
         answer: spec.answer.clone(),
@@ -83,6 +92,9 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>) -> Plan {
         plan.modules.clone_from(&spec.modules);
         plan.sysctl.clone_from(&spec.sysctl);
         plan.units.clone_from(&spec.units);
+        plan.users.clone_from(&spec.users);
+        let named = |(name, _)| Some((Clone::clone(name), secrets.get(name)?.clone()));
+        plan.secrets = spec.secrets().filter_map(named).collect();
     }
     plan.hash = Sha256::of(plan.content());
     plan
@@ -115,6 +127,8 @@ struct Content<'a> {
     sysctl: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     units: BTreeMap<&'a str, UnitContent<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    users: BTreeMap<&'a str, UserContent<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'static str>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -131,6 +145,9 @@ struct FileContent<'a> {
     owner: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     group: &'a str,
+    /// Its name and fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -140,10 +157,47 @@ struct UnitContent<'a> {
     masked: bool,
 }
 
+#[derive(Serialize)]
+struct UserContent<'a> {
+    uid: u32,
+    groups: &'a [String],
+    shell: &'a str,
+    home: &'a str,
+    comment: &'a str,
+    ssh_authorized_keys: &'a [String],
+    /// Tells one from another: a hash is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_hash: Option<String>,
+    sudo: bool,
+}
+
 impl<'a> FileContent<'a> {
-    fn of(f: &'a File) -> Self {
-        Self { mode: f.mode, content: &f.content, owner: &f.owner, group: &f.group }
+    fn of(f: &'a File, secrets: &Marks) -> Self {
+        let secret = f.secret.as_ref().map(|name| told(name, secrets));
+        Self { mode: f.mode, content: &f.content, owner: &f.owner, group: &f.group, secret }
     }
+}
+
+impl<'a> UserContent<'a> {
+    fn of(user: &'a User, secrets: &Marks) -> Self {
+        Self {
+            uid: user.uid.unwrap_or_default(),
+            groups: &user.groups,
+            shell: &user.shell,
+            home: &user.home,
+            comment: &user.comment,
+            ssh_authorized_keys: &user.ssh_authorized_keys,
+            password_hash: user.password_hash.as_ref().map(|hash| match hash {
+                PasswordHash::Here(hash) => hash_told(hash),
+                PasswordHash::Sealed { secret } => told(secret, secrets),
+            }),
+            sudo: user.sudo.is_some(),
+        }
+    }
+}
+
+fn told(name: &Name, secrets: &Marks) -> String {
+    secrets.get(name).map_or_else(|| name.to_string(), |mark| mark.told(name))
 }
 
 impl<'a> UnitContent<'a> {
@@ -161,12 +215,13 @@ impl Plan {
             cmdline: self.cmdline.as_str(),
             hostname: self.hostname.as_str(),
             machine_id: &self.machine_id,
-            files: self.files.iter().map(|f| (f.path.as_str(), FileContent::of(f))).collect(),
+            files: self.files.iter().map(|f| (f.path.as_str(), FileContent::of(f, &self.secrets))).collect(),
             ssh_authorized_keys: &self.ssh_authorized_keys,
             overlay_percent: self.overlay_percent,
             modules: &self.modules,
             sysctl: &self.sysctl,
             units: self.units.iter().map(|(name, unit)| (name.as_str(), UnitContent::of(unit))).collect(),
+            users: self.users.iter().map(|(name, u)| (name.as_str(), UserContent::of(u, &self.secrets))).collect(),
             // These two are told by the parts.
             mode: Some(self.mode).filter(|m| !matches!(m, Mode::Diskless | Mode::Initramfs)).map(Mode::as_str),
             script: &self.script,
@@ -184,6 +239,11 @@ mod tests {
     use crate::domain::image::{Arch, Role};
     use crate::domain::node::Admission;
     use crate::domain::profile::Spec;
+    use crate::domain::sealed::Mark;
+
+    fn none() -> Marks {
+        Marks::new()
+    }
 
     fn fixture() -> (Node, Profile, Image) {
         let node = Node::new("4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap(), Admission::Admitted, 0);
@@ -205,8 +265,8 @@ mod tests {
     #[test]
     fn the_same_inputs_give_the_same_hash_and_each_difference_another() {
         let (node, profile, image) = fixture();
-        let base = plan(&node, &profile, Some(&image));
-        assert_eq!(base, plan(&node, &profile, Some(&image)));
+        let base = plan(&node, &profile, Some(&image), &none());
+        assert_eq!(base, plan(&node, &profile, Some(&image), &none()));
         assert_eq!(base.cmdline.as_str(), "quiet console=ttyS0");
         let renamed = Node { hostname: "hv-1".parse().unwrap(), ..node.clone() };
         let other_cmdline =
@@ -214,9 +274,9 @@ mod tests {
         let other_blob =
             Image { parts: vec![Part { role: Role::Kernel, sha256: Sha256::of("k2"), size: 1 }], ..image.clone() };
         let next_revision = Profile { revision: 2, ..profile.clone() };
-        assert_ne!(base.hash, plan(&renamed, &profile, Some(&image)).hash);
-        assert_ne!(base.hash, plan(&node, &other_cmdline, Some(&image)).hash);
-        assert_ne!(base.hash, plan(&node, &profile, Some(&other_blob)).hash);
+        assert_ne!(base.hash, plan(&renamed, &profile, Some(&image), &none()).hash);
+        assert_ne!(base.hash, plan(&node, &other_cmdline, Some(&image), &none()).hash);
+        assert_ne!(base.hash, plan(&node, &profile, Some(&other_blob), &none()).hash);
         let files = vec![File { path: "/a".into(), mode: 0o644, owner: "www".into(), ..File::default() }];
         let unit = Unit { enabled: true, ..Unit::default() };
         let mut seen = vec![base.hash.clone()];
@@ -230,7 +290,7 @@ mod tests {
             Spec { sysctl: [("a.b".to_owned(), "1".to_owned())].into(), ..profile.spec.clone() },
             Spec { units: [("a.service".to_owned(), unit)].into(), ..profile.spec.clone() },
         ] {
-            let hash = plan(&node, &Profile { spec, ..profile.clone() }, Some(&image)).hash;
+            let hash = plan(&node, &Profile { spec, ..profile.clone() }, Some(&image), &none()).hash;
             assert!(!seen.contains(&hash));
             seen.push(hash);
         }
@@ -244,13 +304,13 @@ mod tests {
         );
         assert_eq!(base.content(), expected);
         // A new revision that says the same boots the same: no drift.
-        assert_eq!(base.hash, plan(&node, &next_revision, Some(&image)).hash);
+        assert_eq!(base.hash, plan(&node, &next_revision, Some(&image), &none()).hash);
     }
 
     #[test]
     fn what_does_not_reach_a_node_in_its_mode_is_no_part_of_its_plan() {
         let (node, profile, image) = fixture();
-        let of = |spec: Spec, image| plan(&node, &Profile { spec, ..profile.clone() }, image);
+        let of = |spec: Spec, image| plan(&node, &Profile { spec, ..profile.clone() }, image, &none());
         let files = vec![File { path: "/a".into(), ..File::default() }];
         let disk = Spec { mode: Some(Mode::LocalDisk), ..Spec::default() };
         let base = of(disk.clone(), None);
@@ -266,6 +326,43 @@ mod tests {
         assert_ne!(install.hash, of(Spec { answer: "b".into(), ..installer }, Some(&image)).hash);
         let all = [&base.hash, &ipxe.hash, &install.hash, &of(profile.spec.clone(), Some(&image)).hash];
         assert_eq!(all.into_iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+    }
+
+    #[test]
+    fn a_secret_is_in_a_plan_by_its_name_and_fingerprint_alone() {
+        let (node, profile, image) = fixture();
+        let name: Name = "web-key".parse().unwrap();
+        let marks = |revision, fingerprint: &str| {
+            let mark = Mark { revision, fingerprint: fingerprint.into(), is_hash: true };
+            Marks::from([(name.clone(), mark.clone()), ("other".parse().unwrap(), mark)])
+        };
+        let hash = format!("$6$saltsalt${}", "a".repeat(86));
+        let user = |password_hash| User { uid: Some(1_000), password_hash: Some(password_hash), ..User::default() };
+        let file = File { path: "/key".into(), mode: 0o600, secret: Some(name.clone()), ..File::default() };
+        let spec = Spec {
+            files: vec![file],
+            users: [
+                ("ann".to_owned(), user(PasswordHash::Here(hash.clone()))),
+                ("bo".to_owned(), user(PasswordHash::Sealed { secret: name.clone() })),
+            ]
+            .into(),
+            ..profile.spec.clone()
+        };
+        let of = |spec: &Spec, marks: &Marks| {
+            plan(&node, &Profile { spec: spec.clone(), ..profile.clone() }, Some(&image), marks)
+        };
+        let base = of(&spec, &marks(1, "f1"));
+        assert_eq!(base.secrets.len(), 1, "of those alone that it needs");
+        let content: serde_json::Value = serde_json::from_str(&base.content()).unwrap();
+        assert_eq!(content["files"]["/key"]["secret"], "web-key (fingerprint f1)");
+        assert_eq!(content["users"]["bo"]["password_hash"], "web-key (fingerprint f1)");
+        assert!(!base.content().contains(&hash[..20]) && !format!("{base:?}").contains(&hash[..20]));
+        // The same value set again after another one is no drift; another value is.
+        assert_eq!(base.hash, of(&spec, &marks(3, "f1")).hash);
+        assert_ne!(base.hash, of(&spec, &marks(2, "f2")).hash);
+        let mut other = spec.clone();
+        other.users.insert("ann".to_owned(), user(PasswordHash::Here(hash.replace("salt", "pepper"))));
+        assert_ne!(base.hash, of(&other, &marks(1, "f1")).hash);
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl MasterKey {
 /// What a sealed value belongs to: it opens nowhere else.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Which kind of secret: a fixed word of ours.
+    /// Which kind of secret: a fixed word of ours; of a secret that people name, its name and revision, too.
     pub purpose: &'a str,
     /// Whose.
     pub node: &'a NodeUuid,

@@ -76,7 +76,7 @@ impl Agent for Methods {
         let callback =
             request.into_inner().callback_sha256.parse().map_err(|e: crate::domain::Invalid| status(e.into()))?;
         let answer = match plan::boot_plan(&self.app, &boot, callback).await.map_err(status)? {
-            PlanAnswer::Plan(planned) => Answer::Plan(wire::boot_plan(&self.app, &planned)),
+            PlanAnswer::Plan(planned) => Answer::Plan(wire::boot_plan(&self.app, &planned).map_err(status)?),
             PlanAnswer::Wait { reason, retry_after, ask_firmware } => {
                 Answer::Wait(Wait { reason, retry_after_seconds: retry_after, ask_firmware, ask_bmc: false })
             }

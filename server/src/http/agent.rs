@@ -42,10 +42,11 @@ pub async fn profile(state: Data<State>, boot: ReqData<Boot>) -> Answer {
     }))
 }
 
-/// GET /ipxe/{uuid}/detail: the whole plan; changes nothing.
+/// GET /ipxe/{uuid}/detail: the whole plan; changes nothing. One with secrets is refused.
 pub async fn detail(state: Data<State>, boot: ReqData<Boot>) -> Answer {
     let planned = plan::current(&state.app, &boot).await?;
-    Ok(HttpResponse::Ok().json(wire::boot_plan(&state.app, &planned)))
+    planned.without_secrets()?;
+    Ok(HttpResponse::Ok().json(wire::boot_plan(&state.app, &planned)?))
 }
 
 /// POST /ipxe/{uuid}/installed: the operating system is up; again is a heartbeat.

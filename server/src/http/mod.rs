@@ -30,6 +30,7 @@ mod range;
 mod rollouts;
 pub mod routes;
 mod scripts;
+mod secrets;
 mod vault;
 
 pub(crate) use guard::same_origin;

@@ -4,7 +4,7 @@
 use super::failure::{Answer, Failure};
 use super::{
     agent, api, blobs, bmc, cabling, console, dhcp, enrol, exchanges, firmware, health, images, installs, inventory,
-    ipam, ipxe_files, jobs, profiles, rollouts, scripts, vault,
+    ipam, ipxe_files, jobs, profiles, rollouts, scripts, secrets, vault,
 };
 use crate::error::Error;
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
@@ -235,6 +235,10 @@ fn https() -> Vec<Route> {
         route(GET,    "/api/v1/profiles/{name}/revisions", Admin, || web::to(api::profile_revisions)),
         route(POST,   "/api/v1/profiles/{name}/activate", Admin, || web::to(api::activate_profile)),
         Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/apply", Admin, || web::to(profiles::apply)) },
+        route(GET,    "/api/v1/secrets",                 Admin,  || web::to(secrets::list)),
+        route(GET,    "/api/v1/secrets/{name}",          Admin,  || web::to(secrets::show)),
+        route(PUT,    "/api/v1/secrets/{name}",          Admin,  || web::to(secrets::set)),
+        route(DELETE, "/api/v1/secrets/{name}",          Admin,  || web::to(secrets::delete)),
         route(HEAD,   "/api/v1/blobs/{sha256}",          Admin,  || web::to(blobs::recorded)),
         Route { streams: true, ..route(PUT, "/api/v1/blobs/{sha256}", Admin, || web::to(blobs::put)) },
         route(GET,    "/api/v1/first-stage",             Admin,  || web::to(api::first_stage)),

@@ -1,12 +1,16 @@
-//! Profiles and rules as a folder says them: all at once or not at all, and nothing when nothing differs. It is tried first
+//! Profiles, rules and labels of images as a folder says them: all at once or not at all, and nothing when nothing differs. It is tried first
 //! and taken back, so that what comes of it can be rendered for the fleet, which takes longer than a write may; then it is
 //! done, if the server is still as it was.
+
+mod labels;
 
 use super::profile_words::{Said, said};
 use super::profiles::changes::{is_active, of_save_but};
 use super::{App, profiles, rules, templates};
 use crate::domain::drift::differences;
 use crate::domain::profile::Profile;
+use crate::domain::profile::inherit::in_order;
+use crate::domain::profile::user::hide_hashes;
 use crate::domain::rules::Rule;
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
@@ -25,8 +29,8 @@ const MADE_MAX: usize = 64 << 20;
 
 /// What there is to be, understood.
 struct Wanted {
-    /// Parents before their children.
-    profiles: Vec<(Name, Said)>,
+    profiles: BTreeMap<Name, Said>,
+    labels: Option<labels::Labels>,
     rules: Option<Vec<Rule>>,
     prune: bool,
     expected: Option<String>,
@@ -45,7 +49,7 @@ struct Outcome {
 }
 
 /// Apply, or tell what it would change, as `who` ("person NAME"). Errors: the first thing that does not fit, with the
-/// profile; `Conflict` when somebody else changed profiles or rules meanwhile. Nothing is changed then.
+/// profile; `Conflict` when somebody else changed something of it meanwhile. Nothing is changed then.
 pub async fn apply(app: &App, request: Apply, who: &str) -> Result<Applied> {
     let dry_run = request.dry_run;
     let wanted = Arc::new(understood(request, who, app.now())?);
@@ -60,7 +64,8 @@ pub async fn apply(app: &App, request: Apply, who: &str) -> Result<Applied> {
             .write(move |tx| if state(tx)?.0 != tried.state { Ok(false) } else { Ok(run(tx, &wanted)? == tried) });
         if !done.await? {
             return Err(Error::Conflict(
-                "profiles or rules were changed by somebody else meanwhile: nothing was applied, try again".to_owned(),
+                "profiles, rules or labels were changed by somebody else meanwhile: nothing was applied, try again"
+                    .to_owned(),
             ));
         }
     }
@@ -91,7 +96,7 @@ async fn trial(app: &App, wanted: &Arc<Wanted>) -> Result<Outcome> {
 }
 
 fn understood(request: Apply, who: &str, now: Micros) -> Result<Wanted> {
-    let Apply { profiles, rules, prune, dry_run: _, expected_state } = request;
+    let Apply { profiles, rules, labels, prune, dry_run: _, expected_state } = request;
     if profiles.len() > PROFILES_MAX {
         let got = profiles.len();
         return Err(Error::BadRequest(format!("profiles: expected at most {PROFILES_MAX}, got {got}")));
@@ -106,27 +111,14 @@ fn understood(request: Apply, who: &str, now: Micros) -> Result<Wanted> {
         }
     }
     Ok(Wanted {
-        profiles: in_order(all),
+        profiles: all,
+        labels: labels.map(labels::parse).transpose()?,
         rules: rules.map(rules::parse).transpose()?,
         prune,
         expected: expected_state,
         who: who.to_owned(),
         now,
     })
-}
-
-/// Parents before their children; the rest, where parents go round in a loop, at the end: saving them tells the loop.
-fn in_order(mut left: BTreeMap<Name, Said>) -> Vec<(Name, Said)> {
-    let mut ordered = Vec::new();
-    loop {
-        let ready = |said: &Said| said.0.as_ref().is_none_or(|parent| !left.contains_key(parent));
-        let next: Vec<Name> = left.iter().filter(|(_, said)| ready(said)).map(|(name, _)| name.clone()).collect();
-        if next.is_empty() {
-            ordered.extend(left);
-            return ordered;
-        }
-        ordered.extend(next.into_iter().filter_map(|name| left.remove_entry(&name)));
-    }
 }
 
 fn of(name: &Name, error: Error) -> Error {
@@ -137,7 +129,7 @@ fn of(name: &Name, error: Error) -> Error {
     }
 }
 
-/// What is there: its hash, and the profiles.
+/// What is there, labels of images too: its hash, and the profiles.
 fn state(tx: &mut Tx<'_>) -> Result<(String, Vec<ProfileHead>)> {
     let heads = tx.profile_heads(ALL_MAX + 1)?;
     if heads.len() > ALL_MAX {
@@ -146,7 +138,8 @@ fn state(tx: &mut Tx<'_>) -> Result<(String, Vec<ProfileHead>)> {
         )));
     }
     let plain: Vec<_> = heads.iter().map(|head| (head.name.as_str(), head.active, head.newest)).collect();
-    let hash = Sha256::of(json!([plain, rules::hash(&tx.rules()?)]).to_string());
+    let labels = labels::all(tx)?;
+    let hash = Sha256::of(json!([plain, rules::hash(&tx.rules()?), labels::plain(&labels)]).to_string());
     Ok((hash.to_string(), heads))
 }
 
@@ -154,14 +147,21 @@ fn run(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Outcome> {
     let (state, heads) = state(tx)?;
     if wanted.expected.as_ref().is_some_and(|expected| *expected != state) {
         return Err(Error::Conflict(
-            "profiles or rules are not as they were when this was compared: compare again with `higuma diff`"
+            "profiles, rules or labels are not as they were when this was compared: compare again with `higuma diff`"
                 .to_owned(),
         ));
     }
     let mut outcome = Outcome { state, ..Outcome::default() };
-    let mut later: BTreeSet<Name> = wanted.profiles.iter().map(|(name, _)| name.clone()).collect();
+    // First of all: profiles may name them.
+    if let Some(list) = &wanted.labels {
+        labels::put(tx, list, (&wanted.who, wanted.now), &mut outcome)?;
+    }
+    let mut later: BTreeSet<Name> = wanted.profiles.keys().cloned().collect();
     let mut bytes = 0;
-    for (name, said) in &wanted.profiles {
+    let stored = heads.iter().map(|head| (head.name.clone(), head.parent.clone())).collect();
+    for name in in_order(&wanted.profiles.iter().map(|(name, said)| (name.clone(), said.0.clone())).collect(), &stored)
+    {
+        let Some((name, said)) = wanted.profiles.get_key_value(&name) else { continue };
         later.remove(name);
         save(tx, wanted, (name, said), &later, &mut outcome).map_err(|e| of(name, e))?;
         bytes = outcome.rendered.iter().map(|profile| profile.spec.content_bytes()).sum::<usize>().max(bytes);
@@ -175,10 +175,13 @@ fn run(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Outcome> {
         put_rules(tx, list, &mut outcome)?;
     }
     if wanted.prune {
-        let kept: BTreeSet<&Name> = wanted.profiles.iter().map(|(name, _)| name).collect();
-        for head in children_first(heads.into_iter().filter(|head| !kept.contains(&head.name)).collect()) {
+        for head in children_first(heads.into_iter().filter(|head| !wanted.profiles.contains_key(&head.name)).collect())
+        {
             profiles::remove(tx, &head.name)?;
             outcome.changes.push(change("profile", &head.name, "delete", None, vec![]));
+        }
+        if let Some(list) = &wanted.labels {
+            labels::prune(tx, list, &mut outcome)?;
         }
     }
     Ok(outcome)
@@ -233,9 +236,10 @@ fn numbered(list: &[Rule]) -> Value {
     Value::Object(named.collect::<Map<_, _>>())
 }
 
-/// A profile's own words, its parent's name among them.
+/// A profile's own words, its parent's name among them, without password hashes.
 fn spoken(profile: &Profile) -> Value {
     let mut words = profile.words.0.clone();
+    hide_hashes(&mut words);
     if let Some(parent) = &profile.parent {
         words.insert("parent".to_owned(), parent.as_str().into());
     }

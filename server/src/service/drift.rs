@@ -2,7 +2,7 @@
 //! and it is worked out here, a piece at a time; nothing polls the fleet.
 
 use super::nodes::find;
-use super::{App, plan};
+use super::{App, plan, secrets};
 use crate::domain::drift::{DIFFERENCES_MAX, Drift, differences};
 use crate::domain::node::Node;
 use crate::domain::plan::Plan;
@@ -41,6 +41,7 @@ struct Found {
 /// Work out a piece of those that are stale. Rendered while reading, for a writer has no time for that; what changed
 /// meanwhile is left stale by its epoch.
 pub async fn work_once(app: &App) -> Result<Worked> {
+    secrets::spread(app).await?;
     let (found, marked) = app.store.read(piece).await?;
     let more = found.len() == PIECE;
     let settled = !found.is_empty();

@@ -39,6 +39,7 @@ pub mod rules;
 pub mod scripts;
 pub mod scrub;
 mod search;
+pub mod secrets;
 pub mod shared_blobs;
 pub mod status;
 pub mod sweep;

@@ -222,7 +222,7 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
     show(app, uuid).await
 }
 
-/// It, its revision and its image must be there, and say what a node boots.
+/// It, its revision, its image and its secrets must be there, and say what a node boots.
 pub(super) fn check_assignable(tx: &mut Tx<'_>, assigned: &Assignment) -> Result<()> {
     let Assignment { profile, revision } = assigned;
     let Some(found) = tx.profile_at(profile, *revision)? else {
@@ -243,7 +243,8 @@ pub(super) fn check_assignable(tx: &mut Tx<'_>, assigned: &Assignment) -> Result
             "there is no image {image}, which profile {assigned} boots: import it again, or assign another revision"
         )));
     }
-    Ok(())
+    let secrets = super::plan::marks(tx, &found.spec)?;
+    found.spec.check_secrets(&secrets).map_err(|wrong| Error::BadRequest(format!("profile {assigned}: {wrong}")))
 }
 
 /// Empty: nothing from now on.

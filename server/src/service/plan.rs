@@ -2,7 +2,7 @@
 //! holds now.
 
 use super::parking::{self, NoPlan, Parks};
-use super::{App, Settings, cabling, drift, install, templates};
+use super::{App, Settings, cabling, drift, install, secrets, templates};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::image::Image;
@@ -11,7 +11,8 @@ use crate::domain::node::{Admission, Node};
 use crate::domain::parking::ParkAction;
 use crate::domain::plan::{self, Plan};
 use crate::domain::profile::template::Urls;
-use crate::domain::profile::{Mode, Profile};
+use crate::domain::profile::{Mode, Profile, Spec};
+use crate::domain::sealed::{Marks, Sealed};
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Tx;
@@ -55,6 +56,26 @@ pub struct Planned {
     pub boot: Boot,
     /// Its plan.
     pub plan: Plan,
+    /// The secrets that it needs, sealed.
+    pub secrets: Vec<Sealed>,
+}
+
+impl Planned {
+    /// For an agent that speaks JSON. Errors: the plan has secrets, which such an answer never holds.
+    pub fn without_secrets(&self) -> Result<()> {
+        without_secrets(&self.plan)
+    }
+}
+
+fn without_secrets(plan: &Plan) -> Result<()> {
+    match plan.secrets.keys().next() {
+        None => Ok(()),
+        Some(secret) => Err(Error::Conflict(format!(
+            "profile {} has secrets ({secret}), which are given to Higuma's own agent alone, over gRPC: a node that speaks JSON cannot \
+             boot it; assign a profile without",
+            plan.profile
+        ))),
+    }
 }
 
 /// Plan the boot of a session; `callback` is the hash of the second stage's credential. Errors: the boot has been
@@ -87,7 +108,8 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             };
             boot.callback_hash = Some(callback.clone());
             tx.put_boot(&boot)?;
-            Ok(PlanAnswer::Plan(Box::new(Planned { boot, plan })))
+            let secrets = secrets::needed(tx, &plan)?;
+            Ok(PlanAnswer::Plan(Box::new(Planned { boot, plan, secrets })))
         })
         .await
 }
@@ -128,7 +150,10 @@ pub async fn current(app: &App, boot: &Boot) -> Result<Planned> {
             let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             let node = owner(tx, &boot)?;
             match find_plan(tx, &node, &boot, rules)? {
-                Ok(plan) => Ok(Planned { boot, plan }),
+                Ok(plan) => {
+                    let secrets = secrets::needed(tx, &plan)?;
+                    Ok(Planned { boot, plan, secrets })
+                }
                 Err(reason) => Err(Error::NotFound(format!("there is no plan yet: {}", reason.text))),
             }
         })
@@ -209,8 +234,11 @@ pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, now: Micros,
             "its profile installs it: the installer calls the address that it was given".to_owned(),
         )),
         Ok(plan) => {
+            without_secrets(&plan)?;
             // It took a plan without a word of which: what it runs is known only if there was no other since it came.
-            if tx.active_revision(&plan.profile)?.is_some_and(|(_, since)| since > boot.started) {
+            // A pin is to a revision that never changes.
+            let pinned = node.profile_revision.is_some();
+            if !pinned && tx.active_revision(&plan.profile)?.is_some_and(|(_, since)| since > boot.started) {
                 boot.plan_hash = None;
             }
             Ok(())
@@ -298,14 +326,14 @@ pub(super) enum Unplanned {
 #[derive(Debug, Default)]
 pub(super) struct Profiles(BTreeMap<(Name, Option<u32>), Found>);
 
-/// Nothing when the profile is gone; its image may be gone alone.
-type Found = Option<(Profile, Option<Image>)>;
+/// Nothing when the profile is gone; its image, and secrets, may be gone alone.
+type Found = Option<(Profile, Option<Image>, Marks)>;
 
 impl Profiles {
     /// The revision that counts for a node that was asked for.
     pub(super) fn revision(&self, node: &Node) -> Option<u32> {
         let key = (node.profile.clone()?, node.profile_revision);
-        self.0.get(&key)?.as_ref().map(|(profile, _)| profile.revision)
+        self.0.get(&key)?.as_ref().map(|(profile, ..)| profile.revision)
     }
 }
 
@@ -332,12 +360,13 @@ fn would_for(
             None => None,
             Some(profile) => {
                 let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
-                Some((profile, image))
+                let secrets = marks(tx, &profile.spec)?;
+                Some((profile, image, secrets))
             }
         };
         known.0.insert(key.clone(), found);
     }
-    let Some((profile, image)) = known.0.get(&key).and_then(Option::as_ref) else {
+    let Some((profile, image, secrets)) = known.0.get(&key).and_then(Option::as_ref) else {
         return Ok(Err(Unplanned::ProfileGone));
     };
     let profile = match templates::rendered_for(tx, node, profile.clone(), urls)? {
@@ -353,5 +382,13 @@ fn would_for(
     if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    Ok(Ok(plan::plan(node, &profile, image.as_ref())))
+    if let Err(wrong) = profile.spec.check_secrets(secrets) {
+        return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
+    }
+    Ok(Ok(plan::plan(node, &profile, image.as_ref(), secrets)))
+}
+
+/// What plans say of the secrets that a profile names.
+pub(super) fn marks(tx: &mut Tx<'_>, spec: &Spec) -> Result<Marks> {
+    tx.secret_marks(&spec.secrets().map(|(name, _)| name).collect())
 }

@@ -1,5 +1,5 @@
 //! What a node would get of a profile, whether or not it has it: as a person reads it before assigning. It changes
-//! nothing and mints nothing, so no secret can be in it.
+//! nothing, mints nothing and opens nothing, so no secret can be in it.
 
 use super::nodes::find;
 use super::plan::Unplanned;
@@ -39,8 +39,11 @@ pub async fn show(app: &App, name: Name, revision: Option<Revision>, uuid: NodeU
             }
             let cmdline = image.as_ref().map(|image| image.cmdline.clone()).unwrap_or_default();
             profile.spec.fits(&cmdline).map_err(|wrong| refused(wrong.to_string()))?;
+            let secrets = super::plan::marks(tx, &profile.spec)?;
+            profile.spec.check_secrets(&secrets).map_err(|wrong| refused(wrong.to_string()))?;
             let params = profile.spec.params.clone();
-            Ok(wire::preview(&node, plan::plan(&node, &profile, image.as_ref()), image.as_ref(), &params))
+            let plan = plan::plan(&node, &profile, image.as_ref(), &secrets);
+            Ok(wire::preview(&node, plan, image.as_ref(), &params))
         })
         .await
 }

@@ -69,6 +69,7 @@ fn files(words: &mut Map<String, Value>, new: &NewProfile, now: &Spec, has_paren
             f.path == file.path
                 && f.mode == file.mode
                 && f.content == file.content
+                && (file.secret.is_none() || f.secret.as_ref().map(Name::as_str) == file.secret.as_deref())
                 && (f.template || !file.template)
                 && as_now(&f.owner, &file.owner)
                 && as_now(&f.group, &file.group)
@@ -93,7 +94,21 @@ fn files(words: &mut Map<String, Value>, new: &NewProfile, now: &Spec, has_paren
             *word = json!({});
         }
         let Some(word) = word.as_object_mut() else { continue };
-        word.insert("content".to_owned(), json!(file.content));
+        let sealed = now.files.iter().any(|f| f.path == file.path && f.secret.is_some());
+        match &file.secret {
+            Some(secret) => {
+                word.insert("secret".to_owned(), json!(secret));
+                say(word, "content", None, has_parent);
+            }
+            // One who does not know of secrets sends the empty content back.
+            None if sealed && file.content.is_empty() => {}
+            None => {
+                word.insert("content".to_owned(), json!(file.content));
+                if sealed {
+                    say(word, "secret", None, has_parent);
+                }
+            }
+        }
         word.insert("mode".to_owned(), json!(format!("{:04o}", file.mode)));
         for (field, id) in [("owner", &file.owner), ("group", &file.group)] {
             if !id.is_empty() {

@@ -176,6 +176,7 @@ pub async fn reseal_some(app: &App) -> Result<usize> {
                 }
                 done += super::enrol::reseal(tx, old, &new, BATCH.saturating_sub(done))?;
                 done += super::rollouts::reseal(tx, old, &new, BATCH.saturating_sub(done))?;
+                done += super::secrets::reseal(tx, old, &new, BATCH.saturating_sub(done))?;
             }
             Ok(done)
         })

@@ -1,8 +1,8 @@
 //! From the records of the inside to the messages of the wire; one place, used by gRPC and JSON alike.
 
-use super::App;
 use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
+use super::{App, secrets};
 use crate::domain::boot::{Boot, Event};
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
@@ -10,16 +10,37 @@ use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
 use crate::domain::plan::Plan;
-use crate::domain::profile::{File, Param, Profile, Unit};
+use crate::domain::profile::{File, Param, PasswordHash, Profile, Unit, User};
+use crate::domain::sealed::Mark;
 use crate::domain::{Micros, Name, Sha256};
+use crate::error::{Error, Result};
 use higuma_proto::{BOOT_PLAN_VERSION, agent, api};
 use std::collections::BTreeMap;
 
-/// The plan as an agent gets it: whole URLs, settings, and the boot's deadline.
-pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
-    let Planned { boot, plan } = planned;
+/// The plan as an agent gets it: whole URLs, settings, the boot's deadline, and the values of its secrets: for the wire only.
+///
+/// # Errors
+/// A secret does not open.
+pub fn boot_plan(app: &App, planned: &Planned) -> Result<agent::BootPlan> {
+    let opened = secrets::opened(app, planned)?;
+    let Planned { boot, plan, secrets: _ } = planned;
+    let content = |file: &File| match &file.secret {
+        None => Ok(file.content.clone().into_bytes()),
+        Some(name) => match opened.get(name) {
+            Some(secret) => Ok(secret.value().to_vec()),
+            None => Err(Error::internal(format!("{}: secret {name} is not in the plan", file.path))),
+        },
+    };
+    let hash = |user: &User| match &user.password_hash {
+        None => Ok(String::new()),
+        Some(PasswordHash::Here(hash)) => Ok(hash.clone()),
+        Some(PasswordHash::Sealed { secret }) => match opened.get(secret).and_then(|secret| secret.password_hash()) {
+            Some(hash) => Ok(hash.to_owned()),
+            None => Err(Error::internal(format!("secret {secret} is no password hash"))),
+        },
+    };
     let left = boot.deadline.map_or(app.settings.boot_deadline, |d| d.saturating_sub(app.now())).max(0) / 1_000_000;
-    agent::BootPlan {
+    Ok(agent::BootPlan {
         version: BOOT_PLAN_VERSION,
         hash: plan.hash.to_string(),
         boot_id: boot.id.to_string(),
@@ -42,14 +63,11 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         files: plan
             .files
             .iter()
-            .map(|f| agent::File {
-                path: f.path.clone(),
-                mode: f.mode,
-                content: f.content.clone().into_bytes(),
-                owner: f.owner.clone(),
-                group: f.group.clone(),
+            .map(|f| {
+                let (owner, group) = (f.owner.clone(), f.group.clone());
+                Ok(agent::File { path: f.path.clone(), mode: f.mode, content: content(f)?, owner, group })
             })
-            .collect(),
+            .collect::<Result<_>>()?,
         ssh_authorized_keys: plan.ssh_authorized_keys.clone(),
         modules: plan.modules.clone(),
         sysctl: plan.sysctl.iter().map(|(k, v)| agent::Sysctl { key: k.clone(), value: v.clone() }).collect(),
@@ -68,7 +86,24 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         deadline_seconds: u32::try_from(left).unwrap_or(u32::MAX),
         max_attempts: 3,
         on_failure: "reboot".to_owned(),
-    }
+        users: plan
+            .users
+            .iter()
+            .map(|(name, user)| {
+                Ok(agent::User {
+                    name: name.clone(),
+                    uid: user.uid.unwrap_or_default(),
+                    groups: user.groups.clone(),
+                    shell: user.shell.clone(),
+                    home: user.home.clone(),
+                    comment: user.comment.clone(),
+                    ssh_authorized_keys: user.ssh_authorized_keys.clone(),
+                    password_hash: hash(user)?,
+                    sudo_nopasswd: user.sudo.is_some(),
+                })
+            })
+            .collect::<Result<_>>()?,
+    })
 }
 
 /// Where a blob is: at the server that the node boots from, then at the others of the setting.
@@ -291,12 +326,38 @@ pub fn preview(
         modules: plan.modules,
         sysctl: plan.sysctl,
         units: plan.units.into_iter().map(|(name, of)| (name, unit(of))).collect(),
+        users: plan.users.iter().map(|(name, user)| (name.clone(), preview_user(user))).collect(),
+        secrets: plan.secrets.iter().map(|(name, mark)| preview_secret(name, mark)).collect(),
         script: plan.script,
         answer: plan.answer,
     }
 }
 
 fn profile_file(file: File) -> api::ProfileFile {
-    let File { path, mode, owner, group, content, template } = file;
-    api::ProfileFile { path, mode, content, owner, group, template }
+    let File { path, mode, owner, group, content, secret, template } = file;
+    let secret = secret.map(|name| name.to_string());
+    api::ProfileFile { path, mode, content, secret, owner, group, template }
+}
+
+fn preview_secret(name: &Name, mark: &Mark) -> api::PreviewSecret {
+    let (revision, fingerprint) = (mark.revision, mark.fingerprint.clone());
+    api::PreviewSecret { name: name.to_string(), revision, fingerprint }
+}
+
+/// Without its password's hash.
+fn preview_user(user: &User) -> api::PreviewUser {
+    api::PreviewUser {
+        uid: user.uid.unwrap_or_default(),
+        groups: user.groups.clone(),
+        shell: user.shell.clone(),
+        home: user.home.clone(),
+        comment: user.comment.clone(),
+        ssh_authorized_keys: user.ssh_authorized_keys.clone(),
+        password: match &user.password_hash {
+            None => "none".to_owned(),
+            Some(PasswordHash::Here(_)) => "hash in the profile".to_owned(),
+            Some(PasswordHash::Sealed { secret }) => format!("secret {secret}"),
+        },
+        sudo_nopasswd: user.sudo.is_some(),
+    }
 }

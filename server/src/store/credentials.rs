@@ -110,7 +110,7 @@ impl Tx<'_> {
                 .select((bmc_credentials::master_key, diesel::dsl::count_star()))
                 .load(c)
         })?;
-        let others = [self.enrolments_by_key()?, self.rollouts_by_key()?].concat();
+        let others = [self.enrolments_by_key()?, self.rollouts_by_key()?, self.secrets_by_key()?].concat();
         for (key, more) in others {
             match found.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, count)) => *count += more,

@@ -52,6 +52,18 @@ impl Tx<'_> {
         recs.into_iter().map(LabelRec::into_label).collect()
     }
 
+    /// Labels of all images, in order of name and label; at most `limit`.
+    pub fn all_labels(&mut self, limit: usize) -> Result<Vec<Label>> {
+        let recs: Vec<LabelRec> = self.run("labels of images", |c| {
+            image_labels::table
+                .order((image_labels::name, image_labels::label))
+                .limit(limit_of(limit))
+                .select(LabelRec::as_select())
+                .load(c)
+        })?;
+        recs.into_iter().map(LabelRec::into_label).collect()
+    }
+
     /// Labels of one version, in order.
     pub fn labels_of(&mut self, image: &ImageRef) -> Result<Vec<Name>> {
         let labels: Vec<String> = self.run(format_args!("labels of image {image}"), |c| {

@@ -1,9 +1,9 @@
 //! Profiles and their revisions, which never change.
 
-use super::schema::{installs, nodes, profile_revisions, profiles};
+use super::schema::{installs, nodes, profile_revisions, profile_secrets, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::image::ImageRef;
-use crate::domain::profile::{CloudInit, File, Param, Profile, Spec, Unit, Words};
+use crate::domain::profile::{CloudInit, File, Param, Profile, Spec, Unit, User, Words};
 use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
@@ -70,6 +70,8 @@ struct SpecJson {
     sysctl: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     units: BTreeMap<String, Unit>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    users: BTreeMap<String, User>,
     #[serde(default, skip_serializing_if = "CloudInit::is_unsaid")]
     cloud_init: CloudInit,
 }
@@ -79,6 +81,8 @@ struct FileJson {
     path: String,
     mode: u32,
     content: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<Name>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     owner: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -99,8 +103,8 @@ impl RevisionRec {
     fn new(profile: &Profile) -> Result<Self> {
         let spec = profile.spec.clone();
         let file = |f: File| {
-            let File { path, mode, owner, group, content, template } = f;
-            FileJson { path, mode, content, owner, group, template }
+            let File { path, mode, owner, group, content, secret, template } = f;
+            FileJson { path, mode, content, secret, owner, group, template }
         };
         let json = SpecJson {
             cmdline: spec.cmdline.to_string(),
@@ -113,6 +117,7 @@ impl RevisionRec {
             modules: spec.modules,
             sysctl: spec.sysctl,
             units: spec.units,
+            users: spec.users,
             cloud_init: spec.cloud_init,
         };
         // No image: two empty texts, since the columns are older than profiles without one.
@@ -134,8 +139,8 @@ impl RevisionRec {
         let row = Row { table: "profile_revisions", key: &format_args!("{} {}", self.profile, self.revision) };
         let json: SpecJson = row.json("spec", &self.spec)?;
         let file = |f: FileJson| {
-            let FileJson { path, mode, content, owner, group, template } = f;
-            File { path, mode, owner, group, content, template }
+            let FileJson { path, mode, content, secret, owner, group, template } = f;
+            File { path, mode, owner, group, content, secret, template }
         };
         let image = image_of(&row, &self.image_name, &self.image_version)?;
         let spec = Spec {
@@ -150,6 +155,7 @@ impl RevisionRec {
             modules: json.modules,
             sysctl: json.sysctl,
             units: json.units,
+            users: json.users,
             cloud_init: json.cloud_init,
         };
         // A revision from before there were parents says all that it makes.
@@ -166,12 +172,22 @@ impl RevisionRec {
     }
 }
 
+/// Each once, and whether it stands for a password.
+fn secrets_of(profile: &Profile) -> BTreeMap<Name, bool> {
+    let mut secrets = BTreeMap::new();
+    for (secret, password) in profile.spec.secrets() {
+        *secrets.entry(secret.clone()).or_default() |= password;
+    }
+    secrets
+}
+
 impl Tx<'_> {
     /// Insert a revision; it is the newest from now on, and the first of a profile is active at once. `Error::Conflict` when
     /// that revision, or a newer one, is there.
     pub fn insert_profile_revision(&mut self, profile: &Profile) -> Result<()> {
         let (name, revision) = (&profile.name, profile.revision);
         let rec = RevisionRec::new(profile)?;
+        let secrets = secrets_of(profile);
         let newest: Option<i64> = self.run(format_args!("profile {name}"), |c| {
             profiles::table.find(name.as_str()).select(profiles::revision).first(c).optional()
         })?;
@@ -196,6 +212,15 @@ impl Tx<'_> {
                     .execute(c)?,
             };
             diesel::insert_into(profile_revisions::table).values(&rec).execute(c)?;
+            for (secret, password) in &secrets {
+                let row = (
+                    profile_secrets::profile.eq(name.as_str()),
+                    profile_secrets::revision.eq(rec.revision),
+                    profile_secrets::secret.eq(secret.as_str()),
+                    profile_secrets::password.eq(password),
+                );
+                diesel::insert_into(profile_secrets::table).values(row).execute(c)?;
+            }
             Ok(())
         })
     }

@@ -5,12 +5,14 @@ mod dhcp;
 mod people;
 mod plan;
 mod rollout;
+mod sealed;
 
 pub use bmc::*;
 pub use dhcp::*;
 pub use people::{sessions, settings, tokens};
 pub use plan::*;
 pub use rollout::*;
+pub use sealed::*;
 
 diesel::table! {
     blobs (sha256) {
@@ -471,15 +473,18 @@ diesel::allow_tables_to_appear_in_same_query!(
     plans,
     pools,
     profile_revisions,
+    profile_secrets,
     profiles,
     reboot_requests,
     rollout_actions,
     rollout_members,
     rollouts,
     rules,
+    secrets,
     sessions,
     settings,
     stale_profiles,
+    stale_secrets,
     switch_ports,
     switches,
     tokens

@@ -3,7 +3,7 @@
 use crate::common::{lab, power_on};
 use higuma::domain::{Name, NodeUuid};
 use higuma::error::{Error, Result};
-use higuma::service::{App, apply, nodes, profiles, rules};
+use higuma::service::{App, apply, images, nodes, profiles, rules};
 use higuma_proto::api::{Applied, Apply, ApplyProfile, NewProfile, NodePatch, Profile, Rule};
 use serde_json::{Value, json};
 
@@ -166,4 +166,75 @@ async fn a_draft_is_left_alone() {
     assert!(run(app, &what).await.unwrap().changes.is_empty());
     let draft = folder(json!({"web": {"image": "i:1", "cmdline": "draft"}}));
     assert_eq!(told(&run(app, &draft).await.unwrap()), ["change web 2"], "it becomes the active one");
+}
+
+#[tokio::test]
+async fn one_that_is_not_in_the_folder_may_stand_between() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    run(app, &folder(json!({"a-leaf": {"parent": "mid", "image": "i:1"}, "mid": {"parent": "z-base"}, "z-base": {}})))
+        .await
+        .unwrap();
+    // a-leaf is saved once, after what stands between has got its own by z-base.
+    let both = folder(
+        json!({"a-leaf": {"parent": "mid", "image": "i:1", "modules": ["kvm"]}, "z-base": {"cmdline": "quiet"}}),
+    );
+    let done = run(app, &both).await.unwrap();
+    assert_eq!(told(&done), ["change z-base 2", "inherit mid 2", "change a-leaf 2"]);
+    assert_eq!(show(app, "a-leaf").await.unwrap().spec.cmdline, "quiet");
+    assert!(run(app, &both).await.unwrap().changes.is_empty());
+    // Together they fit, one after the other in another order they would not.
+    let both = folder(
+        json!({"a-leaf": {"parent": "mid", "image": "i:1", "params": {"n": 1}}, "z-base": {"params": {"n": 2}}}),
+    );
+    run(app, &folder(json!({"z-base": {"params": {"n": "text"}}}))).await.unwrap();
+    assert_eq!(told(&run(app, &both).await.unwrap()), ["change z-base 4", "inherit mid 4", "change a-leaf 4"]);
+}
+
+#[tokio::test]
+async fn labels_of_images_are_moved_with_the_profiles() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    let part = |role: &str| json!({"role": role, "sha256": higuma::domain::Sha256::of("blob").to_string()});
+    let image = json!({"name": "i", "version": "2", "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
+    images::create(app, serde_json::from_value(image).unwrap()).await.unwrap();
+    let with = |labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(label, version)| ((*label).to_owned(), (*version).to_owned()));
+        Apply { labels: Some(labels.collect()), ..folder(json!({"web": {"image": "i:stable"}})) }
+    };
+    let first = with(&[("i:stable", "1"), ("i:old", "1")]);
+    let dry = run(app, &Apply { dry_run: true, ..first.clone() }).await.unwrap();
+    assert_eq!(told(&dry), ["create i:old 0", "create i:stable 0", "create web 1"]);
+    refused(run(app, &folder(json!({"web": {"image": "i:stable"}}))).await, "there is no image i:stable");
+    assert_eq!(told(&run(app, &first).await.unwrap()), told(&dry));
+    assert_eq!(show(app, "web").await.unwrap().spec.image, "i:1");
+    let again = run(app, &first).await.unwrap();
+    assert_eq!((again.changes.len(), again.unchanged), (0, 3));
+    // The label is moved, and what names it gets the version that it means now, in one step.
+    let next = run(app, &with(&[("i:stable", "2")])).await.unwrap();
+    assert_eq!(told(&next), ["change i:stable 0", "change web 2"]);
+    let difference = &next.changes[0].differences[0];
+    assert_eq!((difference.old.as_deref(), difference.new.as_deref()), (Some("1"), Some("2")));
+    assert_eq!(show(app, "web").await.unwrap().spec.image, "i:2");
+    let shown = images::show(app, "i:2".parse().unwrap()).await.unwrap();
+    assert_eq!(shown.labels, ["stable"]);
+    // All or nothing, and only what is asked for goes.
+    for (bad, word) in [
+        (with(&[("i:new", "2"), ("i:stable", "9")]), "label i:stable: there is no image i:9"),
+        (with(&[("i:new", "2"), ("i:1", "2")]), "label i:1: i:1 is an image"),
+        (with(&[("i:new", "2"), ("i:other", "stable")]), "another label"),
+        (with(&[("i:new", "2"), ("none", "2")]), "labels.none"),
+        (Apply { profiles: folder(json!({"x": {"image": "i:9"}})).profiles, ..with(&[("i:new", "2")]) }, "i:9"),
+        (Apply { expected_state: Some(dry.state.clone()), ..with(&[("i:new", "2")]) }, "labels are not as they were"),
+    ] {
+        match run(app, &bad).await {
+            Err(Error::NotFound(text)) => assert!(text.contains(word), "{text}"),
+            other => refused(other, word),
+        }
+        assert_eq!(images::show(app, "i:2".parse().unwrap()).await.unwrap().labels, ["stable"], "{word}");
+    }
+    let prune = Apply { prune: true, ..folder(json!({"web": {"image": "i:2"}, "p": {"image": "i:1"}})) };
+    assert!(run(app, &prune).await.unwrap().changes.is_empty(), "labels that are not spoken of stay");
+    let prune = Apply { labels: Some([("i:stable".to_owned(), "2".to_owned())].into()), ..prune };
+    assert_eq!(told(&run(app, &prune).await.unwrap()), ["delete i:old 0"]);
 }

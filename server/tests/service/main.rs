@@ -30,4 +30,5 @@ mod rollouts;
 mod rules;
 mod rules_set;
 mod scrub;
+mod secrets;
 mod vault;

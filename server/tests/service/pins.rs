@@ -161,3 +161,20 @@ async fn how_cloud_init_is_said_reaches_a_child() {
     let child = make(&lab, "web", child).await;
     assert_eq!(child.resolved.unwrap()["cloud_init"], json!({"user_data": "#cloud-config\n", "template": true}));
 }
+
+#[tokio::test]
+async fn what_a_pinned_node_that_speaks_json_runs_is_known_whatever_is_activated() {
+    let lab = lab(|_| ()).await;
+    power_on(&lab.app, &NODE.parse().unwrap()).await;
+    make(&lab, "web", json!({"image": "i:1", "cmdline": "one"})).await;
+    save(&lab, "web", true, json!({"image": "i:1", "cmdline": "two"})).await.unwrap();
+    // Each time another revision is activated between its Register and its "installed".
+    for (assigned, activated, known) in [("web@1", 2, true), ("web", 1, false)] {
+        assign(&lab, assigned).await.unwrap();
+        let boot = power_on(&lab.app, &NODE.parse().unwrap()).await;
+        profiles::activate(&lab.app, called("web"), activated).await.unwrap();
+        higuma::service::up::report_up(&lab.app, &boot, Default::default()).await.unwrap();
+        let boot = lab.app.store.read(move |tx| tx.boot(boot.id)).await.unwrap().unwrap();
+        assert_eq!(boot.plan_hash.is_some(), known, "{assigned}");
+    }
+}

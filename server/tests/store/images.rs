@@ -5,7 +5,7 @@ use higuma::domain::Sha256;
 use higuma::domain::image::{Arch, Image, ImageRef, Part, Role};
 use higuma::domain::image_kept::{Kept, Label};
 use higuma::domain::node::Node;
-use higuma::domain::profile::{CloudInit, File, Mode, Param, Profile, Spec, Unit};
+use higuma::domain::profile::{CloudInit, File, Mode, Param, Profile, Spec, Unit, User};
 use higuma::error::Error;
 use higuma::store::ProfileRow;
 use higuma_proto::api::{FirstStage, NewFirstStage};
@@ -141,12 +141,15 @@ pub async fn profiles_and_revisions(db: Empty) {
                 content: "hi \u{0}\n\"ü\"".into(),
                 owner: "www".into(),
                 group: "50".into(),
+                secret: Some(name("web-key")),
                 template: true,
             }],
             ssh_authorized_keys: vec!["ssh-ed25519 AAAA me".into()],
             modules: vec!["kvm".into()],
             sysctl: [("vm.swappiness".to_owned(), "1".to_owned())].into(),
             units: [("a.service".to_owned(), Unit { content: "[Unit]".into(), enabled: true, ..Unit::default() })]
+                .into(),
+            users: [("ann".to_owned(), User { uid: Some(1_000), groups: vec!["sudo".into()], ..User::default() })]
                 .into(),
             cloud_init: CloudInit { user_data: "#cloud-config\n".into(), template: true, ..CloudInit::default() },
         },

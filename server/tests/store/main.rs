@@ -26,6 +26,7 @@ mod people;
 mod pg;
 mod rollouts;
 mod rules;
+mod secrets;
 mod sqlite_only;
 mod transactions;
 
@@ -135,6 +136,9 @@ async fn run_all(databases: fixture::Databases) {
         installs::they_come_back_and_move,
         installs::boots_of_nodes_that_were_left,
         drift::a_pinned_node_is_worked_out_by_its_own_revision,
+        secrets::rows_come_back_and_go,
+        secrets::users_and_nodes_are_those_that_count,
+        secrets::a_mark_is_settled_by_who_saw_it,
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,
         rules::who_admitted_and_what_is_equal,

@@ -40,12 +40,50 @@ pub struct ProfilePreview {
     pub sysctl: BTreeMap<String, String>,
     /// systemd units, rendered.
     pub units: BTreeMap<String, PreviewUnit>,
+    /// Users, without password hashes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, PreviewUser>,
+    /// What would be told of the secrets that files and passwords are of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<PreviewSecret>,
     /// iPXE script of the mode ipxe, rendered.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub script: String,
     /// Answer file of the mode installer, rendered; addresses in it are in place of those that a boot is told.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
+}
+
+/// A user as a node would get it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewUser {
+    /// Number.
+    pub uid: u32,
+    /// Beside its own.
+    pub groups: Vec<String>,
+    /// Login shell; empty: as the image has it, or as usual.
+    pub shell: String,
+    /// Home folder; empty: as the image has it, or /home/NAME.
+    pub home: String,
+    /// For people.
+    pub comment: String,
+    /// Of its home.
+    pub ssh_authorized_keys: Vec<String>,
+    /// Where its password comes from: `none`, `hash in the profile` or `secret NAME`.
+    pub password: String,
+    /// It may do everything by sudo(8) without a password.
+    pub sudo_nopasswd: bool,
+}
+
+/// A secret, without its value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewSecret {
+    /// Name.
+    pub name: String,
+    /// Its present revision.
+    pub revision: u32,
+    /// Of its value.
+    pub fingerprint: String,
 }
 
 /// A systemd unit as a node would get it.

@@ -1,6 +1,7 @@
 //! The bounds and alphabets of what a person gave: what passes can be written into any root file system as it is.
 
 use super::spec::{Spec, Wrong};
+use super::user::check_users;
 
 /// Files of one profile, and bytes of one file, at most.
 pub const FILES_MAX: usize = 100;
@@ -25,6 +26,16 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
             return Err(Wrong::new(place("mode"), "permission bits, 0 to 0o7777", format!("{:#o}", file.mode)));
         }
         check_content(&place("content"), &file.content)?;
+        if file.secret.is_some() {
+            // An inherited mode may be that of a file for all.
+            if file.mode & 0o007 != 0 {
+                let form = "no permission for others in a file with a secret, as \"0600\" or \"0640\"";
+                return Err(Wrong::new(place("mode"), form, format!("{:#o}", file.mode)));
+            }
+            if file.template {
+                return Err(Wrong::new(place("template"), "no template beside a secret", "both"));
+            }
+        }
         for (field, id) in [("owner", &file.owner), ("group", &file.group)] {
             if !id.is_empty() && !is_id(id) {
                 return Err(Wrong::new(place(field), "a number or a name of a-z, 0-9, '_', '-'", format!("{id:?}")));
@@ -33,9 +44,7 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
     }
     bound("ssh_authorized_keys", spec.ssh_authorized_keys.len(), KEYS_MAX)?;
     for key in &spec.ssh_authorized_keys {
-        if key.len() > 16_384 || key.is_empty() || key.chars().any(char::is_control) {
-            return Err(Wrong::new("ssh_authorized_keys", "one line as in authorized_keys", format!("{key:?}")));
-        }
+        check_ssh_key("ssh_authorized_keys", key)?;
     }
     bound("modules", spec.modules.len(), MANY)?;
     for module in &spec.modules {
@@ -57,6 +66,7 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
         }
     }
     check_units(spec)?;
+    check_users(&spec.users)?;
     bound("params", spec.params.len(), MANY)?;
     for (name, value) in &spec.params {
         let bytes = serde_json::to_string(value).map_or(usize::MAX, |text| text.len());
@@ -123,13 +133,24 @@ fn check_script(script: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn check_path(path: &str) -> Result<(), Wrong> {
-    let good = path.len() <= 1000
+pub(super) fn check_ssh_key(place: &str, key: &str) -> Result<(), Wrong> {
+    if key.len() > 16_384 || key.is_empty() || key.chars().any(char::is_control) {
+        return Err(Wrong::new(place, "one line as in authorized_keys", format!("{key:?}")));
+    }
+    Ok(())
+}
+
+/// Absolute and normalised, and not the root itself.
+pub(super) fn check_path_of(path: &str) -> bool {
+    path.len() <= 1000
         && path.strip_prefix('/').is_some_and(|rest| {
             rest.split('/')
                 .all(|part| !part.is_empty() && part != "." && part != ".." && part.chars().all(|c| !c.is_control()))
-        });
-    if good {
+        })
+}
+
+fn check_path(path: &str) -> Result<(), Wrong> {
+    if check_path_of(path) {
         Ok(())
     } else {
         Err(Wrong::new("files", "absolute paths without '.', '..' or '//'", format!("{path:?}")))

@@ -4,6 +4,7 @@ use super::check::SCRIPT_MAX;
 use super::spec::{Spec, Wrong};
 use super::template::has_mark;
 use crate::domain::cmdline::Cmdline;
+use crate::domain::sealed;
 
 /// Of the whole command line, with room for what the agent adds; Linux 6.1 loads 2,016 bytes at most.
 const CMDLINE_MAX: usize = 1_900;
@@ -11,11 +12,16 @@ const CMDLINE_MAX: usize = 1_900;
 const CONTENT_MAX: usize = 4 << 20;
 
 impl Spec {
-    /// Bytes of its files and units.
+    /// Bytes of its files, units and users.
     pub fn content_bytes(&self) -> usize {
-        let files = self.files.iter().map(|file| file.content.len() + file.path.len());
+        let files = self.files.iter().map(|file| match file.secret {
+            // Whatever its value is next.
+            Some(_) => sealed::BYTES_MAX + file.path.len(),
+            None => file.content.len() + file.path.len(),
+        });
         let units = self.units.iter().map(|(name, unit)| unit.content.len() + name.len());
-        files.chain(units).sum::<usize>() + self.cloud_init.bytes()
+        let users = self.users.values().map(super::user::User::bytes);
+        files.chain(units).chain(users).sum::<usize>() + self.cloud_init.bytes()
     }
 
     /// As [`Spec::fits`], before its templates are rendered: what these are may become shorter.

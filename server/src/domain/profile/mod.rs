@@ -11,6 +11,7 @@ pub mod merge;
 pub mod mode;
 pub mod spec;
 pub mod template;
+pub mod user;
 pub mod words;
 
 pub use assignment::{Assignment, Revision};
@@ -19,6 +20,7 @@ pub use cloud_init::CloudInit;
 pub use mode::Mode;
 pub use spec::{File, Param, Spec, Unit, Wrong};
 pub use template::{Context, Failed};
+pub use user::{PasswordHash, User};
 pub use words::Words;
 
 use super::ids::{Micros, Name};

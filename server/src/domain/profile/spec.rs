@@ -3,9 +3,10 @@
 
 use super::cloud_init::CloudInit;
 use super::mode::Mode;
+use super::user::User;
 use super::words::Words;
 use crate::domain::cmdline::Cmdline;
-use crate::domain::ids::Invalid;
+use crate::domain::ids::{Invalid, Name};
 use crate::domain::image::ImageRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,8 +45,10 @@ pub struct File {
     pub owner: String,
     /// Name or number of the group; empty: root.
     pub group: String,
-    /// Content, or the template of it.
+    /// Content, or the template of it; empty where it is a secret's.
     pub content: String,
+    /// The secret that is its content.
+    pub secret: Option<Name>,
     /// Whether the content is a template.
     pub template: bool,
 }
@@ -119,6 +122,8 @@ pub struct Spec {
     pub sysctl: BTreeMap<String, String>,
     /// By name.
     pub units: BTreeMap<String, Unit>,
+    /// By name.
+    pub users: BTreeMap<String, User>,
     /// For cloud-init, in the modes that boot an image in memory.
     pub cloud_init: CloudInit,
 }

@@ -4,6 +4,8 @@
 use super::cloud_init::CloudInit;
 use super::merge::{DEPTH_MAX, Layer};
 use super::spec::{File, Param, Spec, Unit, Wrong};
+use super::user::User;
+use crate::domain::ids::Name;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -33,10 +35,11 @@ struct Form {
     #[serde(deserialize_with = "scalars")]
     sysctl: BTreeMap<String, String>,
     units: BTreeMap<String, Unit>,
+    users: BTreeMap<String, User>,
     cloud_init: CloudInit,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "image",
     "mode",
     "cmdline",
@@ -48,6 +51,7 @@ const NAMES: [&str; 12] = [
     "modules",
     "sysctl",
     "units",
+    "users",
     "cloud_init",
 ];
 
@@ -55,6 +59,7 @@ const NAMES: [&str; 12] = [
 #[serde(deny_unknown_fields)]
 struct FileForm {
     content: Option<String>,
+    secret: Option<String>,
     mode: Option<Octal>,
     #[serde(default)]
     owner: Id,
@@ -135,6 +140,7 @@ impl Words {
         put("modules", json!(spec.modules), spec.modules.is_empty());
         put("sysctl", json!(spec.sysctl), spec.sysctl.is_empty());
         put("units", json!(spec.units), spec.units.is_empty());
+        put("users", json!(spec.users), spec.users.is_empty());
         put("cloud_init", json!(spec.cloud_init), spec.cloud_init.is_unsaid());
         Words(words)
     }
@@ -161,7 +167,11 @@ impl Words {
 }
 
 fn file_words(f: &File) -> Value {
-    let mut file = json!({"content": f.content, "mode": format!("{:04o}", f.mode)});
+    let mut file = json!({"mode": format!("{:04o}", f.mode)});
+    match &f.secret {
+        Some(secret) => file["secret"] = json!(secret.as_str()),
+        None => file["content"] = json!(f.content),
+    }
     for (name, id) in [("owner", &f.owner), ("group", &f.group)] {
         if !id.is_empty() {
             file[name] = json!(id);
@@ -183,7 +193,11 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
             ("files", Value::Object(files)) => {
                 for (path, file) in files {
                     let file = serde_json::from_value(file).map_err(|e| {
-                        Wrong::new(format!("files.{path}"), "content, mode, owner, group, template", e.to_string())
+                        Wrong::new(
+                            format!("files.{path}"),
+                            "content or secret, mode, owner, group, template",
+                            e.to_string(),
+                        )
                     })?;
                     form.files.insert(path, file);
                 }
@@ -194,6 +208,16 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
                         Wrong::new(format!("units.{unit}"), "content, enabled, masked, template", e.to_string())
                     })?;
                     form.units.insert(unit, said);
+                }
+            }
+            ("users", Value::Object(users)) => {
+                for (user, said) in users {
+                    // A parser's message could repeat a password that was put in the place of its hash.
+                    let said = serde_json::from_value(said).map_err(|_| {
+                        let form = "uid, groups, shell, home, comment, ssh_authorized_keys, password_hash (a hash or {secret: NAME}), sudo (nopasswd)";
+                        Wrong::new(format!("users.{user}"), form, "something else (not shown)")
+                    })?;
+                    form.users.insert(user, said);
                 }
             }
             ("params", Value::Object(params)) => {
@@ -246,6 +270,7 @@ impl Form {
             modules: self.modules,
             sysctl: self.sysctl,
             units: self.units,
+            users: self.users,
             cloud_init: self.cloud_init,
         })
     }
@@ -255,13 +280,25 @@ impl FileForm {
     fn file(self, path: String) -> Result<File, Wrong> {
         let place = |field: &str| format!("files.{path}.{field}");
         let mode = match self.mode {
+            None if self.secret.is_some() => 0o600,
             None => 0o644,
             Some(Octal::Bits(bits)) => bits,
             Some(Octal::Text(text)) => u32::from_str_radix(text.trim_start_matches("0o"), 8)
                 .map_err(|_| Wrong::new(place("mode"), "octal digits, e.g. \"0644\"", format!("{text:?}")))?,
         };
-        let content = self.content.ok_or_else(|| Wrong::new(place("content"), "text, here or in a parent", "none"))?;
+        let secret: Option<Name> =
+            self.secret.map(|secret| secret.parse().map_err(|e| Wrong::at(place("secret"), e))).transpose()?;
+        let content = match (self.content, &secret) {
+            (Some(content), None) => content,
+            (None, Some(_)) => String::new(),
+            (None, None) => {
+                return Err(Wrong::new(place("content"), "text, or a secret, here or in a parent", "none"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Wrong::new(place("secret"), "content or secret (null removes a parent's)", "both"));
+            }
+        };
         let (owner, group) = (self.owner.text(), self.group.text());
-        Ok(File { path, mode, owner, group, content, template: self.template })
+        Ok(File { path, mode, owner, group, content, secret, template: self.template })
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::profile::inherit::check_parent;
 use crate::domain::profile::{DESCENDANTS_MAX, GENERATIONS_MAX, Profile, Spec, Words};
 use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
+use crate::service::plan::marks;
 use crate::service::profile_words::Said;
 use crate::store::Tx;
 use std::collections::BTreeSet;
@@ -201,7 +202,7 @@ fn exact_image(tx: &mut Tx<'_>, words: &Words) -> Result<Words> {
     Ok(words)
 }
 
-/// Against its image, which must be there.
+/// Against its image and its secrets, which must be there.
 fn check(tx: &mut Tx<'_>, spec: &Spec) -> Result<()> {
     let image = match &spec.image {
         None => None,
@@ -214,7 +215,7 @@ fn check(tx: &mut Tx<'_>, spec: &Spec) -> Result<()> {
     if let Some(image) = image {
         spec.fits_unrendered(&image.cmdline)?;
     }
-    Ok(())
+    Ok(spec.check_secrets(&marks(tx, spec)?)?)
 }
 
 /// Who is assigned to nodes must say all that they boot.

@@ -255,6 +255,23 @@ impl Tx<'_> {
 
     /// Images (name, version, profile) of revisions that an open rollout gives, or has to give back.
     pub(super) fn images_of_rollouts(&mut self) -> Result<Vec<(String, String, String)>> {
+        let mut images = Vec::new();
+        for (profile, revision) in self.revisions_of_rollouts()? {
+            let found: Option<(String, String)> = self.run("image of a revision", |c| {
+                profile_revisions::table
+                    .find((&profile, revision))
+                    .filter(profile_revisions::image_name.ne(""))
+                    .select((profile_revisions::image_name, profile_revisions::image_version))
+                    .first(c)
+                    .optional()
+            })?;
+            images.extend(found.map(|(name, version)| (name, version, profile)));
+        }
+        Ok(images)
+    }
+
+    /// Revisions of profiles that open rollouts give, and those that they may have to give back.
+    pub(super) fn revisions_of_rollouts(&mut self) -> Result<BTreeSet<(String, i64)>> {
         let revisions: Vec<(String, i64)> = self.run("revisions of rollouts", |c| {
             let open = rollouts::ended.is_null();
             let given: Vec<(String, i64)> =
@@ -269,19 +286,7 @@ impl Tx<'_> {
             let before = before.into_iter().filter_map(|(profile, revision)| profile.zip(revision));
             Ok(given.into_iter().chain(before).collect())
         })?;
-        let mut images = Vec::new();
-        for (profile, revision) in revisions.into_iter().collect::<BTreeSet<_>>() {
-            let found: Option<(String, String)> = self.run("image of a revision", |c| {
-                profile_revisions::table
-                    .find((&profile, revision))
-                    .filter(profile_revisions::image_name.ne(""))
-                    .select((profile_revisions::image_name, profile_revisions::image_version))
-                    .first(c)
-                    .optional()
-            })?;
-            images.extend(found.map(|(name, version)| (name, version, profile)));
-        }
-        Ok(images)
+        Ok(revisions.into_iter().collect())
     }
 
     /// An open rollout that gives a revision of this profile, or has to give it back.

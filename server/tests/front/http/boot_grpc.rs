@@ -9,13 +9,18 @@ use higuma_proto::agent::{
     ReportFirmwareRequest, ReportUpRequest,
 };
 use serde_json::json;
+use std::path::Path;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 use tonic::{Code, Request};
 
 pub async fn connect(server: &Server, name: &str) -> Result<AgentClient<Channel>, tonic::transport::Error> {
-    let pem = std::fs::read(server.dir.path().join("ca.pem")).unwrap();
+    connect_to(server.dir.path(), server.grpc, name).await
+}
+
+pub async fn connect_to(data: &Path, grpc: u16, name: &str) -> Result<AgentClient<Channel>, tonic::transport::Error> {
+    let pem = std::fs::read(data.join("ca.pem")).unwrap();
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)).domain_name(name);
-    let endpoint = Channel::from_shared(format!("https://127.0.0.1:{}", server.grpc)).unwrap().tls_config(tls)?;
+    let endpoint = Channel::from_shared(format!("https://127.0.0.1:{grpc}")).unwrap().tls_config(tls)?;
     Ok(AgentClient::new(endpoint.connect().await?))
 }
 

@@ -20,5 +20,6 @@ mod pci_names;
 mod process;
 mod refused;
 mod search;
+mod secrets;
 mod tftp;
 mod vault;

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-struct Program {
-    child: Child,
-    client: Client,
+pub struct Program {
+    pub child: Child,
+    pub client: Client,
+    pub grpc: u16,
 }
 
 impl Drop for Program {
@@ -39,14 +40,15 @@ fn port(log: &str, what: &str) -> Option<u16> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-fn start(dir: &Path, log: &Path) -> Program {
+pub fn start(dir: &Path, log: &Path) -> Program {
     let _ = std::fs::remove_file(log);
     let mut child = command(dir, log).env("RUST_LOG", "debug").spawn().unwrap();
     let begun = Instant::now();
     loop {
         let text = std::fs::read_to_string(log).unwrap_or_default();
-        if let (Some(http), Some(https)) = (port(&text, "serving HTTP"), port(&text, "HTTPS")) {
-            return Program { child, client: Client::new(dir, http, https) };
+        let ports = (port(&text, "serving HTTP"), port(&text, "HTTPS"), port(&text, "gRPC"));
+        if let (Some(http), Some(https), Some(grpc)) = ports {
+            return Program { child, client: Client::new(dir, http, https), grpc };
         }
         let ended = child.try_wait().unwrap();
         assert!(ended.is_none() && begun.elapsed() < Duration::from_secs(30), "{ended:?}\n{text}");
