@@ -110,6 +110,7 @@ mod image;
 mod inventory;
 mod ipam;
 mod job;
+mod network;
 mod node;
 mod preview;
 mod redfish;
@@ -141,6 +142,7 @@ pub use ipam::{
     Address, AddressConflict, CsvImport, CsvImported, NewPool, Pool, ReleaseAddress, Released, ReserveAddress,
 };
 pub use job::{Job, JobCounts, JobItem, NewJob};
+pub use network::{NetworkDevice, NetworkRoute, NodeNetwork};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use preview::{PreviewUnit, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};

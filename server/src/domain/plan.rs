@@ -6,7 +6,7 @@ use super::cmdline::Cmdline;
 use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
-use super::profile::{File, Mode, Profile, Unit};
+use super::profile::{File, Mode, Profile, Setup, Unit};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -47,6 +47,8 @@ pub struct Plan {
     pub script: String,
     /// Of the mode installer.
     pub answer: String,
+    /// The network that its files set up; none: the system's own, and DHCP on every NIC.
+    pub network: Option<Setup>,
 }
 
 /// Percent of RAM that the writable overlay may take.
@@ -75,10 +77,13 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>) -> Plan {
         overlay_percent: OVERLAY_PERCENT,
         script: spec.script.clone(),
         answer: spec.answer.clone(),
+        network: None,
     };
     if matches!(mode, Mode::Diskless | Mode::Initramfs) {
         plan.files.clone_from(&spec.files);
         plan.files.extend(spec.cloud_init.files(&node.uuid, &node.hostname));
+        plan.files.extend(spec.setup.iter().flat_map(Setup::files));
+        plan.network.clone_from(&spec.setup);
         plan.ssh_authorized_keys.clone_from(&spec.ssh_authorized_keys);
         plan.modules.clone_from(&spec.modules);
         plan.sysctl.clone_from(&spec.sysctl);

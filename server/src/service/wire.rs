@@ -1,6 +1,6 @@
 //! From the records of the inside to the messages of the wire; one place, used by gRPC and JSON alike.
 
-use super::App;
+use super::{App, network};
 use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
 use crate::domain::boot::{Boot, Event};
@@ -68,6 +68,10 @@ pub fn boot_plan(app: &App, planned: &Planned) -> agent::BootPlan {
         deadline_seconds: u32::try_from(left).unwrap_or(u32::MAX),
         max_attempts: 3,
         on_failure: "reboot".to_owned(),
+        network: plan.network.as_ref().map(|network| agent::Network {
+            name_servers: network.name_servers().iter().map(ToString::to_string).collect(),
+            search: network.search(),
+        }),
     }
 }
 
@@ -293,6 +297,7 @@ pub fn preview(
         units: plan.units.into_iter().map(|(name, of)| (name, unit(of))).collect(),
         script: plan.script,
         answer: plan.answer,
+        network: plan.network.as_ref().map(network::devices).unwrap_or_default(),
     }
 }
 

@@ -412,6 +412,7 @@ diesel::table! {
         kind -> Text,
         since -> BigInt,
         released -> Nullable<BigInt>,
+        device -> Text,
     }
 }
 diesel::table! {

@@ -3,6 +3,7 @@
 
 use super::cloud_init::CloudInit;
 use super::merge::{DEPTH_MAX, Layer};
+use super::network::Network;
 use super::spec::{File, Param, Spec, Unit, Wrong};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
@@ -34,9 +35,11 @@ struct Form {
     sysctl: BTreeMap<String, String>,
     units: BTreeMap<String, Unit>,
     cloud_init: CloudInit,
+    #[serde(skip)]
+    network: Network,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "image",
     "mode",
     "cmdline",
@@ -49,6 +52,7 @@ const NAMES: [&str; 12] = [
     "sysctl",
     "units",
     "cloud_init",
+    "network",
 ];
 
 #[derive(Deserialize)]
@@ -136,6 +140,7 @@ impl Words {
         put("sysctl", json!(spec.sysctl), spec.sysctl.is_empty());
         put("units", json!(spec.units), spec.units.is_empty());
         put("cloud_init", json!(spec.cloud_init), spec.cloud_init.is_unsaid());
+        put("network", spec.network.words(), spec.network.is_empty());
         Words(words)
     }
 
@@ -208,6 +213,7 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
                     form.params.insert(param, value);
                 }
             }
+            ("network", value) => form.network = Network::of(value)?,
             (_, value) => {
                 let Form {
                     image, mode, cmdline, script, answer, ssh_authorized_keys, modules, sysctl, cloud_init, ..
@@ -247,6 +253,8 @@ impl Form {
             sysctl: self.sysctl,
             units: self.units,
             cloud_init: self.cloud_init,
+            network: self.network,
+            setup: None,
         })
     }
 }
