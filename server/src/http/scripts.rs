@@ -5,7 +5,7 @@ use super::{State, host};
 use crate::domain::identity::Told;
 use crate::domain::image::Arch;
 use crate::domain::script::{Machine, Script, arch_from_ipxe, check_authority};
-use crate::domain::{Mac, NodeUuid, Sha256};
+use crate::domain::{NodeUuid, Sha256};
 use crate::error::{Error, Result};
 use crate::service::exchanges::{self, Who};
 use crate::service::network;

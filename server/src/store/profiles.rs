@@ -72,6 +72,8 @@ struct SpecJson {
     units: BTreeMap<String, Unit>,
     #[serde(default, skip_serializing_if = "CloudInit::is_unsaid")]
     cloud_init: CloudInit,
+    #[serde(default, skip_serializing_if = "Network::is_empty")]
+    network: Network,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,6 +116,7 @@ impl RevisionRec {
             sysctl: spec.sysctl,
             units: spec.units,
             cloud_init: spec.cloud_init,
+            network: spec.network,
         };
         // No image: two empty texts, since the columns are older than profiles without one.
         let image = |part: fn(&ImageRef) -> &Name| spec.image.as_ref().map(|i| part(i).to_string()).unwrap_or_default();
@@ -151,6 +154,8 @@ impl RevisionRec {
             sysctl: json.sysctl,
             units: json.units,
             cloud_init: json.cloud_init,
+            network: json.network,
+            setup: None,
         };
         // A revision from before there were parents says all that it makes.
         let words = if self.words.is_empty() { Words::of(&spec) } else { row.json("words", &self.words)? };

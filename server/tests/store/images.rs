@@ -149,6 +149,12 @@ pub async fn profiles_and_revisions(db: Empty) {
             units: [("a.service".to_owned(), Unit { content: "[Unit]".into(), enabled: true, ..Unit::default() })]
                 .into(),
             cloud_init: CloudInit { user_data: "#cloud-config\n".into(), template: true, ..CloudInit::default() },
+            network: serde_json::from_value(serde_json::json!({
+                "lan0": {"match": {"boot": true}, "dhcp4": true},
+                "v20": {"vlan": 20, "over": "lan0", "address": [{"pool": "storage"}, "10.0.0.7/24"]},
+            }))
+            .unwrap(),
+            setup: None,
         },
         created: 4,
         made_by: "person ann".into(),

@@ -17,7 +17,6 @@ pub use seen::{conflicts, seen, seen_arp};
 
 use super::App;
 use super::dhcp::leases::in_the_way;
-use super::node_events::raise;
 use super::nodes::{find, page_limit};
 use crate::domain::ipam::conflict::Sighting;
 use crate::domain::ipam::{Kind, Pool, Source, key};

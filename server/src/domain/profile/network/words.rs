@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Devices by their names. None: Higuma says nothing of the network, and every NIC asks by DHCP.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Network(pub BTreeMap<String, Device>);
 
@@ -194,8 +194,8 @@ impl Network {
         let Value::Object(devices) = words else {
             return Err(Wrong::new("network", "devices by their names", words.to_string()));
         };
-        let device = |(name, said)| device(&name, said).map(|device| (name, device));
-        devices.into_iter().map(device).collect::<Result<_, _>>().map(Self)
+        let typed = |(name, said): (String, Value)| device(&name, said).map(|device| (name, device));
+        devices.into_iter().map(typed).collect::<Result<_, _>>().map(Self)
     }
 
     /// As words.
