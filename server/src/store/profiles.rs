@@ -3,7 +3,7 @@
 use super::schema::{installs, nodes, profile_revisions, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::image::ImageRef;
-use crate::domain::profile::{CloudInit, File, Param, Profile, Spec, Unit, Words};
+use crate::domain::profile::{CloudInit, File, Network, Param, Profile, Spec, Unit, Words};
 use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use diesel::prelude::*;

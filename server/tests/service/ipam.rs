@@ -268,7 +268,7 @@ async fn two_users_of_one_address_are_told_on_both_until_it_is_put_right() {
     ipam::reserve(&lab.app, uuid(2), ip("10.0.0.6"), None, String::new()).await.unwrap();
     assert_eq!(lab.conflicts().await, 1);
     assert!(lab.notices_of(3).await[0].contains("is given to node"));
-    ipam::seen_arp(&lab.app, ip("10.0.0.6"), None, String::new()).await.unwrap();
+    ipam::seen_arp(&lab.app, ip("10.0.0.6"), None).await.unwrap();
     assert_eq!(lab.conflicts().await, 1, "what a BMC told is not taken back by silence");
 }
 
