@@ -34,7 +34,17 @@ fn bond_vlan() -> LabResult {
     switch.serve(&server.bootfile())?;
     let network = switch.network.replacen("10.9", "10.8", 1);
     let cidr = format!("{network}.0/24");
-    server.cli(&["pool", "add", "storage", "--kind", "node", "--cidr", &cidr, "--range", &format!("{network}.40-{network}.50")])?;
+    server.cli(&[
+        "pool",
+        "add",
+        "storage",
+        "--kind",
+        "node",
+        "--cidr",
+        &cidr,
+        "--range",
+        &format!("{network}.40-{network}.50"),
+    ])?;
     let words = serde_json::json!({
         "image": Stock::Debian.reference(),
         "cmdline": CONSOLE,
@@ -48,7 +58,8 @@ fn bond_vlan() -> LabResult {
     let words = words.as_object().cloned();
     stock::profile(&server, &NewProfile { name: "bonded".to_owned(), words, ..NewProfile::default() })?;
 
-    let mut spec = NodeSpec { namespace: Some(switch.namespace.name().to_owned()), memory_mib: 2048, ..NodeSpec::new("n1", "") };
+    let mut spec =
+        NodeSpec { namespace: Some(switch.namespace.name().to_owned()), memory_mib: 2048, ..NodeSpec::new("n1", "") };
     let tap = |port: SwitchPort| Backend::Tap { interface: port.tap.to_owned() };
     let mut second = spec.nics[0].clone();
     second.mac = second.mac.replacen("52:54:00", "52:54:01", 1);
@@ -70,9 +81,13 @@ fn bond_vlan() -> LabResult {
     lacp.args(["-c", TRUNK, "lacp", "02:00:00:00:00:01"]).args(PORTS.map(|port| port.tap));
     switch.namespace.spawn(lacp.stdout(file.try_clone()?).stderr(file))?;
     wait_running(&lab, &server, &node, TO_DEBIAN, None)?;
-    let agreed = wait::until("LACP on both links", Duration::from_secs(60), || both_in_use(&std::fs::read_to_string(&log)?));
+    let agreed =
+        wait::until("LACP on both links", Duration::from_secs(60), || both_in_use(&std::fs::read_to_string(&log)?));
     let partner = agreed.map_err(|error| LabError::new(format!("{error}\n{}", node.explain())))?;
-    ensure(partner == node.spec().nics[0].mac, format!("the bond's address is {partner}, not of the NIC that it boots by"))?;
+    ensure(
+        partner == node.spec().nics[0].mac,
+        format!("the bond's address is {partner}, not of the NIC that it boots by"),
+    )?;
 
     let (status, text) = server.http_get(&format!("/ipxe/{}/detail", node.uuid()))?;
     ensure(status == 200, &text)?;

@@ -6,9 +6,9 @@ use std::io;
 use higuma_proto::agent::Event;
 
 use super::handover::Handover;
-use super::{network, systemd};
 use super::tree::Tree;
 use super::words;
+use super::{network, systemd};
 use crate::callback::CallbackFile;
 
 /// Where systemd looks for units of the machine.

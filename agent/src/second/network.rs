@@ -87,7 +87,8 @@ fn resolv_conf(tree: &Tree, handover: &Handover) -> io::Result<()> {
     let text = match said {
         None => handover.resolv_conf.clone(),
         Some(network) => {
-            let honest = |word: &&String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
+            let honest =
+                |word: &&String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
             let servers = network.name_servers.iter().filter(honest).map(|server| format!("nameserver {server}\n"));
             let search: Vec<&str> = network.search.iter().filter(honest).map(String::as_str).collect();
             let search = if search.is_empty() { String::new() } else { format!("search {}\n", search.join(" ")) };

@@ -76,7 +76,9 @@ pub enum AddressCommand {
         all: bool,
     },
     /// Give a node this address, in place of the one that it has
-    #[command(after_help = "Examples:\n  higuma address reserve web-17 10.9.0.40\n  higuma address reserve web-17 10.20.0.7 --device storage")]
+    #[command(
+        after_help = "Examples:\n  higuma address reserve web-17 10.9.0.40\n  higuma address reserve web-17 10.20.0.7 --device storage"
+    )]
     Reserve {
         /// UUID, a unique beginning of it, or host name
         node: String,

@@ -90,7 +90,9 @@ pub async fn reserve(s: S, body: Json<ReserveAddress>) -> Answer {
 
 pub async fn release(s: S, body: Json<ReleaseAddress>) -> Answer {
     let ReleaseAddress { node, kind, device } = body.into_inner();
-    let released = cases::release(&s.app, node.parse::<NodeUuid>()?, some::<Kind>(kind)?, device.filter(|d| !d.is_empty())).await?;
+    let released =
+        cases::release(&s.app, node.parse::<NodeUuid>()?, some::<Kind>(kind)?, device.filter(|d| !d.is_empty()))
+            .await?;
     ok(Released { released: u64::try_from(released).unwrap_or(u64::MAX) })
 }
 

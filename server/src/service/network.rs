@@ -90,9 +90,10 @@ pub async fn detail(app: &App, machine: Machine) -> Result<NodeNetwork> {
                 Err(why) => (None, Some(why.to_string())),
             };
             let setup = plan.as_ref().and_then(|plan| plan.network.as_ref());
-            let own = tx.addresses_of(&node.uuid)?.into_iter().filter(|row| {
-                row.device.is_empty() && row.kind == crate::domain::ipam::Kind::Node
-            });
+            let own = tx
+                .addresses_of(&node.uuid)?
+                .into_iter()
+                .filter(|row| row.device.is_empty() && row.kind == crate::domain::ipam::Kind::Node);
             Ok(NodeNetwork {
                 node: node.uuid.to_string(),
                 hostname: node.hostname.to_string(),

@@ -1,8 +1,8 @@
 //! From the records of the inside to the messages of the wire; one place, used by gRPC and JSON alike.
 
-use super::{App, network};
 use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
+use super::{App, network};
 use crate::domain::boot::{Boot, Event};
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;

@@ -36,7 +36,8 @@ fn machine(n: u8) -> Machine {
 /// Two NICs; the second one is cabled to tor-2.
 async fn power_on(app: &App, n: u8) -> Boot {
     let nonce = scripts::script(app, machine(n), "10.0.0.1:8080").await.unwrap().nonce.unwrap();
-    let nic = |port: u8| Nic { name: format!("eth{port}"), mac: mac(n, port), driver: "virtio_net".into(), ..Nic::default() };
+    let nic =
+        |port: u8| Nic { name: format!("eth{port}"), mac: mac(n, port), driver: "virtio_net".into(), ..Nic::default() };
     let heard = Neighbour {
         interface: "eth1".into(),
         mac: mac(n, 1),
@@ -73,7 +74,8 @@ fn new(words: Value) -> NewProfile {
 }
 
 async fn pool(app: &App, more: Value) {
-    let mut pool = json!({"name": "storage", "kind": "node", "cidr": "10.20.0.0/29", "gateway": "10.20.0.6", "vlan": 20});
+    let mut pool =
+        json!({"name": "storage", "kind": "node", "cidr": "10.20.0.0/29", "gateway": "10.20.0.6", "vlan": 20});
     pool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     ipam::create_pool(app, serde_json::from_value(pool).unwrap()).await.unwrap();
 }
@@ -182,7 +184,9 @@ async fn a_person_chooses_the_address_of_a_device() {
     reserve(1, "10.20.0.4", "storage").await.unwrap();
     reserve(1, "10.20.0.5", "").await.unwrap();
     assert_eq!(addresses(app).await.len(), 2, "the node itself and its device");
-    assert!(matches!(reserve(1, "10.20.0.5", "storage").await, Err(Error::Conflict(t)) if t.contains("the node itself")));
+    assert!(
+        matches!(reserve(1, "10.20.0.5", "storage").await, Err(Error::Conflict(t)) if t.contains("the node itself"))
+    );
     let first = planned(app, &boot).await;
     assert!(file(&first, "11-higuma-storage.network").contains("Address=10.20.0.4/29"));
     assert_eq!(detail(app, 1).await.reserved, ["10.20.0.5"]);
@@ -243,10 +247,14 @@ async fn what_does_not_fit_a_node_is_refused_when_it_is_saved() {
             json!({"x": {"vlan": 7, "over": "bond0", "address": {"pool": "none"}}}),
             "network.x.address: expected a pool of kind node, got none, which is not there",
         ),
-        (json!({"bond0": {"bond": ["lan0", "lan1"], "mode": "802.3ad", "address": "{{ node.rack }}"}}),
-            "network.bond0.address[0], line 1: node.rack is not defined"),
-        (json!({"bond0": {"bond": ["lan0", "lan1"], "mode": "802.3ad", "address": "{{ node.serial }}/24"}}),
-            "network.bond0.address[0]: expected an address of a host"),
+        (
+            json!({"bond0": {"bond": ["lan0", "lan1"], "mode": "802.3ad", "address": "{{ node.rack }}"}}),
+            "network.bond0.address[0], line 1: node.rack is not defined",
+        ),
+        (
+            json!({"bond0": {"bond": ["lan0", "lan1"], "mode": "802.3ad", "address": "{{ node.serial }}/24"}}),
+            "network.bond0.address[0]: expected an address of a host",
+        ),
     ] {
         let refused = save(change).await.unwrap_err();
         assert!(matches!(&refused, Error::BadRequest(text) if text.contains(told)), "{refused:?}");

@@ -9,8 +9,8 @@ mod probe;
 mod seen;
 
 pub use file::{import_addresses, import_pools};
-pub use pools::{Cell, cells, create_pool, delete_pool, list_pools, show_pool, update_pool};
 pub(super) use place::{Place, give_next};
+pub use pools::{Cell, cells, create_pool, delete_pool, list_pools, show_pool, update_pool};
 pub(super) use probe::before_giving;
 pub use probe::{Prober, watch};
 pub use seen::{conflicts, seen, seen_arp};
@@ -86,13 +86,7 @@ fn notice(severity: Severity, subject: String, message: String) -> Notice {
     Notice { kind: EventKind::Address, severity, subject, message }
 }
 
-fn give(
-    tx: &mut Tx<'_>,
-    pool: &Pool,
-    address: IpAddr,
-    (node, device): (&NodeUuid, &str),
-    now: Micros,
-) -> Result<()> {
+fn give(tx: &mut Tx<'_>, pool: &Pool, address: IpAddr, (node, device): (&NodeUuid, &str), now: Micros) -> Result<()> {
     tx.put_address(&AddressRow {
         pool: pool.name.clone(),
         address,
@@ -137,12 +131,7 @@ pub(super) fn release_all(tx: &mut Tx<'_>, node: &NodeUuid, kind: Option<Kind>, 
     Ok(released)
 }
 
-fn release_some(
-    tx: &mut Tx<'_>,
-    node: &NodeUuid,
-    now: Micros,
-    which: impl Fn(&AddressRow) -> bool,
-) -> Result<usize> {
+fn release_some(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros, which: impl Fn(&AddressRow) -> bool) -> Result<usize> {
     let mut rows = tx.addresses_of(node)?;
     rows.retain(which);
     for row in &rows {
@@ -168,9 +157,8 @@ fn forget_sightings(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()>
 /// `from` becomes `to`, which keeps its addresses; what it has none of, it gets from the other one.
 pub(super) fn merged(tx: &mut Tx<'_>, from: &NodeUuid, to: &NodeUuid, now: Micros) -> Result<()> {
     // Of a kind it has one, of a device and pool one more.
-    let place = |row: &AddressRow| {
-        (row.kind, row.device.clone(), Some(row.pool.clone()).filter(|_| !row.device.is_empty()))
-    };
+    let place =
+        |row: &AddressRow| (row.kind, row.device.clone(), Some(row.pool.clone()).filter(|_| !row.device.is_empty()));
     let mine: Vec<_> = tx.addresses_of(to)?.iter().map(place).collect();
     for row in tx.addresses_of(from)? {
         let released = mine.contains(&place(&row)).then_some(now);
@@ -192,13 +180,7 @@ pub(super) fn merged(tx: &mut Tx<'_>, from: &NodeUuid, to: &NodeUuid, now: Micro
 /// A person gives a node this address, in place of the one of its kind that it has; or a device of its profile's network, in
 /// place of the one of the same pool. `kind`: needed when pools of both kinds have it. Errors: no pool has it, another node has
 /// it, it is no host's address.
-pub async fn reserve(
-    app: &App,
-    node: NodeUuid,
-    address: IpAddr,
-    kind: Option<Kind>,
-    device: String,
-) -> Result<Lease> {
+pub async fn reserve(app: &App, node: NodeUuid, address: IpAddr, kind: Option<Kind>, device: String) -> Result<Lease> {
     let now = app.now();
     app.store
         .write(move |tx| {
@@ -258,7 +240,8 @@ fn assign(
     match tx.address_in(&pool.name, address)?.filter(|row| row.released.is_none()) {
         Some(row) if row.node == *node && row.device == device => return Ok((Lease::new(pool, address), false)),
         Some(row) if row.node == *node => {
-            let has = if row.device.is_empty() { "the node itself".to_owned() } else { format!("its device {}", row.device) };
+            let has =
+                if row.device.is_empty() { "the node itself".to_owned() } else { format!("its device {}", row.device) };
             return Err(Error::Conflict(format!("{has} has the address {address}: release it first")));
         }
         Some(row) => {

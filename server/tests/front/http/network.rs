@@ -61,7 +61,10 @@ fn detail_over_plain_http() {
         ]})
     );
     let listed = c.admin("GET", "/api/v1/addresses?live=true", None).expect(200).json();
-    assert_eq!((&listed["items"][0]["address"], &listed["items"][0]["device"]), (&json!("10.20.0.1"), &json!("vlan20")));
+    assert_eq!(
+        (&listed["items"][0]["address"], &listed["items"][0]["device"]),
+        (&json!("10.20.0.1"), &json!("vlan20"))
+    );
     let release = json!({"node": NODE_A, "device": "vlan20"});
     assert_eq!(c.admin("POST", "/api/v1/addresses/release", Some(release)).expect(200).json()["released"], 1);
     let reserve = json!({"node": NODE_A, "address": "10.20.0.9", "device": "vlan20"});

@@ -177,7 +177,9 @@ fn check_bond(name: &str, device: &Device) -> Result<(), Wrong> {
         one_of("hash", &device.hash, &HASHES)?;
     }
     let only = |word: &str, said: bool, modes: &[&str]| match said && !modes.contains(&mode) {
-        true => Err(Wrong::new(place(name, word), format!("it with mode {}", modes.join(", ")), format!("mode {mode}"))),
+        true => {
+            Err(Wrong::new(place(name, word), format!("it with mode {}", modes.join(", ")), format!("mode {mode}")))
+        }
         false => Ok(()),
     };
     only("lacp_rate", !device.lacp_rate.is_empty(), &["802.3ad"])?;
@@ -248,9 +250,8 @@ fn vlans(devices: &BTreeMap<String, Device>, masters: &BTreeMap<&str, &str>) -> 
             return Err(Wrong::new(place(name, "vlan"), "1 to 4094", id.to_string()));
         }
         let over = device.over.as_str();
-        let wrong = |got: String| {
-            Err(Wrong::new(place(name, "over"), "the name of a device with match, bond or bridge", got))
-        };
+        let wrong =
+            |got: String| Err(Wrong::new(place(name, "over"), "the name of a device with match, bond or bridge", got));
         match devices.get(over) {
             None if over.is_empty() => return wrong("none".to_owned()),
             None => return wrong(format!("{over:?}, which is not there")),
@@ -333,10 +334,12 @@ fn check_mtu(
             Some(port) => wrong(format!("at most that of {port}, {}", of(port))),
             None => Ok(()),
         },
-        Some(Sort::Nic) => match masters.get(name).filter(|master| devices.get(**master).is_some_and(|m| m.bond.is_some())) {
-            Some(bond) if own != of(bond) => wrong(format!("none, or that of {bond}, {}", of(bond))),
-            _ => Ok(()),
-        },
+        Some(Sort::Nic) => {
+            match masters.get(name).filter(|master| devices.get(**master).is_some_and(|m| m.bond.is_some())) {
+                Some(bond) if own != of(bond) => wrong(format!("none, or that of {bond}, {}", of(bond))),
+                _ => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
 }

@@ -32,10 +32,8 @@ pub(super) fn find(
 ) -> Result<Found, Failed> {
     let candidates: Vec<(&Nic, Mac)> =
         hardware.nics.iter().filter_map(|nic| Some((nic, nic.mac.parse().ok()?))).collect();
-    let fit: Vec<&(&Nic, Mac)> = candidates
-        .iter()
-        .filter(|(nic, mac)| is(selector, nic, mac, boot, &hardware.neighbours))
-        .collect();
+    let fit: Vec<&(&Nic, Mac)> =
+        candidates.iter().filter(|(nic, mac)| is(selector, nic, mac, boot, &hardware.neighbours)).collect();
     match fit[..] {
         [(nic, mac)] => Ok(Found {
             mac: mac.clone(),

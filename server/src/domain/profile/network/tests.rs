@@ -34,7 +34,13 @@ fn words() -> Value {
 }
 
 fn nic(name: &str, n: u8, driver: &str) -> Nic {
-    Nic { name: name.into(), mac: mac(n).to_string(), pci: format!("0000:00:0{n}.0"), driver: driver.into(), ..Nic::default() }
+    Nic {
+        name: name.into(),
+        mac: mac(n).to_string(),
+        pci: format!("0000:00:0{n}.0"),
+        driver: driver.into(),
+        ..Nic::default()
+    }
 }
 
 fn mac(n: u8) -> Mac {
@@ -99,19 +105,43 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         (over(json!({"vlan": "20", "over": "lan0"})), "network.vlan20.vlan: expected the form"),
         (over(json!({"vlan": 20})), "network.vlan20.over: expected the name of a device"),
         (over(json!({"vlan": 20, "over": "lan7"})), "got \"lan7\", which is not there"),
-        (over(json!({"vlan": 20, "over": "lan0", "mtu": 9000})), "network.vlan20.mtu: expected at most that of lan0, 1500, got 9000"),
-        (over(json!({"vlan": 20, "over": "lan0", "mode": "802.3ad"})), "network.vlan20.mode: expected it at a bond alone"),
+        (
+            over(json!({"vlan": 20, "over": "lan0", "mtu": 9000})),
+            "network.vlan20.mtu: expected at most that of lan0, 1500, got 9000",
+        ),
+        (
+            over(json!({"vlan": 20, "over": "lan0", "mode": "802.3ad"})),
+            "network.vlan20.mode: expected it at a bond alone",
+        ),
         (over(json!({"vlan": 20, "over": "lan0", "colour": 1})), "network.vlan20.colour: expected the form"),
         (over(json!({"vlan": 20, "over": "lan0", "bond": []})), "got bond and vlan"),
-        (over(json!({"dhcp4": true})), "network.vlan20: expected one of match (a NIC), bond, vlan and bridge, got none"),
+        (
+            over(json!({"dhcp4": true})),
+            "network.vlan20: expected one of match (a NIC), bond, vlan and bridge, got none",
+        ),
         (over(json!(7)), "network.vlan20: expected the words of a device, got 7"),
-        (two(json!({"vlan": 2, "over": "lan0"}), json!({"vlan": 2, "over": "lan0"})), "network.b.vlan: expected an id that a has not"),
+        (
+            two(json!({"vlan": 2, "over": "lan0"}), json!({"vlan": 2, "over": "lan0"})),
+            "network.b.vlan: expected an id that a has not",
+        ),
         (two(json!({"vlan": 2, "over": "b"}), json!({"bridge": ["a"]})), "expected no loop, got a over b over a"),
-        (two(json!({"vlan": 2, "over": "lan0"}), json!({"vlan": 3, "over": "a"})), "network.b.over: expected the name of a device with match, bond or bridge, got \"a\", which is a VLAN"),
-        (two(json!({"bridge": ["lan0"]}), json!({"bridge": ["lan0"]})), "network.b.bridge: expected each device in one bond or bridge, once, got \"lan0\", which is in a"),
-        (two(json!({"bridge": ["lan9"]}), json!({"bridge": []})), "network.a.bridge: expected names of devices that are no bridge, got \"lan9\", which is not there"),
+        (
+            two(json!({"vlan": 2, "over": "lan0"}), json!({"vlan": 3, "over": "a"})),
+            "network.b.over: expected the name of a device with match, bond or bridge, got \"a\", which is a VLAN",
+        ),
+        (
+            two(json!({"bridge": ["lan0"]}), json!({"bridge": ["lan0"]})),
+            "network.b.bridge: expected each device in one bond or bridge, once, got \"lan0\", which is in a",
+        ),
+        (
+            two(json!({"bridge": ["lan9"]}), json!({"bridge": []})),
+            "network.a.bridge: expected names of devices that are no bridge, got \"lan9\", which is not there",
+        ),
         (two(json!({"bridge": ["b"]}), json!({"bridge": []})), "got \"b\", which is another kind"),
-        (two(json!({"bond": ["lan0"], "mode": "802.3ad"}), json!({"vlan": 7, "over": "lan0"})), "got \"lan0\", which is in a: say a"),
+        (
+            two(json!({"bond": ["lan0"], "mode": "802.3ad"}), json!({"vlan": 7, "over": "lan0"})),
+            "got \"lan0\", which is in a: say a",
+        ),
         (json!({"a-name-of-16-byt": {"match": {"boot": true}}}), "network: expected names of a letter"),
         (json!({"../etc": {"match": {"boot": true}}}), "network: expected names of a letter"),
         (json!({"eth0": {"match": {"boot": true}}}), "a name that kernel and systemd do not use themselves"),
@@ -119,7 +149,10 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         (json!([]), "network: expected devices by their names"),
         (bond(json!({"mode": "lacp"})), "network.bond0.mode: expected one of active-backup, 802.3ad"),
         (bond(json!({"mode": null})), "network.bond0.mode: expected one of active-backup"),
-        (bond(json!({"lacp_rate": "fast"})), "network.bond0.lacp_rate: expected it with mode 802.3ad, got mode active-backup"),
+        (
+            bond(json!({"lacp_rate": "fast"})),
+            "network.bond0.lacp_rate: expected it with mode 802.3ad, got mode active-backup",
+        ),
         (bond(json!({"hash": "layer2"})), "network.bond0.hash: expected it with mode 802.3ad, balance-xor"),
         (bond(json!({"primary": "lan1"})), "network.bond0.primary: expected one of its NICs"),
         (bond(json!({"miimon": 0})), "network.bond0.miimon: expected 1 to 60000 ms, got 0"),
@@ -128,17 +161,35 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         (bond(json!({"bond": []})), "network.bond0.bond: expected NICs, got none"),
         (bond(json!({"mtu": 67})), "network.bond0.mtu: expected 68 to 65535, got 67"),
         (bond(json!({"mtu": 1279, "dhcp6": true})), "network.bond0.mtu: expected 1280 to 65535"),
-        (lan(json!({"address": "10.0.0.7"})), "network.lan0.address[0]: expected an address of a host with its prefix length"),
+        (
+            lan(json!({"address": "10.0.0.7"})),
+            "network.lan0.address[0]: expected an address of a host with its prefix length",
+        ),
         (lan(json!({"address": "10.0.0.0/24"})), "network.lan0.address[0]: expected an address of a host"),
         (lan(json!({"address": "10.0.0.255/24"})), "network.lan0.address[0]: expected an address of a host"),
         (lan(json!({"address": "10.0.0.7/33"})), "network.lan0.address[0]: expected"),
         (lan(json!({"address": {"pol": "x"}})), "network.lan0.address: expected the form"),
-        (lan(json!({"address": "10.0.0.7/24", "gateway": "10.0.1.1"})), "network.lan0.gateway: expected a router within 10.0.0.0/24, got 10.0.1.1"),
+        (
+            lan(json!({"address": "10.0.0.7/24", "gateway": "10.0.1.1"})),
+            "network.lan0.gateway: expected a router within 10.0.0.0/24, got 10.0.1.1",
+        ),
         (lan(json!({"gateway": "10.0.1.1"})), "network.lan0.gateway: expected an address of the device first"),
-        (lan(json!({"address": "10.0.0.7/24", "gateway": "pool"})), "network.lan0.gateway[0]: expected pool where address has a pool"),
-        (lan(json!({"address": "10.0.0.7/24", "gateway": ["10.0.0.1", "10.0.0.2"]})), "network.lan0.gateway: expected one default gateway of IPv4"),
-        (lan(json!({"dhcp4": true, "routes": [{"to": "10.0.0.1/8", "via": "10.0.0.1"}]})), "network.lan0.routes[0].to: expected a network, e.g. 10.0.0.0/8"),
-        (lan(json!({"dhcp4": true, "routes": [{"to": "fd00::/8", "via": "10.0.0.1"}]})), "network.lan0.routes[0].via: expected a router of the family"),
+        (
+            lan(json!({"address": "10.0.0.7/24", "gateway": "pool"})),
+            "network.lan0.gateway[0]: expected pool where address has a pool",
+        ),
+        (
+            lan(json!({"address": "10.0.0.7/24", "gateway": ["10.0.0.1", "10.0.0.2"]})),
+            "network.lan0.gateway: expected one default gateway of IPv4",
+        ),
+        (
+            lan(json!({"dhcp4": true, "routes": [{"to": "10.0.0.1/8", "via": "10.0.0.1"}]})),
+            "network.lan0.routes[0].to: expected a network, e.g. 10.0.0.0/8",
+        ),
+        (
+            lan(json!({"dhcp4": true, "routes": [{"to": "fd00::/8", "via": "10.0.0.1"}]})),
+            "network.lan0.routes[0].via: expected a router of the family",
+        ),
         (lan(json!({"dhcp4": true, "routes": [{"to": "default"}]})), "network.lan0.routes[0].via: expected a router"),
         (lan(json!({"dhcp4": true, "dns": "ns1"})), "network.lan0.dns[0]: expected an IP address, got \"ns1\""),
         (lan(json!({"dhcp4": true, "search": "a b"})), "network.lan0.search[0]: expected a domain"),
@@ -307,11 +358,8 @@ fn addresses_of_pools_are_put_in_when_they_are_given() {
     let before = setup_with(words.clone(), &[pool(20)], &[]).unwrap();
     assert_eq!(before.wanted().collect::<Vec<_>>(), [("storage", &"storage".parse().unwrap())]);
     assert!(text(&before).contains("# Address= of pool storage") && !text(&before).contains("\nAddress="));
-    let given = Given {
-        device: "storage".into(),
-        pool: "storage".parse().unwrap(),
-        address: "10.0.20.9".parse().unwrap(),
-    };
+    let given =
+        Given { device: "storage".into(), pool: "storage".parse().unwrap(), address: "10.0.20.9".parse().unwrap() };
     let after = setup_with(words.clone(), &[pool(0)], &[given.clone()]).unwrap();
     assert_eq!(after.wanted().count(), 0);
     assert!(text(&after).contains("\nAddress=10.0.20.9/24\n") && text(&after).contains("\nGateway=10.0.20.1\n"));
@@ -332,7 +380,8 @@ fn templates_are_looked_at_when_they_are_rendered() {
         "gateway": "10.0.0.1", "dns": ["{{ params.dns }}", "10.0.0.2"]}});
     let mut spec = spec(words).unwrap();
     assert!(spec.has_templates());
-    let places: Vec<String> = spec.network.texts().into_iter().filter(|(_, t)| t.contains("{{")).map(|(p, _)| p).collect();
+    let places: Vec<String> =
+        spec.network.texts().into_iter().filter(|(_, t)| t.contains("{{")).map(|(p, _)| p).collect();
     assert_eq!(places, ["network.lan0.match.mac", "network.lan0.address[0]", "network.lan0.dns[0]"]);
     let set = |spec: &mut Spec, address: &str| {
         for (place, text) in spec.network.texts_mut() {

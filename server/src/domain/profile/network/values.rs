@@ -83,8 +83,10 @@ fn text<T: FromStr>(place: &str, text: &str, form: &str) -> Result<Option<T>, Wr
 
 fn of_device(name: &str, device: &Device) -> Result<Values, Wrong> {
     let templates = device.address.iter().any(|address| matches!(address, Address::Text(text) if has_mark(text)));
-    let mut values =
-        Values { open: templates || device.dhcp4 || device.dhcp6 || device.accept_ra == Some(true), ..Values::default() };
+    let mut values = Values {
+        open: templates || device.dhcp4 || device.dhcp6 || device.accept_ra == Some(true),
+        ..Values::default()
+    };
     for (n, address) in device.address.iter().enumerate() {
         let place = at(name, "address", n);
         match address {
