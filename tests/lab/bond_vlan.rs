@@ -61,6 +61,8 @@ fn bond_vlan() -> LabResult {
     let mut spec =
         NodeSpec { namespace: Some(switch.namespace.name().to_owned()), memory_mib: 2048, ..NodeSpec::new("n1", "") };
     let tap = |port: SwitchPort| Backend::Tap { interface: port.tap.to_owned() };
+    // A link that tells no speed takes no part in LACP.
+    spec.nics[0].model = "virtio-net-pci,speed=10000,duplex=full".to_owned();
     let mut second = spec.nics[0].clone();
     second.mac = second.mac.replacen("52:54:00", "52:54:01", 1);
     spec.nics[0].backend = tap(PORTS[0]);

@@ -195,8 +195,8 @@ fn node_of(tx: &mut Tx<'_>, request: &Request) -> Result<Option<Node>> {
 fn reservation(tx: &mut Tx<'_>, node: &Node) -> Result<Reservation> {
     let addresses = tx.addresses_of(&node.uuid)?;
     // Those of its devices are set by its system itself.
-    let own = addresses.iter().filter(|row| row.device.is_empty());
-    let address = own.clone().find_map(|row| match (row.kind, row.released, row.address) {
+    let mut own = addresses.iter().filter(|row| row.device.is_empty());
+    let address = own.find_map(|row| match (row.kind, row.released, row.address) {
         (Kind::Node, None, IpAddr::V4(address)) => Some(address),
         _ => None,
     });

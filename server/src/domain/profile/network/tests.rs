@@ -360,7 +360,7 @@ fn addresses_of_pools_are_put_in_when_they_are_given() {
     assert!(text(&before).contains("# Address= of pool storage") && !text(&before).contains("\nAddress="));
     let given =
         Given { device: "storage".into(), pool: "storage".parse().unwrap(), address: "10.0.20.9".parse().unwrap() };
-    let after = setup_with(words.clone(), &[pool(0)], &[given.clone()]).unwrap();
+    let after = setup_with(words.clone(), &[pool(0)], std::slice::from_ref(&given)).unwrap();
     assert_eq!(after.wanted().count(), 0);
     assert!(text(&after).contains("\nAddress=10.0.20.9/24\n") && text(&after).contains("\nGateway=10.0.20.1\n"));
     let told = |pools: &[Pool]| setup_with(words.clone(), pools, &[]).unwrap_err().to_string();
