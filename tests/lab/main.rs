@@ -7,6 +7,7 @@ mod bmc_enrol_csv;
 mod bmc_first_boot;
 mod bmc_hostile;
 mod bmc_redfish;
+mod bond_vlan;
 mod boot_bios;
 mod boot_large;
 mod boot_uefi;

@@ -6,9 +6,8 @@ use std::io;
 use higuma_proto::agent::Event;
 
 use super::handover::Handover;
-use super::systemd;
 use super::tree::Tree;
-use super::{users, words};
+use super::{network, systemd, users, words};
 use crate::callback::CallbackFile;
 
 /// Where systemd looks for units of the machine.
@@ -29,13 +28,12 @@ pub fn write_all(tree: &Tree, handover: &Handover, systemd: bool) -> Vec<String>
     };
     note("identity", identity(tree, handover));
     if systemd {
-        note("networks", networks(tree, handover));
         note("units", units(tree));
     }
-    note("name servers", resolv_conf(tree, handover));
     note("authorized keys", authorized_keys(tree, &handover.plan.ssh_authorized_keys));
     // Before the files: these may be theirs.
     problems.extend(users::write(tree, &handover.plan.users));
+    problems.extend(network::write(tree, handover, systemd));
     problems.extend(words::settings(tree, &handover.plan, systemd));
     for file in &handover.plan.files {
         if let Err(e) = words::file(tree, file) {
@@ -60,25 +58,6 @@ fn identity(tree: &Tree, handover: &Handover) -> io::Result<()> {
     Ok(())
 }
 
-fn networks(tree: &Tree, handover: &Handover) -> io::Result<()> {
-    if !tree.exists("/usr/lib/systemd/systemd-networkd") && !tree.exists("/lib/systemd/systemd-networkd") {
-        return Ok(());
-    }
-    for mac in &handover.macs {
-        let boot = handover.boot_mac.as_ref().is_none_or(|boot| boot == mac);
-        if let Some(text) = systemd::network(mac, boot) {
-            let name = mac.replace(':', "");
-            tree.write(&format!("/etc/systemd/network/10-higuma-{name}.network"), 0o644, text.as_bytes())?;
-        }
-    }
-    let enable = |wants: &str, unit: &str| {
-        let target = format!("/lib/systemd/system/{unit}");
-        if tree.exists(&target) { tree.symlink(&format!("{UNITS}/{wants}/{unit}"), &target) } else { Ok(()) }
-    };
-    enable("multi-user.target.wants", "systemd-networkd.service")?;
-    enable("sockets.target.wants", "systemd-networkd.socket")
-}
-
 fn units(tree: &Tree) -> io::Result<()> {
     let texts =
         [("higuma-up.service", systemd::up_unit()), ("higuma-ssh-host-keys.service", systemd::host_keys_unit())];
@@ -87,17 +66,6 @@ fn units(tree: &Tree) -> io::Result<()> {
         tree.symlink(&format!("{UNITS}/multi-user.target.wants/{unit}"), &format!("{UNITS}/{unit}"))?;
     }
     Ok(())
-}
-
-/// Only where nothing of the image would do it.
-fn resolv_conf(tree: &Tree, handover: &Handover) -> io::Result<()> {
-    let empty = !tree.exists("/etc/resolv.conf") || tree.read("/etc/resolv.conf", 1)?.is_empty();
-    let resolved =
-        ["/usr/lib/systemd/systemd-resolved", "/lib/systemd/systemd-resolved"].iter().any(|p| tree.exists(p));
-    if handover.resolv_conf.is_empty() || resolved || !empty {
-        return Ok(());
-    }
-    tree.write("/etc/resolv.conf", 0o644, handover.resolv_conf.as_bytes())
 }
 
 fn authorized_keys(tree: &Tree, keys: &[String]) -> io::Result<()> {

@@ -5,6 +5,7 @@
 mod files;
 pub mod handover;
 mod mount;
+mod network;
 mod rootfs;
 pub mod switch;
 pub mod systemd;

@@ -112,6 +112,7 @@ mod image;
 mod inventory;
 mod ipam;
 mod job;
+mod network;
 mod node;
 mod preview;
 mod redfish;
@@ -144,6 +145,7 @@ pub use ipam::{
     Address, AddressConflict, CsvImport, CsvImported, NewPool, Pool, ReleaseAddress, Released, ReserveAddress,
 };
 pub use job::{Job, JobCounts, JobItem, NewJob};
+pub use network::{NetworkDevice, NetworkRoute, NodeNetwork};
 pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use preview::{PreviewSecret, PreviewUnit, PreviewUser, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};

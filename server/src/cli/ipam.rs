@@ -76,7 +76,9 @@ pub enum AddressCommand {
         all: bool,
     },
     /// Give a node this address, in place of the one that it has
-    #[command(after_help = "Example:\n  higuma address reserve web-17 10.9.0.40")]
+    #[command(
+        after_help = "Examples:\n  higuma address reserve web-17 10.9.0.40\n  higuma address reserve web-17 10.20.0.7 --device storage"
+    )]
     Reserve {
         /// UUID, a unique beginning of it, or host name
         node: String,
@@ -85,6 +87,9 @@ pub enum AddressCommand {
         /// bmc or node: needed when pools of both kinds have the address
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
+        /// For this device of its profile's network, e.g. bond0; else for the node itself, or its BMC
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<String>,
     },
     /// Give a node's addresses back
     #[command(after_help = "Example:\n  higuma address release web-17 --kind bmc")]
@@ -94,11 +99,14 @@ pub enum AddressCommand {
         /// bmc or node; else both
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
+        /// Of this device of its profile's network alone
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<String>,
     },
     /// Addresses that two machines use
     #[command(after_help = "Example:\n  higuma address conflicts")]
     Conflicts,
-    /// Reserve all addresses of a CSV file with the columns address, node and, where needed, kind
+    /// Reserve all addresses of a CSV file with the columns address, node and, where needed, kind and device
     #[command(after_help = "Example:\n  higuma address import --dry-run addresses.csv")]
     Import(File),
     /// Print the addresses in use as CSV
@@ -251,13 +259,13 @@ pub(super) fn address(global: &Global, command: AddressCommand) -> Result<()> {
             let value = client.list(ADDRESSES, &query)?;
             answer(global.format, value, |page: Page<Address>| addresses(&page.items, output::now_us()))
         }
-        AddressCommand::Reserve { node, address, kind } => {
-            let body = ReserveAddress { node: resolve(&client, &node)?, address, kind };
+        AddressCommand::Reserve { node, address, kind, device } => {
+            let body = ReserveAddress { node: resolve(&client, &node)?, address, kind, device };
             let value = client.call(Method::POST, &format!("{ADDRESSES}/reserve"), Some(&body))?;
             answer(global.format, value, |page: Page<Address>| addresses(&page.items, output::now_us()))
         }
-        AddressCommand::Release { node, kind } => {
-            let body = ReleaseAddress { node: resolve(&client, &node)?, kind };
+        AddressCommand::Release { node, kind, device } => {
+            let body = ReleaseAddress { node: resolve(&client, &node)?, kind, device };
             let value = client.call(Method::POST, &format!("{ADDRESSES}/release"), Some(&body))?;
             answer(global.format, value, |done: Released| format!("{} address(es) released\n", done.released))
         }
@@ -272,9 +280,9 @@ pub(super) fn address(global: &Global, command: AddressCommand) -> Result<()> {
                 return answer(global.format, value, |_: Value| String::new());
             }
             let page: Page<Address> = typed(value)?;
-            let rows: Vec<[String; 5]> =
-                page.items.into_iter().map(|a| [a.address, a.node, a.kind, a.hostname, a.pool]).collect();
-            output::print(&import::write(["address", "node", "kind", "hostname", "pool"], &rows))
+            let rows: Vec<[String; 6]> =
+                page.items.into_iter().map(|a| [a.address, a.node, a.kind, a.device, a.hostname, a.pool]).collect();
+            output::print(&import::write(["address", "node", "kind", "device", "hostname", "pool"], &rows))
         }
     }
 }
@@ -372,14 +380,15 @@ fn shown(pool: &Pool) -> String {
 }
 
 fn addresses(list: &[Address], now: i64) -> String {
-    let rows: Vec<[String; 6]> = list
+    let rows: Vec<[String; 7]> = list
         .iter()
         .map(|a| {
             let state = a.released_us.map_or("in use".to_owned(), |at| format!("released {}", output::ago(at, now)));
-            [a.address.clone(), a.kind.clone(), a.hostname.clone(), a.pool.clone(), output::ago(a.since_us, now), state]
+            let Address { address, kind, hostname, device, pool, since_us, .. } = a.clone();
+            [address, kind, hostname, device, pool, output::ago(since_us, now), state]
         })
         .collect();
-    output::table(["ADDRESS", "KIND", "NODE", "POOL", "SINCE", "STATE"], &rows)
+    output::table(["ADDRESS", "KIND", "NODE", "DEVICE", "POOL", "SINCE", "STATE"], &rows)
 }
 
 fn conflicts(list: &[AddressConflict], now: i64) -> String {

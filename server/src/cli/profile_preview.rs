@@ -137,6 +137,7 @@ mod tests {
             units: [("web.service".to_owned(), unit)].into(),
             script: String::new(),
             answer: "d-i x\n".into(),
+            network: vec![],
         };
         assert_eq!(
             text(&preview),

@@ -113,6 +113,9 @@ pub(super) fn more(p: &Profile) -> Vec<(&'static str, String)> {
         let uid = |user: &Value| user.get("uid").map_or_else(|| "0".to_owned(), text);
         lines.extend(users.iter().map(|(name, user)| ("User", format!("{name} ({}, {})", uid(user), password(user)))));
     }
+    if let Some(Value::Object(devices)) = all.get("network") {
+        lines.extend(devices.iter().map(|(name, device)| ("Network", format!("{name} {device}"))));
+    }
     lines
 }
 
@@ -126,6 +129,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(name), text).unwrap();
         read(&dir.path().join(name))
+    }
+
+    /// What the book shows can be saved.
+    #[test]
+    fn examples_of_networks() {
+        use crate::domain::profile::{Spec, Words};
+        let book = include_str!("../../../docs/src/network.md");
+        let examples: Vec<&str> = book.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(examples.len(), 3);
+        for example in examples {
+            let words = Words(of("a.yaml", example).unwrap());
+            let spec = Spec::of(None, &words).map_err(|wrong| format!("{wrong}: {example}")).unwrap();
+            assert!(!spec.network.is_empty() && !spec.network.is_unreachable(), "{example}");
+            assert_eq!(Spec::of(None, &Words::of(&spec)).unwrap(), spec);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Image, ImageRef, Part};
 use super::node::Node;
 use super::profile::user::hash_told;
-use super::profile::{File, Mode, PasswordHash, Profile, Unit, User};
+use super::profile::{File, Mode, PasswordHash, Profile, Setup, Unit, User};
 use super::sealed::Marks;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -53,6 +53,8 @@ pub struct Plan {
     pub script: String,
     /// Of the mode installer.
     pub answer: String,
+    /// The network that its files set up; none: the system's own, and DHCP on every NIC.
+    pub network: Option<Setup>,
 }
 
 /// Percent of RAM that the writable overlay may take.
@@ -84,10 +86,13 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Mar
         overlay_percent: OVERLAY_PERCENT,
         script: spec.script.clone(),
         answer: spec.answer.clone(),
+        network: None,
     };
     if matches!(mode, Mode::Diskless | Mode::Initramfs) {
         plan.files.clone_from(&spec.files);
         plan.files.extend(spec.cloud_init.files(&node.uuid, &node.hostname));
+        plan.files.extend(spec.setup.iter().flat_map(Setup::files));
+        plan.network.clone_from(&spec.setup);
         plan.ssh_authorized_keys.clone_from(&spec.ssh_authorized_keys);
         plan.modules.clone_from(&spec.modules);
         plan.sysctl.clone_from(&spec.sysctl);

@@ -77,19 +77,22 @@ pub async fn import_addresses(s: S, file: Json<CsvImport>) -> Answer {
 }
 
 pub async fn reserve(s: S, body: Json<ReserveAddress>) -> Answer {
-    let ReserveAddress { node, address, kind } = body.into_inner();
+    let ReserveAddress { node, address, kind, device } = body.into_inner();
     let wanted: IpAddr = address.parse().map_err(|_| Invalid::new("address", "an IP address", &address))?;
     let node: NodeUuid = node.parse()?;
-    let lease = cases::reserve(&s.app, node.clone(), wanted, some::<Kind>(kind)?).await?;
+    let device = device.unwrap_or_default();
+    let lease = cases::reserve(&s.app, node.clone(), wanted, some::<Kind>(kind)?, device.clone()).await?;
     let filter = AddressFilter { node: Some(node), live: true, ..AddressFilter::default() };
     let all = cases::list(&s.app, AddressQuery { filter, ..AddressQuery::default() }).await?.items;
-    let given: Vec<Address> = all.into_iter().filter(|a| a.pool == lease.pool).collect();
+    let given: Vec<Address> = all.into_iter().filter(|a| a.pool == lease.pool && a.device == device).collect();
     ok(higuma_proto::api::Page { items: given, next: None })
 }
 
 pub async fn release(s: S, body: Json<ReleaseAddress>) -> Answer {
-    let ReleaseAddress { node, kind } = body.into_inner();
-    let released = cases::release(&s.app, node.parse::<NodeUuid>()?, some::<Kind>(kind)?).await?;
+    let ReleaseAddress { node, kind, device } = body.into_inner();
+    let released =
+        cases::release(&s.app, node.parse::<NodeUuid>()?, some::<Kind>(kind)?, device.filter(|d| !d.is_empty()))
+            .await?;
     ok(Released { released: u64::try_from(released).unwrap_or(u64::MAX) })
 }
 

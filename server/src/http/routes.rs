@@ -102,6 +102,7 @@ fn plain() -> Vec<Route> {
     vec![
         route(GET,  "/boot.ipxe",      Public, || web::to(scripts::boot)),
         route(GET,  "/ipxe/{uuid}",    Public, || web::to(scripts::script)),
+        route(GET,  "/ipxe/{uuid}/detail", Public, || web::to(scripts::detail)),
         // By the token of one boot, in the address: an installer has nothing else.
         route(POST, "/install/{token}/installed", Public, || web::to(installs::installed)),
         route(GET,  "/install/{token}/{file}", Public, || web::to(installs::document)),
@@ -342,6 +343,7 @@ mod tests {
             [
                 "GET /boot.ipxe",
                 "GET /ipxe/{uuid}",
+                "GET /ipxe/{uuid}/detail",
                 "POST /install/{token}/installed",
                 "GET /install/{token}/{file}",
                 "GET /boot/{file}",

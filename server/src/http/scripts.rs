@@ -5,9 +5,10 @@ use super::{State, host};
 use crate::domain::identity::Told;
 use crate::domain::image::Arch;
 use crate::domain::script::{Machine, Script, arch_from_ipxe, check_authority};
-use crate::domain::{Mac, NodeUuid, Sha256};
+use crate::domain::{NodeUuid, Sha256};
 use crate::error::{Error, Result};
 use crate::service::exchanges::{self, Who};
+use crate::service::network;
 use crate::service::scripts::{self, ScriptAnswer};
 use crate::tls::host_of;
 use actix_web::web::{Data, Path, Query};
@@ -139,18 +140,29 @@ pub struct Said {
     platform: String,
 }
 
-/// GET /ipxe/{uuid}: the word `unknown` where the firmware tells none.
-pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, request: HttpRequest) -> Answer {
-    let uuid: Option<NodeUuid> = match path.as_str() {
+/// Who asks; the word `unknown` where the firmware tells no UUID.
+fn machine(path: &str, said: &Said) -> Result<Machine> {
+    let uuid: Option<NodeUuid> = match path {
         "unknown" => None,
         text => Some(text.parse()?),
     };
+    let Said { manufacturer, product, serial, .. } = said.clone();
+    let told = Told { uuid, manufacturer, product, serial };
     // A MAC that is none (an interface that is not Ethernet) is no reason to leave a machine without a script.
-    let mac: Option<Mac> = said.mac.parse().ok();
-    let machine_mac = mac.as_ref().map(ToString::to_string).unwrap_or_default();
-    let Said { manufacturer, product, serial, .. } = said.0.clone();
-    let told = Told { uuid: uuid.clone(), manufacturer, product, serial };
-    let machine = Machine { told, mac, arch: arch_from_ipxe(&said.arch) };
+    Ok(Machine { told, mac: said.mac.parse().ok(), arch: arch_from_ipxe(&said.arch) })
+}
+
+/// GET /ipxe/{uuid}/detail: host name, addresses and network of the node, as JSON. Nothing is given or changed by it.
+pub async fn detail(state: Data<State>, path: Path<String>, said: Query<Said>) -> Answer {
+    let found = network::detail(&state.app, machine(&path, &said)?).await?;
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(found))
+}
+
+/// GET /ipxe/{uuid}.
+pub async fn script(state: Data<State>, path: Path<String>, said: Query<Said>, request: HttpRequest) -> Answer {
+    let machine = machine(&path, &said)?;
+    let uuid = machine.told.uuid.clone();
+    let machine_mac = machine.mac.as_ref().map(ToString::to_string).unwrap_or_default();
     let answer = scripts::script(&state.app, machine, host(&request)?).await?;
     let Said { serial, asset, manufacturer, product, arch, platform, mac } = said.into_inner();
     tracing::info!(

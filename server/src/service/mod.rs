@@ -26,6 +26,7 @@ pub mod images;
 pub mod install;
 pub mod ipam;
 pub mod jobs;
+pub mod network;
 pub mod node_events;
 pub mod nodes;
 pub(crate) mod parking;

@@ -2,7 +2,7 @@
 //! holds now.
 
 use super::parking::{self, NoPlan, Parks};
-use super::{App, Settings, cabling, drift, install, secrets, templates};
+use super::{App, Settings, cabling, drift, install, network, secrets, templates};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
 use crate::domain::image::Image;
@@ -86,6 +86,7 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
     if let Some(answer) = still_waiting(app, id, now).await? {
         return Ok(answer);
     }
+    network::before_giving(app, boot, rules).await?;
     let settings = Arc::clone(&app.settings);
     app.store
         .write(move |tx| {
@@ -142,22 +143,38 @@ pub(super) fn retry_after(settings: &Settings) -> u32 {
     u32::try_from(settings.poll_interval / 1_000_000).unwrap_or(60).max(1)
 }
 
-/// The plan that a boot's node has now, changing nothing (for a node that asks `profile` or `detail` by JSON).
+/// The plan that a boot's node has now (for a node that asks `profile` or `detail` by JSON). It changes nothing, but that
+/// addresses of pools which the plan lacks are given.
 pub async fn current(app: &App, boot: &Boot) -> Result<Planned> {
     let (id, rules) = (boot.id, cabling::Rules::of(app));
+    let found = app.store.read(move |tx| current_of(tx, id, rules)).await?;
+    if found.plan.network.as_ref().is_none_or(|network| network.wanted().next().is_none()) {
+        return Ok(found);
+    }
+    network::before_giving(app, boot, rules).await?;
+    let now = app.now();
     app.store
-        .read(move |tx| {
-            let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
-            let node = owner(tx, &boot)?;
-            match find_plan(tx, &node, &boot, rules)? {
-                Ok(plan) => {
-                    let secrets = secrets::needed(tx, &plan)?;
-                    Ok(Planned { boot, plan, secrets })
-                }
-                Err(reason) => Err(Error::NotFound(format!("there is no plan yet: {}", reason.text))),
+        .write(move |tx| {
+            let found = current_of(tx, id, rules)?;
+            let node = owner(tx, &found.boot)?;
+            match network::give(tx, &node, &found.plan, now)? {
+                Ok(_) => current_of(tx, id, rules),
+                Err(full) => Err(Error::NotFound(format!("there is no plan yet: {full}"))),
             }
         })
         .await
+}
+
+fn current_of(tx: &mut Tx<'_>, id: uuid::Uuid, rules: cabling::Rules) -> Result<Planned> {
+    let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
+    let node = owner(tx, &boot)?;
+    match find_plan(tx, &node, &boot, rules)? {
+        Ok(plan) => {
+            let secrets = secrets::needed(tx, &plan)?;
+            Ok(Planned { boot, plan, secrets })
+        }
+        Err(reason) => Err(Error::NotFound(format!("there is no plan yet: {}", reason.text))),
+    }
 }
 
 /// The node of a boot. Errors: the boot was ended by a newer one.
@@ -191,6 +208,15 @@ fn begin(
         Ok(plan) => plan,
         Err(reason) => return Ok(Err(reason)),
     };
+    match network::give(tx, node, &plan, times.now)? {
+        Ok(false) => {}
+        // With its addresses.
+        Ok(true) => match find_plan(tx, node, boot, rules)? {
+            Ok(whole) => plan = whole,
+            Err(reason) => return Ok(Err(reason)),
+        },
+        Err(full) => return without(&full, Parks::Never, false),
+    }
     let mut own_cmdline = None;
     let fresh = boot.phase != Phase::Booting;
     if plan.mode == Mode::Installer {
@@ -267,7 +293,7 @@ fn without(text: &str, parks: Parks, ask_firmware: bool) -> Result<std::result::
     Ok(Err(NoPlan { text: text.to_owned(), parks, ask_firmware }))
 }
 
-fn find_plan(
+pub(super) fn find_plan(
     tx: &mut Tx<'_>,
     node: &Node,
     boot: &Boot,

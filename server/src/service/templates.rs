@@ -1,10 +1,12 @@
 //! Profiles rendered for nodes: for one when it boots or is looked at, for all that a profile has when it is saved.
 
-use super::{App, facts};
+use super::{App, facts, network};
 use crate::domain::facts::Facts;
+use crate::domain::ipam::Pool;
 use crate::domain::node::Node;
+use crate::domain::profile::network::{Given, Site};
 use crate::domain::profile::template::Urls;
-use crate::domain::profile::{Context, Failed, Profile};
+use crate::domain::profile::{Context, Failed, Network, Profile};
 use crate::error::{Error, Result};
 use crate::store::{NodeFilter, Tx};
 
@@ -23,24 +25,35 @@ pub(super) fn rendered_for(
     profile: Profile,
     urls: Option<&Urls>,
 ) -> Result<std::result::Result<Profile, Failed>> {
-    if !profile.spec.has_templates() {
+    if !profile.spec.is_of_node() {
         return Ok(Ok(profile));
     }
     let hardware = tx.node_facts(&node.uuid)?.unwrap_or_default();
     let facts = facts::of_node(node, None, hardware, 0, 0);
-    Ok(render(&facts, profile, urls))
+    let (pools, given) = network::addresses(tx, node, &profile.spec.network)?;
+    Ok(render(node, &facts, profile, urls, (&pools, &given)))
 }
 
-fn render(facts: &Facts, profile: Profile, urls: Option<&Urls>) -> std::result::Result<Profile, Failed> {
+fn render(
+    node: &Node,
+    facts: &Facts,
+    profile: Profile,
+    urls: Option<&Urls>,
+    (pools, given): (&[Pool], &[Given]),
+) -> std::result::Result<Profile, Failed> {
     let context = Context::new(facts, &profile.spec, profile.name.as_str(), profile.revision, urls);
-    let spec = profile.spec.render(&context)?;
+    let mut spec = profile.spec.render(&context)?;
+    if spec.has_network() {
+        let site = Site { hardware: &facts.hardware, boot_mac: node.boot_mac.as_ref(), pools, given };
+        spec.setup = Some(spec.network.setup(&site)?);
+    }
     Ok(Profile { spec, ..profile })
 }
 
 /// Render a revision that is about to be saved for each node that has the profile, some hundred in a read. Errors: the
 /// first node that it does not fit, and where.
 pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
-    if !profile.spec.has_templates() {
+    if !profile.spec.is_of_node() {
         return Ok(());
     }
     let mut after = None;
@@ -53,6 +66,7 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
                 let rows = tx.nodes(&filter, last.as_ref(), BATCH)?;
                 let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
                 let image = image.map(|image| image.cmdline).unwrap_or_default();
+                let pools = if profile.spec.network.is_empty() { vec![] } else { tx.pools()? };
                 let mut known = tx.facts_of(&rows.iter().map(|row| &row.node.uuid).collect::<Vec<_>>())?;
                 // One that is pinned to another revision does not get this one.
                 let gets = |pin: Option<u32>| pin.is_none_or(|pin| pin == profile.revision);
@@ -64,8 +78,13 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
                         let (profile, hostname, uuid) = (&profile.name, &node.hostname, &node.uuid);
                         Error::BadRequest(format!("profile {profile} for node {hostname} ({uuid}): {why}"))
                     };
-                    let rendered =
-                        render(&facts, profile.clone(), None).map_err(|failed| refused(failed.to_string()))?;
+                    let mut profile = profile.clone();
+                    if facts.hardware.nics.is_empty() {
+                        // It was never here: what its NICs are is known when it boots.
+                        profile.spec.network = Network::default();
+                    }
+                    let rendered = render(node, &facts, profile, None, (&pools, &[]))
+                        .map_err(|failed| refused(failed.to_string()))?;
                     rendered.spec.fits(&image).map_err(|wrong| refused(wrong.to_string()))?;
                 }
                 Ok(rows.last().filter(|_| rows.len() == BATCH).map(|row| row.node.uuid.clone()))

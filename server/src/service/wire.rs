@@ -2,7 +2,7 @@
 
 use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
-use super::{App, secrets};
+use super::{App, network, secrets};
 use crate::domain::boot::{Boot, Event};
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
@@ -103,6 +103,10 @@ pub fn boot_plan(app: &App, planned: &Planned) -> Result<agent::BootPlan> {
                 })
             })
             .collect::<Result<_>>()?,
+        network: plan.network.as_ref().map(|network| agent::Network {
+            name_servers: network.name_servers().iter().map(ToString::to_string).collect(),
+            search: network.search(),
+        }),
     })
 }
 
@@ -330,6 +334,7 @@ pub fn preview(
         secrets: plan.secrets.iter().map(|(name, mark)| preview_secret(name, mark)).collect(),
         script: plan.script,
         answer: plan.answer,
+        network: plan.network.as_ref().map(network::devices).unwrap_or_default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who has or had which address of the pools.
 
-use super::schema::addresses;
+use super::schema::{addresses, nodes};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::ipam::{Kind, key};
 use crate::domain::{Micros, Name, NodeUuid};
@@ -23,6 +23,8 @@ pub struct AddressRow {
     pub since: Micros,
     /// Until when; none: it has it.
     pub released: Option<Micros>,
+    /// The device of its profile's network that has it; empty: the node itself, or its BMC.
+    pub device: String,
 }
 
 /// Which addresses.
@@ -46,6 +48,7 @@ struct AddressRec {
     kind: String,
     since: i64,
     released: Option<i64>,
+    device: String,
 }
 
 impl AddressRec {
@@ -58,6 +61,7 @@ impl AddressRec {
             kind: row.parse("kind", &self.kind)?,
             since: self.since,
             released: self.released,
+            device: self.device,
         })
     }
 }
@@ -94,7 +98,8 @@ impl Tx<'_> {
         found.iter().map(|text| row.parse("address", text)).collect()
     }
 
-    /// Give it: insert, or replace the row of who had it. Errors: `Conflict` when the node has another one of the kind.
+    /// Give it: insert, or replace the row of who had it. Errors: `Conflict` when the node has another one of the kind, or its
+    /// device another one of the pool.
     pub fn put_address(&mut self, row: &AddressRow) -> Result<()> {
         let rec = AddressRec {
             pool: row.pool.to_string(),
@@ -104,10 +109,15 @@ impl Tx<'_> {
             kind: row.kind.to_string(),
             since: row.since,
             released: row.released,
+            device: row.device.clone(),
         };
         self.run(format_args!("address {}", row.address), |c| {
-            let set =
-                (addresses::node.eq(&rec.node), addresses::since.eq(rec.since), addresses::released.eq(rec.released));
+            let set = (
+                addresses::node.eq(&rec.node),
+                addresses::since.eq(rec.since),
+                addresses::released.eq(rec.released),
+                addresses::device.eq(&rec.device),
+            );
             let there = addresses::table.find((&rec.pool, &rec.key));
             if diesel::update(there).set(set).execute(c)? == 0 {
                 diesel::insert_into(addresses::table).values(&rec).execute(c)?;
@@ -124,13 +134,13 @@ impl Tx<'_> {
         rec.map(AddressRec::into_row).transpose()
     }
 
-    /// What a node has: at most one of a kind.
+    /// What a node has: at most one of a kind, and one of a device and pool.
     pub fn addresses_of(&mut self, node: &NodeUuid) -> Result<Vec<AddressRow>> {
         let recs: Vec<AddressRec> = self.run(format_args!("addresses of node {node}"), |c| {
             addresses::table
                 .filter(addresses::node.eq(node.as_str()))
                 .filter(addresses::released.is_null())
-                .order(addresses::kind)
+                .order((addresses::kind, addresses::device, addresses::pool))
                 .select(AddressRec::as_select())
                 .load(c)
         })?;
@@ -202,6 +212,20 @@ impl Tx<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// What the devices of nodes get of this pool has perhaps changed: its gateway, its prefix.
+    pub fn stale_pool(&mut self, pool: &Name) -> Result<()> {
+        let changed = (nodes::planned.eq(None::<String>), nodes::plan_epoch.eq(nodes::plan_epoch + 1));
+        let has = addresses::table
+            .filter(addresses::pool.eq(pool.as_str()))
+            .filter(addresses::released.is_null())
+            .filter(addresses::device.ne(""))
+            .select(addresses::node);
+        self.run(format_args!("plans by pool {pool}"), |c| {
+            diesel::update(nodes::table.filter(nodes::uuid.eq_any(has))).set(changed).execute(c)?;
+            Ok(())
+        })
     }
 
     /// How many live addresses of the pool are outside of these keys.

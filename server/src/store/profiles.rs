@@ -3,7 +3,7 @@
 use super::schema::{installs, nodes, profile_revisions, profile_secrets, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::image::ImageRef;
-use crate::domain::profile::{CloudInit, File, Param, Profile, Spec, Unit, User, Words};
+use crate::domain::profile::{CloudInit, File, Network, Param, Profile, Spec, Unit, User, Words};
 use crate::domain::{Micros, Name};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
@@ -74,6 +74,8 @@ struct SpecJson {
     users: BTreeMap<String, User>,
     #[serde(default, skip_serializing_if = "CloudInit::is_unsaid")]
     cloud_init: CloudInit,
+    #[serde(default, skip_serializing_if = "Network::is_empty")]
+    network: Network,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +121,7 @@ impl RevisionRec {
             units: spec.units,
             users: spec.users,
             cloud_init: spec.cloud_init,
+            network: spec.network,
         };
         // No image: two empty texts, since the columns are older than profiles without one.
         let image = |part: fn(&ImageRef) -> &Name| spec.image.as_ref().map(|i| part(i).to_string()).unwrap_or_default();
@@ -157,6 +160,8 @@ impl RevisionRec {
             units: json.units,
             users: json.users,
             cloud_init: json.cloud_init,
+            network: json.network,
+            setup: None,
         };
         // A revision from before there were parents says all that it makes.
         let words = if self.words.is_empty() { Words::of(&spec) } else { row.json("words", &self.words)? };

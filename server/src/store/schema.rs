@@ -414,6 +414,7 @@ diesel::table! {
         kind -> Text,
         since -> BigInt,
         released -> Nullable<BigInt>,
+        device -> Text,
     }
 }
 diesel::table! {

@@ -180,7 +180,7 @@ impl AddressesPage {
         let row = |a: Address| AddressLine {
             address: a.address,
             node: a.node,
-            hostname: a.hostname,
+            hostname: if a.device.is_empty() { a.hostname } else { format!("{} {}", a.hostname, a.device) },
             word: if a.released_us.is_some() { "info" } else { "ok" },
             state: a.released_us.map_or("in use".to_owned(), |at| format!("released {}", human::ago(at, now))),
             since: human::absolute(a.since_us),

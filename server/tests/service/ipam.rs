@@ -104,9 +104,9 @@ async fn the_lowest_never_used_first_and_what_was_released_last() {
     assert_eq!(lab.lease(1, Kind::Bmc).await, Some(lease), "it keeps it");
     assert_eq!((lab.bmc(2).await.as_deref(), lab.bmc(3).await.as_deref()), (Some("3"), Some("5")));
     for n in [2, 1] {
-        assert_eq!(ipam::release(&lab.app, uuid(n), None).await.unwrap(), 1);
+        assert_eq!(ipam::release(&lab.app, uuid(n), None, None).await.unwrap(), 1);
     }
-    assert_eq!(ipam::release(&lab.app, uuid(1), None).await.unwrap(), 0);
+    assert_eq!(ipam::release(&lab.app, uuid(1), None, None).await.unwrap(), 0);
     assert_eq!(lab.bmc(4).await.as_deref(), Some("6"), "never used before released");
     assert_eq!(
         (lab.bmc(5).await.as_deref(), lab.bmc(6).await.as_deref()),
@@ -160,7 +160,7 @@ async fn a_retired_node_gives_its_addresses_back_and_a_merge_keeps_them() {
 async fn a_person_chooses_an_address() {
     let lab = lab(2).await;
     ipam::create_pool(&lab.app, pool(json!({"ranges": ["10.0.0.2-10.0.0.3"]}))).await.unwrap();
-    let reserve = |n: u32, address: &str| ipam::reserve(&lab.app, uuid(n), ip(address), None);
+    let reserve = |n: u32, address: &str| ipam::reserve(&lab.app, uuid(n), ip(address), None, String::new());
     assert_eq!(lab.bmc(1).await.as_deref(), Some("2"));
     // Out of the range, but within the network.
     assert_eq!(reserve(1, "10.0.0.6").await.unwrap().address, ip("10.0.0.6"));
@@ -174,7 +174,7 @@ async fn a_person_chooses_an_address() {
     ipam::create_pool(&lab.app, pool(json!({"name": "n", "kind": "node"}))).await.unwrap();
     let which = reserve(2, "10.0.0.5").await.unwrap_err().to_string();
     assert!(which.contains("say which kind"), "{which}");
-    ipam::reserve(&lab.app, uuid(2), ip("10.0.0.5"), Some(Kind::Node)).await.unwrap();
+    ipam::reserve(&lab.app, uuid(2), ip("10.0.0.5"), Some(Kind::Node), String::new()).await.unwrap();
 }
 
 /// A network on which these answer.
@@ -265,7 +265,7 @@ async fn two_users_of_one_address_are_told_on_both_until_it_is_put_right() {
     ipam::seen(&lab.app, uuid(3), ip("10.0.0.6"), mac(3)).await.unwrap();
     assert_eq!((lab.conflicts().await, lab.notices_of(2).await.len(), lab.notices_of(3).await.len()), (2, 1, 1));
     // It is given to one of them.
-    ipam::reserve(&lab.app, uuid(2), ip("10.0.0.6"), None).await.unwrap();
+    ipam::reserve(&lab.app, uuid(2), ip("10.0.0.6"), None, String::new()).await.unwrap();
     assert_eq!(lab.conflicts().await, 1);
     assert!(lab.notices_of(3).await[0].contains("is given to node"));
     ipam::seen_arp(&lab.app, ip("10.0.0.6"), None).await.unwrap();

@@ -24,6 +24,7 @@ mod images;
 mod ipam;
 mod jobs;
 mod modes;
+mod network;
 mod pins;
 mod profiles;
 mod rollouts;

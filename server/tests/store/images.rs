@@ -152,6 +152,12 @@ pub async fn profiles_and_revisions(db: Empty) {
             users: [("ann".to_owned(), User { uid: Some(1_000), groups: vec!["sudo".into()], ..User::default() })]
                 .into(),
             cloud_init: CloudInit { user_data: "#cloud-config\n".into(), template: true, ..CloudInit::default() },
+            network: serde_json::from_value(serde_json::json!({
+                "lan0": {"match": {"boot": true}, "dhcp4": true},
+                "v20": {"vlan": 20, "over": "lan0", "address": [{"pool": "storage"}, "10.0.0.7/24"]},
+            }))
+            .unwrap(),
+            setup: None,
         },
         created: 4,
         made_by: "person ann".into(),

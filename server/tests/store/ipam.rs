@@ -29,7 +29,8 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn row(address: &str, of: u32) -> AddressRow {
-    AddressRow { pool: name("p"), address: ip(address), node: uuid(of), kind: Kind::Bmc, since: 5, released: None }
+    let (pool, node) = (name("p"), uuid(of));
+    AddressRow { pool, address: ip(address), node, kind: Kind::Bmc, since: 5, released: None, device: String::new() }
 }
 
 pub async fn pools_and_addresses_come_back(db: Empty) {
@@ -78,6 +79,43 @@ pub async fn pools_and_addresses_come_back(db: Empty) {
     assert_eq!((outside("10.0.0.0", "10.0.0.8").await, outside("10.0.0.0", "10.0.0.9").await), (1, 0));
     db.put(|tx| tx.delete_pool(&name("p"))).await;
     assert!(db.get(|tx| tx.address_counts()).await.is_empty());
+}
+
+pub async fn devices_have_addresses_of_their_own(db: Empty) {
+    let db = db.open();
+    db.put(|tx| (1..=2).try_for_each(|n| tx.put_node(&node(n)))).await;
+    db.put(|tx| tx.put_pool(&pool("p", "10.0.0.0/24"), 1)).await;
+    db.put(|tx| tx.put_pool(&pool("q", "10.1.0.0/24"), 1)).await;
+    let of = |address: &str, device: &str| AddressRow { device: device.into(), ..row(address, 1) };
+    for (address, device) in [("10.0.0.5", ""), ("10.0.0.6", "bond0"), ("10.0.0.7", "v20")] {
+        db.put(move |tx| tx.put_address(&of(address, device))).await;
+    }
+    for device in ["", "v20"] {
+        let second = db.store.write(move |tx| tx.put_address(&of("10.0.0.8", device))).await;
+        assert!(matches!(second, Err(Error::Conflict(_))), "{device:?} has one: {second:?}");
+    }
+    db.put(move |tx| tx.put_address(&AddressRow { pool: name("q"), ..of("10.1.0.7", "v20") })).await;
+    let has = db.get(|tx| tx.addresses_of(&uuid(1))).await;
+    let has: Vec<(&str, &str)> = has.iter().map(|row| (row.device.as_str(), row.pool.as_str())).collect();
+    assert_eq!(has, [("", "p"), ("bond0", "p"), ("v20", "p"), ("v20", "q")]);
+    // Given again, to somebody else's device.
+    db.put(move |tx| tx.put_address(&AddressRow { released: Some(9), ..of("10.0.0.7", "v20") })).await;
+    db.put(|tx| tx.put_address(&AddressRow { device: "br0".into(), ..row("10.0.0.7", 2) })).await;
+    assert_eq!(db.get(|tx| tx.addresses_of(&uuid(2))).await[0].device, "br0");
+
+    let settle = |n: u32| {
+        db.put(move |tx| {
+            let stale = tx.stale_nodes(None, 9)?;
+            let epoch = stale.iter().find(|stale| stale.node.uuid == uuid(n)).map_or(0, |stale| stale.epoch);
+            tx.settle_planned(&uuid(n), epoch, None, None).map(drop)
+        })
+    };
+    let planned = |n: u32| db.get(move |tx| tx.planned(&uuid(n)));
+    settle(1).await;
+    settle(2).await;
+    assert_eq!((planned(1).await.as_deref(), planned(2).await.as_deref()), (Some(""), Some("")));
+    db.put(|tx| tx.stale_pool(&name("q"))).await;
+    assert_eq!((planned(1).await, planned(2).await.as_deref()), (None, Some("")), "part of what its devices boot");
 }
 
 pub async fn sightings_are_kept_marked_and_paged(db: Empty) {

@@ -304,7 +304,8 @@ pub async fn a_large_pool_is_searched_to_its_last_address(db: Empty) {
 }
 
 fn row(address: &str, of: u32, kind: Kind) -> AddressRow {
-    AddressRow { pool: name("n"), address: ip(address).into(), node: uuid(of), kind, since: 5, released: None }
+    let (pool, address, node) = (name("n"), ip(address).into(), uuid(of));
+    AddressRow { pool, address, node, kind, since: 5, released: None, device: String::new() }
 }
 
 fn node_pool(ranges: &[&str]) -> Pool {
@@ -422,7 +423,7 @@ pub async fn ipam_gives_nothing_that_is_leased(db: Empty) {
     assert_eq!(next(1).await, Some(ip("10.0.0.3").into()));
     assert_eq!(next(2).await, Some(ip("10.0.0.5").into()));
     assert_eq!(next(3).await, None);
-    let reserve = |n: u32, address: &str, kind| ipam::reserve(&app, uuid(n), ip(address).into(), kind);
+    let reserve = |n: u32, address: &str, kind| ipam::reserve(&app, uuid(n), ip(address).into(), kind, String::new());
     let refused = reserve(3, "10.0.0.2", None).await;
     assert!(matches!(&refused, Err(Error::Conflict(text)) if text.contains("52:54:00:00:00:01")), "{refused:?}");
     // It is that node itself: its port is known by now.
@@ -433,7 +434,7 @@ pub async fn ipam_gives_nothing_that_is_leased(db: Empty) {
     assert!(db.give_up(&kept, kept.clone().released(now), now).await);
     assert_eq!(next(4).await, Some(ip("10.0.0.4").into()));
     // One that was given back by its node, and is leased: not even last.
-    ipam::release(&app, uuid(2), None).await.unwrap();
+    ipam::release(&app, uuid(2), None, None).await.unwrap();
     db.bind("10.0.0.5", 9, now).await;
     assert_eq!(next(2).await, None);
     let wrong = reserve(2, "10.0.0.5", Some(Kind::Dhcp)).await;

@@ -88,6 +88,7 @@ async fn run_all(databases: fixture::Databases) {
         enrolments::found_by_what_they_tell,
         enrolments::due_ones_and_keys,
         ipam::pools_and_addresses_come_back,
+        ipam::devices_have_addresses_of_their_own,
         ipam::sightings_are_kept_marked_and_paged,
         ipam::two_servers_never_give_one_address_twice,
         leases::leases_come_back_and_are_found_by_every_name,

@@ -86,6 +86,9 @@ pub struct Address {
     pub since_us: i64,
     /// Until when; absent: in use.
     pub released_us: Option<i64>,
+    /// The device of its profile's network that has it; empty: the node itself, or its BMC.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
 }
 
 /// An address for a node, by hand.
@@ -99,6 +102,9 @@ pub struct ReserveAddress {
     /// bmc or node; needed when pools of both kinds have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// For this device of its profile's network; absent: for the node itself, or its BMC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// Addresses to give back.
@@ -110,6 +116,9 @@ pub struct ReleaseAddress {
     /// bmc or node; absent: both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Of this device alone; absent: of all, and of the node itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// How many were given back.

@@ -1,6 +1,6 @@
 //! What a node would get of a profile, rendered for it.
 
-use super::ProfileFile;
+use super::{NetworkDevice, ProfileFile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -52,6 +52,9 @@ pub struct ProfilePreview {
     /// Answer file of the mode installer, rendered; addresses in it are in place of those that a boot is told.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
+    /// Devices of its network; none: every NIC asks by DHCP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<NetworkDevice>,
 }
 
 /// A user as a node would get it.

@@ -42,6 +42,7 @@ pub struct Subject<'a> {
 /// The first thing that keeps the image from booting.
 pub fn whole(subject: Subject, progress: &Progress) -> Result<()> {
     let init = init(subject.name, subject.root)?;
+    networks(&subject, progress);
     let index = ModuleIndex::open(subject.modules_root, subject.release)
         .map_err(|e| Failure::because("could not read the kernel's modules", &e))?;
     let config = config(&subject, &index)?;
@@ -64,6 +65,21 @@ pub fn whole(subject: Subject, progress: &Progress) -> Result<()> {
 /// When it takes no initrd.
 pub fn kernel_alone(kernel: &Path, progress: &Progress) -> Result<()> {
     initramfs(kernel, kernel_config::embedded(kernel).as_ref(), progress)
+}
+
+/// An image with systemd gets its network from systemd-networkd, by default as by what a profile says.
+fn networks(subject: &Subject, progress: &Progress) {
+    let has = |program: &str| {
+        let at = |folder: &str| matches!(subject.root.node(&format!("{folder}/{program}")), Some(Node::File { .. }));
+        at("usr/lib/systemd") || at("lib/systemd")
+    };
+    if has("systemd") && !has("systemd-networkd") {
+        progress.line(&format!(
+            "warning: {} has systemd without systemd-networkd: what a profile says of the network does not reach it, and its own \
+             system must bring the network up; install it (Debian: package systemd)",
+            subject.name
+        ));
+    }
 }
 
 /// What starts the system. By itself for what should be told before anything else.

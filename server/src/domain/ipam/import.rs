@@ -32,8 +32,8 @@ pub const POOL_COLUMNS: [&str; 15] = [
     "lease_seconds",
     "options",
 ];
-/// Columns of a file of addresses; `kind` may be left out, and what else is there is not looked at.
-pub const ADDRESS_COLUMNS: [&str; 3] = ["address", "node", "kind"];
+/// Columns of a file of addresses; `kind` and `device` may be left out, and what else is there is not looked at.
+pub const ADDRESS_COLUMNS: [&str; 4] = ["address", "node", "kind", "device"];
 
 /// An address for a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct AddressLine {
     pub node: String,
     /// Of which kind of pool; none: the only one that has it.
     pub kind: Option<super::Kind>,
+    /// Of its profile's network; empty: the node itself, or its BMC.
+    pub device: String,
 }
 
 /// What is wrong with a file, a line each.
@@ -141,8 +143,8 @@ pub fn addresses(text: &str) -> Result<Vec<AddressLine>, Errors> {
     let mut seen = HashMap::new();
     rows(text, &["address", "node"], &[], |line, get| {
         let kind = Some(get("kind")).filter(|k| !k.is_empty()).map(|k| parse(&k)).transpose()?;
-        let row =
-            AddressLine { line, address: ip("address", &get("address"))?, node: get("node").to_lowercase(), kind };
+        let (address, node) = (ip("address", &get("address"))?, get("node").to_lowercase());
+        let row = AddressLine { line, address, node, kind, device: get("device") };
         if row.node.is_empty() {
             return Err("node: expected a UUID or a host name, got nothing".to_owned());
         }

@@ -83,6 +83,10 @@ pub fn check(spec: &Spec) -> Result<(), Wrong> {
     check_content("cloud_init.user_data", &spec.cloud_init.user_data)?;
     check_content("cloud_init.network_config", &spec.cloud_init.network_config)?;
     spec.cloud_init.check(&spec.files)?;
+    spec.network.check(&spec.files)?;
+    if !spec.network.is_empty() && !spec.cloud_init.network_config.is_empty() {
+        return Err(Wrong::new("cloud_init.network_config", "none beside network", "both"));
+    }
     check_script(&spec.script)?;
     check_content("answer", &spec.answer)?;
     spec.check_templates().map_err(|f| Wrong {

@@ -1,6 +1,7 @@
 //! Whether what a node would get, all texts rendered, goes through: to the kernel, and to the agent in one message.
 
 use super::check::SCRIPT_MAX;
+use super::network::Setup;
 use super::spec::{Spec, Wrong};
 use super::template::has_mark;
 use crate::domain::cmdline::Cmdline;
@@ -21,7 +22,9 @@ impl Spec {
         });
         let units = self.units.iter().map(|(name, unit)| unit.content.len() + name.len());
         let users = self.users.values().map(super::user::User::bytes);
-        files.chain(units).chain(users).sum::<usize>() + self.cloud_init.bytes()
+        let setup = self.setup.as_ref().map(Setup::files).unwrap_or_default();
+        let setup: usize = setup.iter().map(|file| file.content.len() + file.path.len()).sum();
+        files.chain(units).chain(users).sum::<usize>() + self.cloud_init.bytes() + setup
     }
 
     /// As [`Spec::fits`], before its templates are rendered: what these are may become shorter.

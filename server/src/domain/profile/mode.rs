@@ -56,6 +56,11 @@ impl Spec {
             Mode::Diskless | Mode::Initramfs | Mode::Installer if self.image.is_none() => {
                 Some(Wrong::new("image", "an image, here or in a parent", "none"))
             }
+            Mode::Diskless | Mode::Initramfs if self.network.is_unreachable() => Some(Wrong::new(
+                "network",
+                "a device with dhcp4, dhcp6, accept_ra or address, here or in a parent",
+                "none: no node could say that it is up",
+            )),
             Mode::Ipxe if self.script.is_empty() => {
                 Some(Wrong::new("script", "a script for the mode ipxe, here or in a parent", "none"))
             }

@@ -3,6 +3,7 @@
 
 use super::cloud_init::CloudInit;
 use super::mode::Mode;
+use super::network::{Network, Setup};
 use super::user::User;
 use super::words::Words;
 use crate::domain::cmdline::Cmdline;
@@ -126,6 +127,10 @@ pub struct Spec {
     pub users: BTreeMap<String, User>,
     /// For cloud-init, in the modes that boot an image in memory.
     pub cloud_init: CloudInit,
+    /// Devices by name, in the modes that boot an image in memory.
+    pub network: Network,
+    /// What these come to for a node; none: nothing is said, or it was not rendered for one.
+    pub setup: Option<Setup>,
 }
 
 impl Spec {

@@ -9,6 +9,7 @@ use crate::domain::facts::{Facts, Kind, NODE};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, functions, tests};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// Bytes of one rendered text, at most.
@@ -64,14 +65,18 @@ impl Urls {
 
 /// Which text does not fit, where, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}, line {line}: {problem}")]
+#[error("{place}{}: {problem}", of_line(*.line))]
 pub struct Failed {
     /// `cmdline`, `script`, `answer`, `files./etc/motd`, `units.web.service`.
     pub place: String,
-    /// Of the template, from 1.
+    /// Of the template, from 1; 0: it is of no line.
     pub line: usize,
     /// What was expected or is not there.
     pub problem: String,
+}
+
+fn of_line(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(", line {line}") }
 }
 
 /// The values that templates of one node see: `node`, `params`, `profile`, and `urls` where the mode has some.
@@ -123,13 +128,23 @@ fn complete(value: &mut serde_json::Value, kind: &Kind) {
 }
 
 impl Spec {
+    /// Does it come to something else for each node?
+    pub fn is_of_node(&self) -> bool {
+        self.has_templates() || self.has_network()
+    }
+
+    /// Is a network said, and does it reach a node in this mode?
+    pub fn has_network(&self) -> bool {
+        !self.network.is_empty() && matches!(self.mode, None | Some(Mode::Diskless | Mode::Initramfs))
+    }
+
     /// Is any text a template?
     pub fn has_templates(&self) -> bool {
-        self.texts().any(|(_, text)| has_mark(text))
+        self.texts().any(|(_, text)| has_mark(&text))
     }
 
     /// Texts that are templates, with their places.
-    fn texts(&self) -> impl Iterator<Item = (String, &str)> {
+    fn texts(&self) -> impl Iterator<Item = (String, Cow<'_, str>)> {
         let line =
             [("cmdline", &self.cmdline.as_str()), ("script", &self.script.as_str()), ("answer", &self.answer.as_str())]
                 .map(|(place, text)| (place.to_owned(), *text));
@@ -139,12 +154,14 @@ impl Spec {
             .chain(files.map(|f| (format!("files.{}", f.path), f.content.as_str())))
             .chain(units.map(|(name, u)| (format!("units.{name}"), u.content.as_str())))
             .chain(self.cloud_init.templates())
+            .map(|(place, text)| (place, Cow::Borrowed(text)))
+            .chain(self.network.texts().into_iter().map(|(place, text)| (place, Cow::Owned(text))))
     }
 
     /// Can all templates be read? Errors: the first that cannot.
     pub fn check_templates(&self) -> Result<(), Failed> {
         let env = environment();
-        self.texts().try_for_each(|(place, text)| compile(&env, &place, text).map(drop))
+        self.texts().try_for_each(|(place, text)| compile(&env, &place, &text).map(drop))
     }
 
     /// With all templates rendered. Errors: the first that does not fit the node.
@@ -177,6 +194,9 @@ impl Spec {
         if std::mem::take(template) {
             *user_data = text("cloud_init.user_data".to_owned(), user_data)?;
             *network_config = text("cloud_init.network_config".to_owned(), network_config)?;
+        }
+        for (place, value) in spec.network.texts_mut() {
+            *value = text(place, value)?;
         }
         Ok(spec)
     }

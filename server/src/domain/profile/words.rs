@@ -3,6 +3,7 @@
 
 use super::cloud_init::CloudInit;
 use super::merge::{DEPTH_MAX, Layer};
+use super::network::Network;
 use super::spec::{File, Param, Spec, Unit, Wrong};
 use super::user::User;
 use crate::domain::ids::Name;
@@ -37,9 +38,11 @@ struct Form {
     units: BTreeMap<String, Unit>,
     users: BTreeMap<String, User>,
     cloud_init: CloudInit,
+    #[serde(skip)]
+    network: Network,
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "image",
     "mode",
     "cmdline",
@@ -53,6 +56,7 @@ const NAMES: [&str; 13] = [
     "units",
     "users",
     "cloud_init",
+    "network",
 ];
 
 #[derive(Deserialize)]
@@ -142,6 +146,7 @@ impl Words {
         put("units", json!(spec.units), spec.units.is_empty());
         put("users", json!(spec.users), spec.users.is_empty());
         put("cloud_init", json!(spec.cloud_init), spec.cloud_init.is_unsaid());
+        put("network", spec.network.words(), spec.network.is_empty());
         Words(words)
     }
 
@@ -232,6 +237,7 @@ fn typed(whole: Map<String, Value>) -> Result<Spec, Wrong> {
                     form.params.insert(param, value);
                 }
             }
+            ("network", value) => form.network = Network::of(value)?,
             (_, value) => {
                 let Form {
                     image, mode, cmdline, script, answer, ssh_authorized_keys, modules, sysctl, cloud_init, ..
@@ -272,6 +278,8 @@ impl Form {
             units: self.units,
             users: self.users,
             cloud_init: self.cloud_init,
+            network: self.network,
+            setup: None,
         })
     }
 }

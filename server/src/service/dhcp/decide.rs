@@ -194,7 +194,9 @@ fn node_of(tx: &mut Tx<'_>, request: &Request) -> Result<Option<Node>> {
 /// What the node's record says: the address that IPAM has given it, and its name.
 fn reservation(tx: &mut Tx<'_>, node: &Node) -> Result<Reservation> {
     let addresses = tx.addresses_of(&node.uuid)?;
-    let address = addresses.iter().find_map(|row| match (row.kind, row.released, row.address) {
+    // Those of its devices are set by its system itself.
+    let mut own = addresses.iter().filter(|row| row.device.is_empty());
+    let address = own.find_map(|row| match (row.kind, row.released, row.address) {
         (Kind::Node, None, IpAddr::V4(address)) => Some(address),
         _ => None,
     });

@@ -89,7 +89,8 @@ pub async fn import_addresses(app: &App, new: CsvImport) -> Result<CsvImported> 
         let pools = tx.pools()?;
         let (mut changed, mut errors) = (0, Vec::new());
         for row in &rows {
-            let done = named(tx, row).and_then(|node| assign(tx, &pools, &node, row.address, row.kind, now));
+            let done =
+                named(tx, row).and_then(|node| assign(tx, &pools, (&node, &row.device), row.address, row.kind, now));
             match done {
                 Ok((_, true)) => changed += 1,
                 Ok((_, false)) => {}

@@ -3,27 +3,28 @@
 
 mod file;
 mod next;
+mod place;
 mod pools;
 mod probe;
 mod seen;
 
 pub use file::{import_addresses, import_pools};
+pub(super) use place::{Place, give_next};
 pub use pools::{Cell, cells, create_pool, delete_pool, list_pools, show_pool, update_pool};
+pub(super) use probe::before_giving;
 pub use probe::{Prober, watch};
 pub use seen::{conflicts, seen, seen_arp};
 
 use super::App;
 use super::dhcp::leases::in_the_way;
-use super::node_events::raise;
 use super::nodes::{find, page_limit};
 use crate::domain::ipam::conflict::Sighting;
-use crate::domain::ipam::{Kind, Pool, Source, key, serving};
+use crate::domain::ipam::{Kind, Pool, Source, key};
 use crate::domain::node_event::{Kind as EventKind, Notice, Severity};
 use crate::domain::{Invalid, Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::store::{AddressFilter, AddressRow, SightingRow, Tx};
 use higuma_proto::api::{Address, Page};
-use next::{Next, next};
 use std::net::IpAddr;
 
 /// An address with all that is needed to use it.
@@ -63,7 +64,8 @@ impl Lease {
 /// of the node says so). Pools of the node's cluster come before those for any; an address that it has stays, whatever cluster it is in now. Errors: no
 /// such node, a retired one.
 pub async fn allocate(app: &App, node: NodeUuid, kind: Kind) -> Result<Option<Lease>> {
-    probe::before_giving(app, &node, kind).await?;
+    let place = Place::Of(kind);
+    probe::before_giving(app, &node, &place).await?;
     let now = app.now();
     app.store
         .write(move |tx| {
@@ -71,29 +73,7 @@ pub async fn allocate(app: &App, node: NodeUuid, kind: Kind) -> Result<Option<Le
             if node.retired {
                 return Err(Error::Conflict(format!("node {} is retired: it gets no address", node.uuid)));
             }
-            let cluster = node.cluster.map(|name| name.to_string()).unwrap_or_default();
-            let node = node.uuid;
-            if let Some(has) = tx.addresses_of(&node)?.into_iter().find(|row| row.kind == kind) {
-                return Ok(tx.pool(&has.pool)?.map(|pool| Lease::new(&pool, has.address)));
-            }
-            let all = tx.pools()?;
-            let fit = serving(&all, kind, &cluster);
-            for pool in &fit {
-                if let Some(Next { address, hint }) = next(tx, pool, now)? {
-                    if let Some(hint) = hint {
-                        tx.set_pool_hint(&pool.name, &key(hint))?;
-                    }
-                    probe::forget(tx, address)?;
-                    give(tx, pool, address, &node, now)?;
-                    return Ok(Some(Lease::new(pool, address)));
-                }
-            }
-            if !fit.is_empty() {
-                let names: Vec<&str> = fit.iter().map(|p| p.name.as_str()).collect();
-                let message = format!("no address for its {kind}: the pools {} are full", names.join(", "));
-                raise(tx, &node, &notice(Severity::Warning, full_subject(kind), message), now)?;
-            }
-            Ok(None)
+            Ok(give_next(tx, &node, &place, now)?.map(|(pool, address)| Lease::new(&pool, address)))
         })
         .await
 }
@@ -106,43 +86,61 @@ fn notice(severity: Severity, subject: String, message: String) -> Notice {
     Notice { kind: EventKind::Address, severity, subject, message }
 }
 
-fn give(tx: &mut Tx<'_>, pool: &Pool, address: IpAddr, node: &NodeUuid, now: Micros) -> Result<()> {
-    let kind = pool.kind;
+fn give(tx: &mut Tx<'_>, pool: &Pool, address: IpAddr, (node, device): (&NodeUuid, &str), now: Micros) -> Result<()> {
     tx.put_address(&AddressRow {
         pool: pool.name.clone(),
         address,
         node: node.clone(),
-        kind,
+        kind: pool.kind,
         since: now,
         released: None,
+        device: device.to_owned(),
     })?;
-    tx.clear_subject(node, &full_subject(kind), now)?;
+    if device.is_empty() {
+        tx.clear_subject(node, &full_subject(pool.kind), now)?;
+    } else {
+        // It is part of what the node boots.
+        tx.stale_node(node)?;
+    }
     seen::judge(tx, address, now)
 }
 
-/// Give a node's addresses back.
-pub async fn release(app: &App, node: NodeUuid, kind: Option<Kind>) -> Result<usize> {
+/// Give a node's addresses back: of one kind, of one device, or all.
+pub async fn release(app: &App, node: NodeUuid, kind: Option<Kind>, device: Option<String>) -> Result<usize> {
     let now = app.now();
     app.store
         .write(move |tx| {
             let node = find(tx, &node)?.uuid;
-            release_all(tx, &node, kind, now)
+            match &device {
+                None => release_all(tx, &node, kind, now),
+                Some(device) => release_some(tx, &node, now, |row| {
+                    row.device == *device && kind.is_none_or(|kind| kind == row.kind)
+                }),
+            }
         })
         .await
 }
 
 /// As part of a use case: of one kind, or all. Returns how many.
 pub(super) fn release_all(tx: &mut Tx<'_>, node: &NodeUuid, kind: Option<Kind>, now: Micros) -> Result<usize> {
+    let released = release_some(tx, node, now, |row| kind.is_none_or(|kind| kind == row.kind))?;
+    if kind.is_none() {
+        // What it told is history: whoever gets its address next is not in its way.
+        forget_sightings(tx, node, now)?;
+    }
+    Ok(released)
+}
+
+fn release_some(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros, which: impl Fn(&AddressRow) -> bool) -> Result<usize> {
     let mut rows = tx.addresses_of(node)?;
-    rows.retain(|row| kind.is_none_or(|kind| kind == row.kind));
+    rows.retain(which);
     for row in &rows {
         tx.put_address(&AddressRow { released: Some(now), ..row.clone() })?;
         tx.clear_subject(node, &seen::subject(row.address), now)?;
         seen::judge(tx, row.address, now)?;
     }
-    if kind.is_none() {
-        // What it told is history: whoever gets its address next is not in its way.
-        forget_sightings(tx, node, now)?;
+    if rows.iter().any(|row| !row.device.is_empty()) {
+        tx.stale_node(node)?;
     }
     Ok(rows.len())
 }
@@ -158,9 +156,12 @@ fn forget_sightings(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<()>
 
 /// `from` becomes `to`, which keeps its addresses; what it has none of, it gets from the other one.
 pub(super) fn merged(tx: &mut Tx<'_>, from: &NodeUuid, to: &NodeUuid, now: Micros) -> Result<()> {
-    let mine: Vec<Kind> = tx.addresses_of(to)?.iter().map(|row| row.kind).collect();
+    // Of a kind it has one, of a device and pool one more.
+    let place =
+        |row: &AddressRow| (row.kind, row.device.clone(), Some(row.pool.clone()).filter(|_| !row.device.is_empty()));
+    let mine: Vec<_> = tx.addresses_of(to)?.iter().map(place).collect();
     for row in tx.addresses_of(from)? {
-        let released = mine.contains(&row.kind).then_some(now);
+        let released = mine.contains(&place(&row)).then_some(now);
         tx.put_address(&AddressRow { node: to.clone(), released, ..row })?;
     }
     let theirs = tx.sightings_of(from)?;
@@ -176,9 +177,10 @@ pub(super) fn merged(tx: &mut Tx<'_>, from: &NodeUuid, to: &NodeUuid, now: Micro
     Ok(())
 }
 
-/// A person gives a node this address, in place of the one of its kind that it has. `kind`: needed when pools of both kinds have it.
-/// Errors: no pool has it, another node has it, it is no host's address.
-pub async fn reserve(app: &App, node: NodeUuid, address: IpAddr, kind: Option<Kind>) -> Result<Lease> {
+/// A person gives a node this address, in place of the one of its kind that it has; or a device of its profile's network, in
+/// place of the one of the same pool. `kind`: needed when pools of both kinds have it. Errors: no pool has it, another node has
+/// it, it is no host's address.
+pub async fn reserve(app: &App, node: NodeUuid, address: IpAddr, kind: Option<Kind>, device: String) -> Result<Lease> {
     let now = app.now();
     app.store
         .write(move |tx| {
@@ -187,7 +189,7 @@ pub async fn reserve(app: &App, node: NodeUuid, address: IpAddr, kind: Option<Ki
                 return Err(Error::Conflict(format!("node {} is retired: it gets no address", node.uuid)));
             }
             let pools = tx.pools()?;
-            assign(tx, &pools, &node.uuid, address, kind, now).map(|(lease, _)| lease)
+            assign(tx, &pools, (&node.uuid, &device), address, kind, now).map(|(lease, _)| lease)
         })
         .await
 }
@@ -196,11 +198,19 @@ pub async fn reserve(app: &App, node: NodeUuid, address: IpAddr, kind: Option<Ki
 fn assign(
     tx: &mut Tx<'_>,
     pools: &[Pool],
-    node: &NodeUuid,
+    (node, device): (&NodeUuid, &str),
     address: IpAddr,
     kind: Option<Kind>,
     now: Micros,
 ) -> Result<(Lease, bool)> {
+    let kind = match (device.is_empty(), kind) {
+        (true, kind) => kind,
+        (false, None | Some(Kind::Node)) => Some(Kind::Node),
+        (false, Some(other)) => {
+            return Err(Error::BadRequest(format!("kind: expected node for a device of a node, got {other}")));
+        }
+    };
+    check_device(device)?;
     if kind == Some(Kind::Dhcp) {
         let words = "kind: expected bmc or node: pools of kind dhcp are for machines that nothing is reserved for";
         return Err(Error::BadRequest(words.to_owned()));
@@ -228,7 +238,12 @@ fn assign(
         )));
     }
     match tx.address_in(&pool.name, address)?.filter(|row| row.released.is_none()) {
-        Some(row) if row.node == *node => return Ok((Lease::new(pool, address), false)),
+        Some(row) if row.node == *node && row.device == device => return Ok((Lease::new(pool, address), false)),
+        Some(row) if row.node == *node => {
+            let has =
+                if row.device.is_empty() { "the node itself".to_owned() } else { format!("its device {}", row.device) };
+            return Err(Error::Conflict(format!("{has} has the address {address}: release it first")));
+        }
         Some(row) => {
             return Err(Error::Conflict(format!("node {} has the address {address}: release it first", row.node)));
         }
@@ -242,9 +257,19 @@ fn assign(
             lease.hardware, lease.state
         )));
     }
-    release_all(tx, node, Some(pool.kind), now)?;
-    give(tx, pool, address, node, now)?;
+    release_some(tx, node, now, |row| {
+        row.device == device && row.kind == pool.kind && (device.is_empty() || row.pool == pool.name)
+    })?;
+    give(tx, pool, address, (node, device), now)?;
     Ok((Lease::new(pool, address), true))
+}
+
+/// A profile may name the device later: only the form is looked at.
+fn check_device(device: &str) -> Result<()> {
+    if device.is_empty() || crate::domain::profile::network::is_name(device) {
+        return Ok(());
+    }
+    Err(Invalid::new("device", "the name of a device of a profile's network, e.g. bond0", device).into())
 }
 
 /// Which addresses a person wants to see.
@@ -277,6 +302,7 @@ pub async fn list(app: &App, query: AddressQuery) -> Result<Page<Address>> {
                 kind: row.kind.to_string(),
                 since_us: row.since,
                 released_us: row.released,
+                device: row.device,
             });
             Ok(Page { items: items.collect(), next })
         })

@@ -1,7 +1,8 @@
 //! Which address a pool gives next: never one that was given, leased, or found in use by a machine that nobody knows.
 
+use super::place::Place;
 use super::probe;
-use crate::domain::ipam::{Kind, Pool, key, number, serving};
+use crate::domain::ipam::{Pool, key, number};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
 use crate::service::nodes::find;
@@ -13,16 +14,14 @@ use std::net::IpAddr;
 /// Rows that are looked at in one piece.
 const WINDOW: usize = 500;
 
-/// What [`allocate`] would give now, and out of which pool; none: it has one, or there is none.
-pub(super) fn peek(tx: &mut Tx<'_>, node: &NodeUuid, kind: Kind, now: Micros) -> Result<Option<(String, IpAddr)>> {
+/// What would be given now, and out of which pool; none: it has one, or there is none.
+pub(super) fn peek(tx: &mut Tx<'_>, node: &NodeUuid, place: &Place, now: Micros) -> Result<Option<(String, IpAddr)>> {
     let node = find(tx, node)?;
-    if node.retired || tx.addresses_of(&node.uuid)?.iter().any(|row| row.kind == kind) {
+    if node.retired || place.has(tx, &node.uuid)?.is_some() {
         return Ok(None);
     }
-    let cluster = node.cluster.map(|name| name.to_string()).unwrap_or_default();
-    let all = tx.pools()?;
-    for pool in serving(&all, kind, &cluster) {
-        if let Some(next) = next(tx, pool, now)? {
+    for pool in place.pools(tx, &node)? {
+        if let Some(next) = next(tx, &pool, now)? {
             return Ok(Some((pool.name.to_string(), next.address)));
         }
     }

@@ -124,6 +124,7 @@ pub async fn delete_pool(app: &App, name: Name, force: Option<&str>) -> Result<(
                     pool.used
                 )));
             }
+            tx.stale_pool(&name)?;
             tx.delete_pool(&name)
         })
         .await
@@ -159,6 +160,7 @@ pub(super) fn put(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<()> {
     if let (Kind::Dhcp | Kind::Node, IpNet::V4(net)) = (pool.kind, pool.cidr) {
         tx.set_lease_subnet(net)?;
     }
+    tx.stale_pool(&pool.name)?;
     tx.put_pool(pool, now)
 }
 

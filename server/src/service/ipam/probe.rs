@@ -1,8 +1,8 @@
 //! Looking before giving: an address that is given for the first time may be in use by a machine that nobody told us of. And the
 //! look at what the kernel knows anyway, once a minute.
 
+use super::place::Place;
 use super::{notice, seen_arp};
-use crate::domain::ipam::Kind;
 use crate::domain::ipam::conflict::Sighting;
 use crate::domain::node_event::Severity;
 use crate::domain::{Mac, Micros, NodeUuid};
@@ -26,11 +26,11 @@ const TRIES: usize = 8;
 const TAKEN_FOR: Micros = 24 * 3600 * 1_000_000;
 
 /// Looks at what the node would get, until it is an address that nobody uses.
-pub(super) async fn before_giving(app: &App, node: &NodeUuid, kind: Kind) -> Result<()> {
+pub(in crate::service) async fn before_giving(app: &App, node: &NodeUuid, place: &Place) -> Result<()> {
     let Some(prober) = &app.prober else { return Ok(()) };
     for _ in 0..TRIES {
-        let (key, now) = (node.clone(), app.now());
-        let next = app.store.read(move |tx| super::next::peek(tx, &key, kind, now)).await?;
+        let (key, place, now) = (node.clone(), place.clone(), app.now());
+        let next = app.store.read(move |tx| super::next::peek(tx, &key, &place, now)).await?;
         let Some((pool, address)) = next else { return Ok(()) };
         let Some(mac) = prober.who_has(address).await else { return Ok(()) };
         let key = node.clone();

@@ -2,6 +2,7 @@
 //! active. Reads only; a draft makes nothing of others.
 
 use super::not_found;
+use crate::domain::ipam::Kind;
 use crate::domain::profile::inherit::check_parent;
 use crate::domain::profile::{DESCENDANTS_MAX, GENERATIONS_MAX, Profile, Spec, Words};
 use crate::domain::{Micros, Name};
@@ -212,10 +213,24 @@ fn check(tx: &mut Tx<'_>, spec: &Spec) -> Result<()> {
         ),
     };
     spec.check_mode(image.as_ref())?;
+    check_pools(tx, spec)?;
     if let Some(image) = image {
         spec.fits_unrendered(&image.cmdline)?;
     }
     Ok(spec.check_secrets(&marks(tx, spec)?)?)
+}
+
+/// Pools that devices want addresses of.
+fn check_pools(tx: &mut Tx<'_>, spec: &Spec) -> Result<()> {
+    for (device, name) in spec.network.pools() {
+        let got = match tx.pool(name)? {
+            Some(pool) if pool.kind == Kind::Node => continue,
+            Some(pool) => format!("{name}, which is of kind {}", pool.kind),
+            None => format!("{name}, which is not there: see `higuma pool list`"),
+        };
+        return Err(Error::BadRequest(format!("network.{device}.address: expected a pool of kind node, got {got}")));
+    }
+    Ok(())
 }
 
 /// Who is assigned to nodes must say all that they boot.

@@ -188,7 +188,10 @@ fn fill(template: &str, name: &str, address: Option<IpAddr>, node: &NodeUuid) ->
 
 /// Where the node's system is reached: what is reserved for it, else its newest lease.
 fn address_of(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<Option<IpAddr>> {
-    let reserved = tx.addresses_of(node)?.into_iter().find(|row| row.kind == Kind::Node && row.released.is_none());
+    let mut given = tx.addresses_of(node)?;
+    // What DHCP gives it comes before what its devices have.
+    given.sort_by_key(|row| !row.device.is_empty());
+    let reserved = given.into_iter().find(|row| row.kind == Kind::Node && row.released.is_none());
     if let Some(row) = reserved {
         return Ok(Some(row.address));
     }

@@ -105,7 +105,9 @@ fn a_root_without_a_program_that_starts_it() {
     std::fs::create_dir(home.path("root/usr/lib/systemd")).unwrap();
     program(&home.path("root/usr/lib/systemd/systemd"), &elf(62));
     symlink("/lib/systemd/systemd", &init).unwrap();
-    made(&home, &[], &[]);
+    made(&home, &["warning:", "systemd without systemd-networkd"], &[]);
+    program(&home.path("root/usr/lib/systemd/systemd-networkd"), &elf(62));
+    made(&home, &[], &["systemd-networkd"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod identity;
 mod installs;
 mod ipam;
 mod jobs;
+mod network;
 mod pci_names;
 mod process;
 mod refused;

@@ -37,7 +37,7 @@ fn every_route_is_refused_without_a_credential_unless_it_is_public() {
     c.call("GET", "/api/v1/nodes", &credential('a'), None).expect(401);
     // And the plain listener has none of it, not even for the administrator.
     let bearer = format!("Bearer {}", c.token);
-    for path in ["/api/v1/nodes", "/metrics", &format!("/ipxe/{NODE_A}/detail")] {
+    for path in ["/api/v1/nodes", "/metrics", &format!("/ipxe/{NODE_A}/profile")] {
         c.get(path, &[("authorization", &bearer)]).expect(404);
     }
 }
