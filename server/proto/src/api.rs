@@ -12,6 +12,7 @@
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/drift | -> [`NodeDrift`]: would a reboot change it, and what |
+//! | POST /api/v1/nodes/{uuid}/retry | -> [`NodeDetail`] (at its next boot it gets the revision that it should have, whatever failed) |
 //! | POST /api/v1/nodes/{uuid}/reinstall | -> [`NodeDetail`] (its installer runs again at its next boot) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
@@ -224,6 +225,20 @@ pub struct NodeSummary {
     /// What a reboot would do: none (it runs nothing), same, changed, unplanned (it would boot nothing) or unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<String>,
+    /// Its revision failed to boot: it gets the one that it ran last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fallback: Option<NodeFallback>,
+}
+
+/// A node in fallback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFallback {
+    /// What failed, and is still what it should boot: `NAME@REVISION`.
+    pub from: String,
+    /// What it gets instead.
+    pub to: String,
+    /// Since its first boot with that.
+    pub since_us: i64,
 }
 
 impl NodeSummary {

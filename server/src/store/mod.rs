@@ -41,6 +41,7 @@ mod schema;
 mod sightings;
 mod sqlite;
 mod switches;
+mod tries;
 mod tx;
 mod url;
 

@@ -2,9 +2,11 @@
 
 use super::boots::BootRec;
 use super::connection::AnyConnection;
-use super::schema::{boots, node_macs, nodes, profiles};
+use super::schema::{boots, node_macs, node_tries, nodes, profiles};
+use super::tries::TriesRec;
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::boot::{Boot, Phase};
+use crate::domain::fallback::{Exact, Fallback, Wanted};
 use crate::domain::lifecycle::Desired;
 use crate::domain::node::Node;
 use crate::domain::rules::Held;
@@ -33,6 +35,8 @@ pub struct NodeRow {
     pub boot: Option<Boot>,
     /// Hash of the plan that it would get now; empty: none; none: to be worked out.
     pub planned: Option<String>,
+    /// It is in fallback.
+    pub fallback: Option<Fallback>,
 }
 
 /// Which nodes.
@@ -216,6 +220,16 @@ struct CountRec {
     nodes: i64,
 }
 
+/// What a node is to boot, by its pin, or by the active revision of its profile and since when it is that.
+fn wanted(node: &Node, active: Option<(u32, Micros)>) -> Option<Wanted> {
+    let profile = node.profile.clone()?;
+    let (revision, since) = match node.profile_revision {
+        Some(pin) => (pin, 0),
+        None => active?,
+    };
+    Some(Wanted { what: Exact { profile, revision }, since })
+}
+
 /// `text` as a LIKE pattern for "contains", its own `%`, `_` and `\` being plain characters.
 fn contains(text: &str) -> String {
     let mut pattern = String::from("%");
@@ -236,6 +250,13 @@ impl Tx<'_> {
             nodes::table.find(uuid.as_str()).select(NodeRec::as_select()).first(c).optional()
         })?;
         rec.map(NodeRec::into_node).transpose()
+    }
+
+    /// What a node is to boot now, whether or not it can; none: nothing.
+    pub fn wanted(&mut self, node: &Node) -> Result<Option<Wanted>> {
+        let Some(profile) = &node.profile else { return Ok(None) };
+        let active = self.active_revision(profile)?;
+        Ok(wanted(node, active))
     }
 
     /// Insert or replace. What goes into its boot plan having changed, that is to be worked out anew. A profile that is not
@@ -268,13 +289,20 @@ impl Tx<'_> {
 
     /// In order of UUID, after the cursor, with their present boots.
     pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
-        type Planned = (Option<String>, Option<i64>, Option<i64>);
-        let rows: Vec<(NodeRec, Option<BootRec>, Planned)> = self.run("nodes", |c| {
-            let planned = (nodes::planned, nodes::planned_by, profiles::active.nullable());
+        type Planned = (Option<String>, Option<i64>, Option<i64>, Option<i64>);
+        let rows: Vec<(NodeRec, Option<BootRec>, Planned, Option<TriesRec>)> = self.run("nodes", |c| {
+            let planned =
+                (nodes::planned, nodes::planned_by, profiles::active.nullable(), profiles::activated.nullable());
             let mut query = nodes::table
                 .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
                 .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
-                .select((NodeRec::as_select(), Option::<BootRec>::as_select(), planned))
+                .left_join(node_tries::table.on(node_tries::node.eq(nodes::uuid)))
+                .select((
+                    NodeRec::as_select(),
+                    Option::<BootRec>::as_select(),
+                    planned,
+                    Option::<TriesRec>::as_select(),
+                ))
                 .order(nodes::uuid)
                 .limit(limit_of(limit))
                 .into_boxed();
@@ -315,9 +343,15 @@ impl Tx<'_> {
             query.load(c)
         })?;
         rows.into_iter()
-            .map(|(node, boot, (planned, by, active))| {
+            .map(|(node, boot, (planned, by, active, activated), tries)| {
                 let planned = planned.filter(|_| by == node.profile_revision.or(active));
-                Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()?, planned })
+                let node = node.into_node()?;
+                let row = Row { table: "profiles", key: &node.uuid };
+                let active: Option<u32> = active.map(|n| row.number("active", n)).transpose()?;
+                let wanted = wanted(&node, active.zip(activated));
+                let tries = tries.map(TriesRec::into_tries).transpose()?;
+                let fallback = wanted.zip(tries).and_then(|(wanted, tries)| tries.in_force(&wanted));
+                Ok(NodeRow { node, boot: boot.map(BootRec::into_boot).transpose()?, planned, fallback })
             })
             .collect()
     }

@@ -27,6 +27,7 @@ mod rollouts;
 mod rules;
 mod sqlite_only;
 mod transactions;
+mod tries;
 
 use fixture::Db;
 use higuma::store::Store;
@@ -133,6 +134,10 @@ async fn run_all(databases: fixture::Databases) {
         drift::a_new_revision_makes_its_nodes_stale_without_writing_them,
         installs::they_come_back_and_move,
         installs::boots_of_nodes_that_were_left,
+        tries::they_come_back_and_go_with_what_they_name,
+        tries::who_is_in_fallback,
+        tries::what_they_ran_last_holds_its_image,
+        tries::power_actions_are_found,
         drift::a_pinned_node_is_worked_out_by_its_own_revision,
         rules::a_list_replaces_a_list,
         rules::facts_are_replaced_found_and_made_anew,

@@ -42,6 +42,9 @@ pub struct NodeDrift {
     /// Why it would boot nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// What it should boot failed, and a reboot gives what it ran last, as long as that holds: in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fallback: Option<String>,
     /// Of `changed`, in order of name; at most 500.
     pub differences: Vec<PlanDifference>,
     /// There are more.

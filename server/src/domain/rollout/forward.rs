@@ -144,6 +144,11 @@ fn booting(rollout: &mut Rollout, member: &mut Member, fact: &Fact, now: Micros)
         member.up = Some(now);
         return look(rollout, member, now);
     }
+    if let Some(fallback) = &fact.fallback {
+        // It had its tries: another restart gives the same.
+        member.say(Phase::Failed, fallback, now);
+        return Vec::new();
+    }
     if late(member.since, rollout.spec.up_deadline, now) {
         let seconds = rollout.spec.up_deadline / 1_000_000;
         member.say(Phase::Failed, &format!("not up with the revision in {seconds} s: {}", fact.told()), now);

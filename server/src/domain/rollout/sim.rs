@@ -110,6 +110,7 @@ impl World {
             gone: node.retired.then(|| "retired".to_owned()),
             assigned: node.assigned.clone(),
             active_before: Some(self.active),
+            fallback: None,
             boot: Some(BootFact {
                 id: uuid::Uuid::from_u128(node.boot),
                 running: node.runs.is_some(),

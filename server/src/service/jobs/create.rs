@@ -264,7 +264,7 @@ async fn matching(app: &App, selector: Selector, most: usize) -> Result<Vec<Node
                 let filter = NodeFilter { equals: selector.equals().to_vec(), ..NodeFilter::default() };
                 let mut found = Vec::new();
                 let next = walk(tx, &filter, after, selector.needs_hardware(), |row, hardware| {
-                    let facts = facts::of_node(&row.node, row.boot.as_ref(), hardware, now, timeout);
+                    let facts = facts::of_row(&row, hardware, now, timeout);
                     if holds(&selector, &facts)? {
                         if found.len() == room {
                             return Ok(Step::Full);

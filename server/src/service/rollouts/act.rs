@@ -8,7 +8,7 @@ use crate::domain::rollout::{Action, Assigned, Call, CallState, Member, Phase, R
 use crate::domain::rules::Holder;
 use crate::domain::{Micros, Sha256};
 use crate::error::Result;
-use crate::service::node_events;
+use crate::service::{fallback, node_events};
 use crate::store::Tx;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub(super) fn act(
 ) -> Result<()> {
     let spec = &record.rollout.spec;
     match &action.what {
-        What::Assign(assigned) => assign(tx, member, action, assigned),
+        What::Assign(assigned) => assign(tx, member, action, assigned, now),
         What::Reboot { hard: false } => ask_system(tx, record, action, now),
         What::Reboot { hard: true } => ask_bmc(tx, record, action, now),
         What::Drain => call(tx, record, action, Call::Drain, spec.hooks.deadline, now),
@@ -31,7 +31,13 @@ pub(super) fn act(
     }
 }
 
-fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &Assigned) -> Result<()> {
+fn assign(
+    tx: &mut Tx<'_>,
+    member: Option<&Member>,
+    action: &Action,
+    assigned: &Assigned,
+    now: Micros,
+) -> Result<()> {
     let Some(mut node) = tx.node(&action.node)? else { return Ok(()) };
     let back = member.filter(|member| member.before == *assigned && member.phase.is_back());
     if let Some(holder) = back.and_then(|member| member.held.parse().ok()) {
@@ -43,7 +49,9 @@ fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &
     }
     node.profile.clone_from(&assigned.profile);
     node.profile_revision = assigned.pin;
-    tx.put_node(&node)
+    tx.put_node(&node)?;
+    // What failed before this rollout, or in it, says nothing of what comes now.
+    fallback::forget(tx, &node.uuid, now)
 }
 
 /// The running system restarts itself when it is heard from next.

@@ -8,6 +8,7 @@ use crate::domain::node_event::{Kind, Severity};
 use crate::domain::rollout::{BootFact, CallState, Did, Fact, Member};
 use crate::domain::{Micros, NodeUuid};
 use crate::error::Result;
+use crate::service::fallback;
 use crate::store::{NodeEventFilter, Tx};
 use uuid::Uuid;
 
@@ -49,6 +50,7 @@ pub(super) fn fact(
         gone: gone(&node).map(str::to_owned),
         assigned: assigned(&node),
         active_before,
+        fallback: fallback::of(tx, &node)?.map(|fallback| fallback.to_string()),
         boot: boot.map(|boot| BootFact {
             id: boot.id,
             running: state == Lifecycle::Running,
