@@ -51,6 +51,7 @@ pub use exchanges::{ExchangeAt, ExchangeFilter};
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
 pub use ipam::{AddressFilter, AddressRow};
+pub use jobs::Asker;
 pub use leases::{LeaseClient, LeaseCounts, LeaseFilter, LeaseIs, SpanUse};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};

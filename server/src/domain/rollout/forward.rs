@@ -7,7 +7,7 @@ use super::{Action, Fact, Member, OnDeadline, Phase, Rollout, State};
 use crate::domain::Micros;
 
 /// Restarts of one member, when it comes up with something else.
-const REBOOTS_MAX: u32 = 3;
+pub(super) const REBOOTS_MAX: u32 = 3;
 /// Answers of hooks and checks come by their own deadline; so much later nothing comes any more.
 const LATE: Micros = 30_000_000;
 
