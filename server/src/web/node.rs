@@ -249,11 +249,11 @@ impl NodePage {
                 .collect::<Vec<_>>()
                 .join(", "),
             trouble: summary.lifecycle == "failed" || summary.fallback.is_some(),
-            fallback: summary.fallback.map(|f| FallbackView {
+            fallback: summary.fallback.as_ref().map(|f| FallbackView {
                 since: human::absolute(f.since_us),
                 ago: human::ago(f.since_us, now),
-                from: f.from,
-                to: f.to,
+                from: f.from.clone(),
+                to: f.to.clone(),
             }),
             state: summary.lifecycle,
             // Its own box says it with more words.
