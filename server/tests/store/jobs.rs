@@ -58,6 +58,20 @@ fn startable(tx: &mut Tx<'_>, job: u128) -> Vec<u32> {
     tx.startable_items(id(job), 9).unwrap().iter().map(|item| item.n).collect()
 }
 
+/// Restarts of rollouts are no jobs of people, and keep nobody from making one.
+pub async fn people_and_rollouts(db: Empty) {
+    let db = db.open();
+    made(&db, job(1, 1)).await;
+    made(&db, Job { request: None, ..job(2, 1) }).await;
+    made(&db, Job { request: Some("rollout action".into()), ..job(3, 1) }).await;
+    made(&db, Job { request: Some("rollout other".into()), state: JobState::Done, ..job(4, 1) }).await;
+    let open = db.get(|tx| Ok((tx.open_jobs(Asker::Person, 9)?, tx.open_jobs(Asker::Rollout, 9)?))).await;
+    assert_eq!(open, (2, 1));
+    let claimed = db.put(|tx| Ok((tx.claim_jobs(Asker::Person, 9)?, tx.claim_jobs(Asker::Rollout, 9)?))).await;
+    let ids = |jobs: Vec<Job>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
+    assert_eq!((ids(claimed.0), ids(claimed.1)), (vec![id(1), id(2)], vec![id(3)]));
+}
+
 pub async fn round_trip_counts_and_pages(db: Empty) {
     let db = db.open();
     let first = job(1, 1_203); // More than two INSERTs.

@@ -162,6 +162,46 @@ pub async fn open_ones_hold_images_and_pins_go(db: Empty) {
     assert_eq!(db.get(|tx| tx.nodes_not_pinned_to(&name("p"), 2)).await, 2);
 }
 
+pub async fn changes_count_and_calls_end(db: Empty) {
+    let db = db.open();
+    db.put(|tx| tx.insert_rollout(&record(1, 2), &members(2))).await;
+    assert_eq!(db.get(|tx| Ok((tx.rollout_epoch(id(1))?, tx.rollout_epoch(id(9))?))).await, (Some(0), None));
+    db.put(|tx| tx.put_rollout(&record(1, 2))).await;
+    db.put(|tx| tx.put_rollout(&record(1, 2))).await;
+    assert_eq!(db.get(|tx| tx.rollout_epoch(id(1))).await, Some(2));
+    let task = |n: u32, call: Call| Task {
+        rollout: id(1),
+        id: format!("{n}-on-{call}"),
+        n,
+        node: uuid(n),
+        call,
+        state: CallState::Waiting,
+        message: String::new(),
+        attempts: 0,
+        due: 50,
+        deadline: 900,
+    };
+    let under_way = Task { attempts: 1, due: 80, ..task(0, Call::Drain) };
+    let after = under_way.clone();
+    db.put(move |tx| {
+        tx.add_call(&task(0, Call::Drain))?;
+        tx.add_call(&Task { state: CallState::Ok, ..task(0, Call::Check) })?;
+        tx.add_call(&task(1, Call::Drain))?;
+        assert!(tx.step_call(&task(0, Call::Drain), &after)?);
+        assert_eq!((tx.end_calls(id(1), 0, "enough")?, tx.end_calls(id(1), 0, "enough")?), (1, 0));
+        Ok(())
+    })
+    .await;
+    let answer = Task { state: CallState::Ok, ..under_way.clone() };
+    assert!(!db.put(move |tx| tx.step_call(&under_way, &answer)).await, "its answer comes too late");
+    let due: Vec<u32> = db.get(|tx| tx.due_calls(999, 9)).await.iter().map(|task| task.n).collect();
+    assert_eq!(due, [1]);
+    let mut ended = db.get(|tx| tx.ended_calls_of(id(1), &[0, 1])).await;
+    ended.sort_by_key(|task| task.call);
+    let told: Vec<(CallState, &str)> = ended.iter().map(|task| (task.state, task.message.as_str())).collect();
+    assert_eq!(told, [(CallState::Failed, "enough"), (CallState::Ok, "")]);
+}
+
 pub async fn a_restart_is_asked_of_one_boot(db: Empty) {
     let db = db.open();
     db.put(|tx| {
