@@ -46,7 +46,7 @@ impl<'a> Room<'a> {
         members.iter().filter(|member| member.phase.is_down()).for_each(|member| room.add(member, 1));
         let known: BTreeMap<&NodeUuid, Phase> =
             members.iter().filter(|m| down.0.contains_key(&m.node)).map(|m| (&m.node, m.phase)).collect();
-        let counts = |node| known.get(node).is_none_or(|phase| matches!(phase, Phase::Waiting | Phase::Up));
+        let counts = |node: &NodeUuid| known.get(node).is_none_or(|phase| matches!(phase, Phase::Waiting | Phase::Up));
         for (_, groups) in down.0.iter().filter(|(node, _)| counts(node)) {
             for place in places(limits, groups.cluster.as_ref(), &groups.switches) {
                 room.count(place).all += 1;

@@ -104,7 +104,8 @@ fn store(tx: &mut Tx<'_>, step: &Stepped) -> Result<Stored> {
         if *there {
             tell(tx, &step.record, *before, member, now)?;
         }
-        if has_ended(member.phase) && member.phase != *before {
+        // One that failed may go back in the same step.
+        if (has_ended(member.phase) || member.phase == Phase::BackWaiting) && member.phase != *before {
             let_go(tx, &step.record, member, now)?;
         }
     }
