@@ -341,7 +341,12 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         (
             "Fallback",
             s.fallback.as_ref().map_or_else(String::new, |f| {
-                format!("{}, since {}; `higuma node retry` tries {} again", f.to, output::time_ago(f.since_us, now), f.from)
+                format!(
+                    "{}, since {}; `higuma node retry` tries {} again",
+                    f.to,
+                    output::time_ago(f.since_us, now),
+                    f.from
+                )
             }),
         ),
         ("Cluster", s.cluster.clone().unwrap_or_default()),

@@ -179,7 +179,8 @@ fn counts(boot: &Boot, stopped: bool) -> bool {
 
 /// What is told of a node whose revision failed so often.
 pub fn notice(wanted: &Exact, next: &Next, last: Option<&Boot>) -> Option<Notice> {
-    let why = last.and_then(|boot| Some(format!(" ({}: {})", boot.failed_step.as_ref()?, boot.failed_reason.as_ref()?)));
+    let why =
+        last.and_then(|boot| Some(format!(" ({}: {})", boot.failed_step.as_ref()?, boot.failed_reason.as_ref()?)));
     let why = why.unwrap_or_default();
     let (severity, message) = match next {
         Next::Wanted => return None,

@@ -1,8 +1,8 @@
 //! People let unused images go. What is used is read, decided (in `domain`) and deleted in one transaction, so a boot or a
 //! profile that names an image meanwhile either comes first, or finds it gone; it never loses one that it has.
 
-use super::{App, fallback};
 use super::images::{self, blobs_of};
+use super::{App, fallback};
 use crate::domain::Micros;
 use crate::domain::image::{Image, ImageRef};
 use crate::domain::image_gc::{Candidate, Decision, Policy, RETIRED_SILENCE, Reason, Verdict, decide};

@@ -2,7 +2,9 @@
 
 use super::profiles::{no_revision, not_found as not_found_profile};
 use super::search::{Step, holds, walk};
-use super::{App, bmc, boots, credentials, drift, exchanges, facts, fallback, history, identity, install, ipam, rules, wire};
+use super::{
+    App, bmc, boots, credentials, drift, exchanges, facts, fallback, history, identity, install, ipam, rules, wire,
+};
 use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;

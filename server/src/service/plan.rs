@@ -257,12 +257,7 @@ fn without<T>(text: &str, parks: Parks, ask_firmware: bool) -> Result<std::resul
     Ok(Err(NoPlan { text: text.to_owned(), parks, ask_firmware }))
 }
 
-fn find_plan(
-    tx: &mut Tx<'_>,
-    node: &Node,
-    boot: &Boot,
-    policy: Policy,
-) -> Result<std::result::Result<Choice, NoPlan>> {
+fn find_plan(tx: &mut Tx<'_>, node: &Node, boot: &Boot, policy: Policy) -> Result<std::result::Result<Choice, NoPlan>> {
     let wait = |text: &str| without(text, Parks::Never, false);
     if let Some(why) = kept_back(tx, node, boot, policy.cabling)? {
         let waits_for_approval = node.admission == Admission::Pending && !node.retired;

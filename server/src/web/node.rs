@@ -170,7 +170,9 @@ impl DriftView {
     /// None: it would change nothing.
     fn new(drift: NodeDrift) -> Option<Self> {
         let words = match drift.drift.as_str() {
-            "changed" if drift.fallback.is_some() => "It does not run what it should, and a reboot alone does not change that.",
+            "changed" if drift.fallback.is_some() => {
+                "It does not run what it should, and a reboot alone does not change that."
+            }
             "changed" => "A reboot changes this node.",
             "unplanned" => "A reboot leaves this node without a system.",
             _ => return None,

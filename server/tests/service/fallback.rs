@@ -27,7 +27,8 @@ fn web() -> Name {
 async fn revision(lab: &Lab, n: u32) {
     let blob = Sha256::of("blob").to_string();
     let part = |role: &str| json!({"role": role, "sha256": blob});
-    let image = json!({"name": "i", "version": n.to_string(), "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
+    let image =
+        json!({"name": "i", "version": n.to_string(), "arch": "x86_64", "parts": [part("kernel"), part("initrd")]});
     if n > 1 {
         images::create(&lab.app, serde_json::from_value(image).unwrap()).await.unwrap();
     }
@@ -61,7 +62,10 @@ async fn begins(lab: &Lab) -> (Boot, u32) {
     let answer = plan::boot_plan(&lab.app, &boot, Sha256::of(boot.id.to_string())).await.unwrap();
     let PlanAnswer::Plan(planned) = answer else { panic!("{answer:?}") };
     let revision = planned.plan.revision;
-    assert_eq!((planned.boot.revision, planned.plan.image.unwrap().version.to_string()), (Some(revision), revision.to_string()));
+    assert_eq!(
+        (planned.boot.revision, planned.plan.image.unwrap().version.to_string()),
+        (Some(revision), revision.to_string())
+    );
     let again = plan::boot_plan(&lab.app, &boot, Sha256::of(boot.id.to_string())).await.unwrap();
     assert!(matches!(again, PlanAnswer::Plan(again) if again.plan.revision == revision), "asked again");
     (boot, revision)
@@ -119,7 +123,10 @@ async fn what_ran_last_comes_back_and_the_node_says_so() {
     assert_eq!((event.notice.severity, event.cleared), (Severity::Alarm, None));
     assert!(event.notice.message.contains("(load: why): it gets web@1"), "{}", event.notice.message);
     let found = async |expression: &str| {
-        let query = NodeQuery { selector: Some(higuma::domain::select::Selector::compile(expression).unwrap()), ..NodeQuery::default() };
+        let query = NodeQuery {
+            selector: Some(higuma::domain::select::Selector::compile(expression).unwrap()),
+            ..NodeQuery::default()
+        };
         nodes::list(&lab.app, query).await.unwrap().items
     };
     assert_eq!(found("node.fallback == 'web@1'").await[0].fallback, Some(held));
@@ -241,7 +248,8 @@ async fn the_image_to_fall_back_to_is_kept_and_missed_when_it_is_not_there() {
 
     // Where no node falls back, nothing is kept for it.
     let mut app = lab.app.clone();
-    app.settings = std::sync::Arc::new(higuma::service::Settings { fallback_after: 0, ..higuma::service::Settings::default() });
+    app.settings =
+        std::sync::Arc::new(higuma::service::Settings { fallback_after: 0, ..higuma::service::Settings::default() });
     assert_eq!(gc(app).await.removed.len(), 1);
     assert_eq!(dies(&lab, JUMPED).await, 2, "there is nothing else");
     let events = told(&lab).await;
@@ -272,7 +280,11 @@ async fn a_rollout_sees_a_node_in_fallback_as_failed() {
         rollouts::step_all(app).await.unwrap();
     }
     let ended = rollouts::show(app, &rollout.id).await.unwrap();
-    assert_eq!((ended.state.as_str(), ended.counts.keys().next().unwrap().as_str()), ("rolled-back", "back"), "{ended:?}");
+    assert_eq!(
+        (ended.state.as_str(), ended.counts.keys().next().unwrap().as_str()),
+        ("rolled-back", "back"),
+        "{ended:?}"
+    );
     assert!(ended.why.contains("web@2 failed to boot: it gets web@1 instead"), "{}", ended.why);
     let node = shown(&lab).await;
     assert_eq!((node.assignment(), node.fallback, node.lifecycle.as_str()), ("web".to_owned(), None, "running"));

@@ -13,11 +13,11 @@ mod dhcp_answers;
 mod drift;
 mod enrol;
 mod exchanges;
-mod fallback;
 /// The simulated Redfish service of its client's tests.
 #[allow(dead_code)]
 #[path = "../../redfish/tests/redfish/fake.rs"]
 mod fake_redfish;
+mod fallback;
 mod firmware;
 mod history;
 mod identity;

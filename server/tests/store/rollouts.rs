@@ -133,7 +133,8 @@ pub async fn open_ones_hold_images_and_pins_go(db: Empty) {
         tx.insert_rollout(&record(1, 2), &members(2))
     })
     .await;
-    let held = |tx: &mut higuma::store::Tx<'_>| Ok(tx.image_users(None, 0, None)?.keys().map(ToString::to_string).collect());
+    let held =
+        |tx: &mut higuma::store::Tx<'_>| Ok(tx.image_users(None, 0, None)?.keys().map(ToString::to_string).collect());
     let images: Vec<String> = db.get(held).await;
     assert_eq!(images, ["i:1", "i:2", "i:3", "i:4"], "active, given, to be given back, newest");
     assert_eq!(db.get(|tx| tx.rollout_of_profile(&name("p"))).await, Some(id(1)));

@@ -128,7 +128,10 @@ pub async fn what_they_ran_last_holds_its_image(db: Empty) {
     assert_eq!(ran(Some(98)).await, [one], "what was not heard from for long holds nothing");
     assert_eq!(ran(None).await, []);
     let of = db.get(|tx| tx.image_users(Some(&"i:2".parse().unwrap()), 0, Some(0))).await;
-    assert_eq!(of.into_iter().map(|(image, users)| (image.to_string(), users.ran)).collect::<Vec<_>>(), [("i:2".into(), 1)]);
+    assert_eq!(
+        of.into_iter().map(|(image, users)| (image.to_string(), users.ran)).collect::<Vec<_>>(),
+        [("i:2".into(), 1)]
+    );
 }
 
 pub async fn power_actions_are_found(db: Empty) {

@@ -31,13 +31,7 @@ pub(super) fn act(
     }
 }
 
-fn assign(
-    tx: &mut Tx<'_>,
-    member: Option<&Member>,
-    action: &Action,
-    assigned: &Assigned,
-    now: Micros,
-) -> Result<()> {
+fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &Assigned, now: Micros) -> Result<()> {
     let Some(mut node) = tx.node(&action.node)? else { return Ok(()) };
     let back = member.filter(|member| member.before == *assigned && member.phase.is_back());
     if let Some(holder) = back.and_then(|member| member.held.parse().ok()) {
