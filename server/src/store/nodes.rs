@@ -234,12 +234,7 @@ fn wanted(node: &Node, active: Option<(u32, Micros)>) -> Option<Wanted> {
 
 /// A node, its boot, what it would get and by which revision, the active revision of its profile and since when, and its
 /// tries.
-type Joined = (
-    NodeRec,
-    Option<BootRec>,
-    (Option<String>, Option<i64>, Option<i64>, Option<i64>),
-    Option<TriesRec>,
-);
+type Joined = (NodeRec, Option<BootRec>, (Option<String>, Option<i64>, Option<i64>, Option<i64>), Option<TriesRec>);
 
 /// The query of [`Joined`].
 macro_rules! joined {
@@ -373,8 +368,7 @@ impl Tx<'_> {
         let mut found = BTreeMap::new();
         for piece in uuids.chunks(PIECE) {
             let keys: Vec<&str> = piece.iter().map(NodeUuid::as_str).collect();
-            let rows: Vec<Joined> =
-                self.run("nodes", |c| joined!().filter(nodes::uuid.eq_any(keys)).load(c))?;
+            let rows: Vec<Joined> = self.run("nodes", |c| joined!().filter(nodes::uuid.eq_any(keys)).load(c))?;
             for row in rows {
                 let row = row_of(row)?;
                 found.insert(row.node.uuid.clone(), row);

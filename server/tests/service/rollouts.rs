@@ -305,7 +305,8 @@ async fn a_slow_address_keeps_nobody_else_waiting() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let (before, ()) = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(later, calls) }).await.unwrap();
+    let (before, ()) =
+        tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(later, calls) }).await.unwrap();
     assert_eq!(before, [1, 2], "they did not wait for node 0");
     assert_eq!(answered().await.len(), 3);
 }

@@ -87,7 +87,9 @@ pub async fn round_trip_counts_and_pages(db: Empty) {
     let put = ended.clone();
     db.put(move |tx| tx.put_job(&put)).await;
     assert_eq!(db.get(|tx| tx.jobs(Some(JobState::Done), None, 9)).await, [ended]);
-    let newest = db.get(|tx| Ok((tx.jobs(None, None, 2)?, tx.jobs(None, Some(id(2)), 9)?, tx.open_jobs(Asker::Person, 9)?))).await;
+    let newest = db
+        .get(|tx| Ok((tx.jobs(None, None, 2)?, tx.jobs(None, Some(id(2)), 9)?, tx.open_jobs(Asker::Person, 9)?)))
+        .await;
     let ids = |jobs: &[Job]| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
     assert_eq!((ids(&newest.0), ids(&newest.1), newest.2), (vec![id(3), id(2)], vec![id(1)], 2));
 

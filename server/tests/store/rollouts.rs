@@ -105,11 +105,16 @@ pub async fn calls_step_once_and_secrets_are_found_by_key(db: Empty) {
     // The same action again changes nothing.
     let again = task.clone();
     db.put(move |tx| tx.add_call(&again)).await;
-    assert_eq!(db.get(|tx| Ok((tx.due_calls(80, 9)?, tx.ended_calls_of(id(1), &[0, 2])?))).await, (vec![mine.clone()], vec![]));
+    assert_eq!(
+        db.get(|tx| Ok((tx.due_calls(80, 9)?, tx.ended_calls_of(id(1), &[0, 2])?))).await,
+        (vec![mine.clone()], vec![])
+    );
     let done = Task { state: CallState::Ok, message: "it answered 204".into(), ..mine.clone() };
     let put = done.clone();
     assert!(db.put(move |tx| tx.step_call(&mine, &put)).await);
-    let found = db.get(|tx| Ok((tx.due_calls(9_999, 9)?, tx.ended_calls_of(id(1), &[0, 2])?, tx.ended_calls_of(id(1), &[1])?))).await;
+    let found = db
+        .get(|tx| Ok((tx.due_calls(9_999, 9)?, tx.ended_calls_of(id(1), &[0, 2])?, tx.ended_calls_of(id(1), &[1])?)))
+        .await;
     assert_eq!(found, (vec![], vec![done], vec![]));
     let sealed = db.get(|tx| Ok((tx.rollouts_sealed_with("key 1", 9)?.len(), tx.sealed_by_key()?))).await;
     assert_eq!(sealed, (1, vec![("key 1".to_owned(), 1)]));

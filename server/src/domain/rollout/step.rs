@@ -38,12 +38,7 @@ pub fn wanted(rollout: &Rollout, members: &[Member], look: Look<'_>) -> Vec<u32>
 }
 
 /// Make a step over all members of a rollout, in order of their numbers, with the facts of those that were [`wanted`].
-pub fn step(
-    rollout: &mut Rollout,
-    members: &mut [Member],
-    facts: &BTreeMap<u32, Fact>,
-    look: Look<'_>,
-) -> Vec<Action> {
+pub fn step(rollout: &mut Rollout, members: &mut [Member], facts: &BTreeMap<u32, Fact>, look: Look<'_>) -> Vec<Action> {
     let now = look.now;
     let mut actions = Vec::new();
     if !rollout.state.is_open() {
