@@ -124,7 +124,7 @@ pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
 pub use disk::{NodeDisk, NodeInstall, NodeLeft};
-pub use drift::{NodeDrift, PlanDifference, PlanName};
+pub use drift::{NodeDrift, NodeFallback, PlanDifference, PlanName};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use exchange::{Exchange, Exchanges};
@@ -228,17 +228,6 @@ pub struct NodeSummary {
     /// Its revision failed to boot: it gets the one that it ran last.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fallback: Option<NodeFallback>,
-}
-
-/// A node in fallback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeFallback {
-    /// What failed, and is still what it should boot: `NAME@REVISION`.
-    pub from: String,
-    /// What it gets instead.
-    pub to: String,
-    /// Since its first boot with that.
-    pub since_us: i64,
 }
 
 impl NodeSummary {

@@ -67,7 +67,8 @@ pub(super) fn choose(tx: &mut Tx<'_>, node: &Node, boot: &Boot, plan: Plan, afte
             Err(why) => next = Next::NothingElse(format!("{to}, which ran last, {why}")),
         }
     }
-    let last = past.into_iter().find(|b| b.profile.as_ref() == Some(&wanted.what.profile) && b.failed_step.is_some());
+    let of_it = |b: &Boot| b.profile.as_ref() == Some(&wanted.what.profile) && b.revision == Some(wanted.what.revision);
+    let last = past.into_iter().find(|boot| of_it(boot) && boot.failed_step.is_some());
     Ok(Choice { plan: chosen.unwrap_or(plan), why: Some(Why { wanted, before, next, last }) })
 }
 

@@ -51,3 +51,14 @@ pub struct NodeDrift {
     #[serde(default)]
     pub more: bool,
 }
+
+/// A node in fallback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFallback {
+    /// What failed, and is still what it should boot: `NAME@REVISION`.
+    pub from: String,
+    /// What it gets instead.
+    pub to: String,
+    /// Since its first boot with that.
+    pub since_us: i64,
+}
