@@ -1,3 +1,4 @@
+//! What a node tries to boot, when it falls back, and for how long.
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::domain::{NodeUuid, Sha256};
