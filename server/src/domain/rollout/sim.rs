@@ -297,11 +297,24 @@ impl World {
         }
     }
 
+    /// People see to what a rollout says that it waits for: members that were down before their turn.
+    fn mend(&mut self) {
+        for member in self.members.iter().filter(|member| member.phase == Phase::Waiting) {
+            let node = &mut self.nodes[member.n as usize];
+            if node.there && node.runs.is_none() && node.coming.is_none() {
+                node.restart();
+            }
+        }
+    }
+
     /// Until it has ended; panics when it does not.
     pub fn run(&mut self) {
         for _ in 0..60_000 {
             if !self.rollout.state.is_open() {
                 return;
+            }
+            if self.rollout.why.starts_with("it waits") {
+                self.mend();
             }
             self.step(false);
             self.tick();
