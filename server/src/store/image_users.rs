@@ -10,6 +10,9 @@ use crate::error::Result;
 use diesel::prelude::*;
 use std::collections::BTreeMap;
 
+/// Name and version of an image, how many nodes ran it last, and one of them.
+type Ran = (String, String, i64, Option<String>);
+
 impl Tx<'_> {
     /// Who names which image, or only `one`. The newest and the active revision of a profile count, those that nodes
     /// are pinned to, those that an open rollout gives or has to give back, and what a node boots now: its
@@ -68,11 +71,7 @@ impl Tx<'_> {
     }
 
     /// Images of the revisions that nodes, heard from since then, were up with last.
-    fn images_that_ran(
-        &mut self,
-        one: Option<&ImageRef>,
-        since: Micros,
-    ) -> Result<Vec<(String, String, i64, Option<String>)>> {
+    fn images_that_ran(&mut self, one: Option<&ImageRef>, since: Micros) -> Result<Vec<Ran>> {
         self.run("images that ran last", |c| {
             let revision = node_tries::up_profile
                 .eq(profile_revisions::profile.nullable())

@@ -97,7 +97,7 @@ pub async fn who_is_in_fallback(db: Empty) {
     let listed = async || -> Vec<u32> {
         let rows = db.get(|tx| tx.nodes(&NodeFilter::default(), None, 100)).await;
         let held = rows.into_iter().filter(|row| row.fallback.is_some());
-        (1..).zip(held).map(|(_, row)| u32::from_str_radix(&row.node.uuid.as_str()[28..], 16).unwrap()).collect()
+        held.map(|row| u32::from_str_radix(&row.node.uuid.as_str()[28..], 16).unwrap()).collect()
     };
     assert_eq!((listed().await, db.get(|tx| tx.fallback_count()).await), (vec![1, 2, 8], 2));
     let of_one = db.get(|tx| tx.nodes(&NodeFilter::default(), None, 1)).await.remove(0).fallback.unwrap();

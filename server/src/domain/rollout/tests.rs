@@ -248,7 +248,7 @@ fn a_step_changes_few_nodes_at_once() {
         world.step(false);
         let assigned = world.ids.iter().filter(|id| id.contains("assign")).count();
         most = most.max(world.ids.len() - before);
-        if assigned % 20 == 0 {
+        if assigned.is_multiple_of(20) {
             world.tick();
         }
     }
