@@ -12,6 +12,7 @@
 //! | GET /api/v1/nodes/{uuid}/boots?cursor=&limit= | -> Page<[`BootSummary`]> |
 //! | GET /api/v1/nodes/{uuid}/script?arch=&platform= | -> [`ScriptPreview`] (mints nothing) |
 //! | GET /api/v1/nodes/{uuid}/drift | -> [`NodeDrift`]: would a reboot change it, and what |
+//! | POST /api/v1/nodes/{uuid}/retry | -> [`NodeDetail`] (at its next boot it gets the revision that it should have, whatever failed) |
 //! | POST /api/v1/nodes/{uuid}/reinstall | -> [`NodeDetail`] (its installer runs again at its next boot) |
 //! | GET /api/v1/nodes/{uuid}/firmware | -> [`NodeFirmware`] |
 //! | POST /api/v1/nodes/{uuid}/firmware/retry | -> [`NodeFirmware`] (what was tried counts no more) |
@@ -127,7 +128,7 @@ pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
 pub use disk::{NodeDisk, NodeInstall, NodeLeft};
-pub use drift::{NodeDrift, PlanDifference, PlanName};
+pub use drift::{NodeDrift, NodeFallback, PlanDifference, PlanName};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use exchange::{Exchange, Exchanges};
@@ -230,6 +231,9 @@ pub struct NodeSummary {
     /// What a reboot would do: none (it runs nothing), same, changed, unplanned (it would boot nothing) or unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<String>,
+    /// Its revision failed to boot: it gets the one that it ran last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fallback: Option<NodeFallback>,
 }
 
 impl NodeSummary {

@@ -30,6 +30,9 @@ fn text(drift: &NodeDrift) -> String {
     };
     let mut fields = vec![("Drift", format!("{} ({meaning})", drift.drift)), ("Runs", name(&drift.runs))];
     fields.push(("Would boot", drift.reason.clone().unwrap_or_else(|| name(&drift.would))));
+    if let Some(fallback) = &drift.fallback {
+        fields.push(("Fallback", format!("{fallback}, until `higuma node retry`")));
+    }
     let mut text = output::fields(&fields);
     for difference in &drift.differences {
         let _ = write!(text, "\n{}\n", difference.what);
@@ -59,6 +62,7 @@ mod tests {
             runs: plan(1),
             would: plan(2),
             reason: None,
+            fallback: None,
             differences: vec![PlanDifference {
                 what: "cmdline".into(),
                 old: Some("quiet".into()),

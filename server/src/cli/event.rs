@@ -16,7 +16,7 @@ pub enum Event {
         /// Only of this node: UUID, a unique beginning of it, or host name
         #[arg(long, value_name = "NODE")]
         node: Option<String>,
-        /// Only this kind: hardware, cabling, identity, firmware, bmc, address or rollout
+        /// Only this kind: hardware, cabling, identity, firmware, bmc, address, rollout or boot
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
         /// Only this severity: info, warning or alarm
@@ -40,7 +40,7 @@ pub enum Event {
         /// Of this node: UUID, a unique beginning of it, or host name
         #[arg(long, value_name = "NODE", requires = "all")]
         node: Option<String>,
-        /// Of this kind: hardware, cabling, identity, firmware, bmc, address or rollout
+        /// Of this kind: hardware, cabling, identity, firmware, bmc, address, rollout or boot
         #[arg(long, value_name = "KIND", requires = "all")]
         kind: Option<String>,
         /// Of this severity: info, warning or alarm

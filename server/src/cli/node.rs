@@ -111,6 +111,12 @@ pub enum Node {
         /// UUID, a unique beginning of it, or host name
         node: String,
     },
+    /// A node in fallback, whose revision failed to boot: try that again at its next boot
+    #[command(after_help = "Example:\n  higuma node retry web-17 && higuma power reset web-17")]
+    Retry {
+        /// UUID, a unique beginning of it, or host name
+        node: String,
+    },
     /// Take the assignment away; what runs keeps running
     #[command(after_help = "Example:\n  higuma node unassign web-17")]
     Unassign {
@@ -212,6 +218,15 @@ pub(super) fn run(global: &Global, command: Node) -> Result<()> {
             return answer(global.format, value, |node: NodeDetail| line(&node.summary));
         }
         Node::Reinstall { node } => return super::node_disk::reinstall(global, &client, &node),
+        Node::Retry { node } => {
+            let path = format!("/api/v1/nodes/{}/retry", encode(&resolve(&client, &node)?));
+            let value = client.call(Method::POST, &path, None::<&()>)?;
+            return answer(global.format, value, |node: NodeDetail| {
+                let (s, assigned) = (&node.summary, node.summary.assignment());
+                let what = if assigned.is_empty() { "nothing: it has no profile" } else { &assigned };
+                format!("{} ({}): its next boot tries {what}\n", s.uuid, s.hostname)
+            });
+        }
         Node::Drift { node } => return super::drift::show(global, &client, &node),
         Node::History { node } => return super::history::history(global, &client, &node),
         Node::Diff { node, from, to } => return super::history::diff(global, &client, &node, from, to),
@@ -279,6 +294,18 @@ fn choose(name: &str, nodes: &[NodeSummary]) -> Result<String> {
     }
 }
 
+/// With what somebody should see at once.
+fn state(node: &NodeSummary) -> String {
+    let mut state = node.lifecycle.clone();
+    if node.conflict.is_some() {
+        state += " CONFLICT";
+    }
+    if node.fallback.is_some() {
+        state += " FALLBACK";
+    }
+    state
+}
+
 pub(super) fn list_table(nodes: &[NodeSummary], now: i64) -> String {
     let rows: Vec<[String; 9]> = nodes
         .iter()
@@ -286,7 +313,7 @@ pub(super) fn list_table(nodes: &[NodeSummary], now: i64) -> String {
             [
                 n.uuid.clone(),
                 n.hostname.clone(),
-                n.conflict.as_ref().map_or_else(|| n.lifecycle.clone(), |_| format!("{} CONFLICT", n.lifecycle)),
+                state(n),
                 n.drift.clone().unwrap_or_default(),
                 n.admission.clone(),
                 n.assignment(),
@@ -311,6 +338,17 @@ fn show(node: &NodeDetail, whole: bool, now: i64) -> String {
         ("State", state),
         ("Admission", s.admitted_by.as_ref().map_or(s.admission.clone(), |by| format!("{} by {by}", s.admission))),
         ("Profile", s.assignment()),
+        (
+            "Fallback",
+            s.fallback.as_ref().map_or_else(String::new, |f| {
+                format!(
+                    "{}, since {}; `higuma node retry` tries {} again",
+                    f.to,
+                    output::time_ago(f.since_us, now),
+                    f.from
+                )
+            }),
+        ),
         ("Cluster", s.cluster.clone().unwrap_or_default()),
         ("Tags", s.tags.join(" ")),
         (
@@ -373,6 +411,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::cli::Exit;
+    use higuma_proto::api::NodeFallback;
 
     fn node(uuid: &str, hostname: &str) -> NodeSummary {
         NodeSummary {
@@ -396,6 +435,7 @@ mod tests {
             last_seen_us: 1_000_000,
             conflict: None,
             drift: Some("changed".to_owned()),
+            fallback: None,
         }
     }
 
@@ -419,5 +459,8 @@ mod tests {
             "UUID  HOSTNAME  STATE    DRIFT    ADMISSION  PROFILE  PRODUCT    SERIAL  SEEN\n\
              aaaa  web       running  changed  admitted   -        Dell R740  S1      3 min ago\n"
         );
+        let fallback = NodeFallback { from: "web@7".into(), to: "web@6".into(), since_us: 0 };
+        let loud = list_table(&[NodeSummary { fallback: Some(fallback), ..node("aaaa", "web") }], 181_000_000);
+        assert!(loud.contains("running FALLBACK"), "{loud}");
     }
 }

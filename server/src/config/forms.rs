@@ -3,6 +3,7 @@
 
 use crate::domain::Micros;
 use crate::domain::dhcp::Mode;
+use crate::domain::fallback::AFTER_MAX;
 use crate::domain::script::check_authority;
 use std::net::{IpAddr, SocketAddr};
 
@@ -195,6 +196,11 @@ pub fn count_or_zero(text: &str) -> Option<usize> {
     text.parse().ok()
 }
 
+/// Failed boots: 20 at most.
+pub fn tries(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|n| *n <= AFTER_MAX)
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -254,6 +260,7 @@ mod tests {
     #[test]
     fn counts() {
         assert_eq!((count("20000"), count("0"), count("-1"), count("many")), (Some(20_000), None, None, None));
+        assert_eq!((tries("0"), tries("20"), tries("21"), tries("x")), (Some(0), Some(20), None, None));
         assert_eq!((count_or_zero("20"), count_or_zero("0"), count_or_zero("-1")), (Some(20), Some(0), None));
     }
 

@@ -316,6 +316,7 @@ impl Layers {
             offer_ttl: time("offer-ttl")?,
             boot_deadline: time("boot-deadline")?,
             install_deadline: time("install-deadline")?,
+            fallback_after: self.value("fallback-after", forms::tries)?,
             heartbeat_interval: time("heartbeat-interval")?,
             heartbeat_timeout: time("heartbeat-timeout")?,
             parking: Parking {

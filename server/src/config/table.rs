@@ -32,6 +32,8 @@ pub enum Form {
     Count,
     /// The same, and 0.
     CountOrZero,
+    /// 0 to 20.
+    Tries,
     /// Kernel command line.
     Cmdline,
     /// Account of a BMC.
@@ -61,7 +63,7 @@ impl Form {
             Self::Authority => "HOST:PORT",
             Self::Duration | Self::DurationOrZero => "DURATION",
             Self::Size => "SIZE",
-            Self::Count | Self::CountOrZero => "NUMBER",
+            Self::Count | Self::CountOrZero | Self::Tries => "NUMBER",
             Self::Cmdline => "PARAMETERS",
             Self::BmcUser => "NAME",
             Self::Words(words) => words,
@@ -95,6 +97,7 @@ impl Form {
             Self::Size => "a number with KiB, MiB, GiB or TiB, e.g. 512MiB",
             Self::Count => "a whole number above zero, e.g. 20000",
             Self::CountOrZero => "a whole number, e.g. 1000, or 0 for no bound",
+            Self::Tries => "a whole number from 1 to 20, or 0 for never",
             Self::BmcUser => "1 to 16 letters, digits, '-' or '_', beginning with a letter",
             Self::Cmdline => "kernel parameters: one line of printable ASCII, without higuma.*",
             Self::Words(words) => words,
@@ -141,6 +144,7 @@ pub const SETTINGS: &[Setting] = &[
     s("offer-ttl", Form::Duration, "10m", "How long the boot nonce of a script is good"),
     s("boot-deadline", Form::Duration, "15m", "A boot that is not up so long after its plan has failed"),
     s("install-deadline", Form::Duration, "1h", "An installer that has not called back so long after its plan has failed"),
+    s("fallback-after", Form::Tries, "3", "After so many failed boots of a revision a node gets the one that it ran last (0: never)"),
     s("heartbeat-interval", Form::Duration, "60s", "How often a running node says that it lives"),
     s("heartbeat-timeout", Form::Duration, "3m", "A node not heard from for so long is not running any more"),
     s("park", Form::Words("wait|poweroff|reboot"), "wait", "What a node without a profile does, where no rule says otherwise"),

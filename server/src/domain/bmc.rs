@@ -43,6 +43,11 @@ impl BmcAction {
         !matches!(self, Self::PowerCycle | Self::Reset | Self::Nmi | Self::BmcReset)
     }
 
+    /// Whether it ends what the machine is in the middle of.
+    pub fn stops(self) -> bool {
+        matches!(self, Self::PowerOff | Self::SoftOff | Self::PowerCycle | Self::Reset | Self::Nmi)
+    }
+
     /// Whether it draws inrush current: such are staggered.
     pub fn starts_power(self) -> bool {
         matches!(self, Self::PowerOn | Self::PowerCycle)

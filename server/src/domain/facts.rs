@@ -63,6 +63,8 @@ facts! {
         lifecycle: String,
         /// assigned profile
         profile: String,
+        /// the revision that it gets because that of its profile failed to boot, e.g. `web@6`; empty: it is not in fallback. Rules see it empty
+        fallback: String,
         /// cluster that it is in
         cluster: String,
         /// tags, of people and of rules

@@ -10,6 +10,9 @@ use std::fmt;
 /// The boot of a retired node that was not heard from for so long names nothing any more.
 pub const RETIRED_SILENCE: Micros = 24 * 3600 * 1_000_000;
 
+/// What a node that was not heard from for so long ran last is not kept for it to fall back to.
+pub const FALLBACK_SILENCE: Micros = 30 * 24 * 3600 * 1_000_000;
+
 /// Who names an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
@@ -21,6 +24,10 @@ pub struct Users {
     pub nodes: u64,
     /// One of them.
     pub node: Option<NodeUuid>,
+    /// Nodes that ran it last: they would fall back to it.
+    pub ran: u64,
+    /// One of them.
+    pub ran_on: Option<NodeUuid>,
 }
 
 /// An image that may be asked for.
@@ -54,6 +61,8 @@ pub enum Reason {
     Labels(Vec<Name>),
     /// So many nodes boot or run it; one of them.
     Nodes(u64, Option<NodeUuid>),
+    /// So many nodes ran it last; one of them.
+    Ran(u64, Option<NodeUuid>),
     /// It is among the newest of its name.
     Newest(usize),
     /// It was made just now.
@@ -68,6 +77,9 @@ impl fmt::Display for Reason {
             Self::Nodes(1, Some(node)) => write!(f, "node {node} boots or runs it"),
             Self::Nodes(count, Some(node)) => write!(f, "{count} nodes boot or run it, e.g. {node}"),
             Self::Nodes(count, None) => write!(f, "{count} nodes boot or run it"),
+            Self::Ran(1, Some(node)) => write!(f, "node {node} ran it last and may fall back to it"),
+            Self::Ran(count, Some(node)) => write!(f, "{count} nodes ran it last and may fall back to it, e.g. {node}"),
+            Self::Ran(count, None) => write!(f, "{count} nodes ran it last and may fall back to it"),
             Self::Newest(1) => f.write_str("the newest of its name"),
             Self::Newest(keep) => write!(f, "one of the newest {keep} of its name"),
             Self::Young => f.write_str("younger than asked for"),
@@ -96,6 +108,10 @@ impl Users {
         }
         if !self.labels.is_empty() {
             reasons.push(Reason::Labels(self.labels.clone()));
+        }
+        // Of what is in use, nobody asks who ran it last.
+        if reasons.is_empty() && self.ran > 0 {
+            reasons.push(Reason::Ran(self.ran, self.ran_on.clone()));
         }
         reasons
     }

@@ -35,6 +35,8 @@ fn what_is_named_stays_whatever_is_asked() {
         used(image("a:3", 3, &["z"]), Users { nodes: 1, node: Some(node.clone()), ..Users::default() }),
         used(image("a:4", 4, &["z"]), Users { nodes: 7, node: Some(node.clone()), ..Users::default() }),
         image("a:5", 5, &["z", "free"]),
+        used(image("a:6", 6, &["w"]), Users { ran: 2, ran_on: Some(node.clone()), ..Users::default() }),
+        used(image("a:7", 7, &["w"]), Users { ran: 2, labels: names(&["new"]), ..Users::default() }),
     ];
     let decision = decide(&images, ALL, NOW, 100);
     assert_eq!(gone(&decision), ["a:5"]);
@@ -42,6 +44,8 @@ fn what_is_named_stays_whatever_is_asked() {
     assert_eq!(why(&decision, "a:2"), ["has labels: stable"]);
     assert_eq!(why(&decision, "a:3"), [format!("node {node} boots or runs it")]);
     assert_eq!(why(&decision, "a:4"), [format!("7 nodes boot or run it, e.g. {node}")]);
+    assert_eq!(why(&decision, "a:6"), [format!("2 nodes ran it last and may fall back to it, e.g. {node}")]);
+    assert_eq!(why(&decision, "a:7"), ["has labels: new"], "what is used needs no other reason");
     // z is still named.
     assert_eq!((decision.freed, decision.verdicts[4].size), (10, 20));
 }

@@ -12,6 +12,7 @@ pub mod dhcp;
 pub mod drift;
 pub mod enrol;
 pub mod facts;
+pub mod fallback;
 pub mod firmware;
 pub mod identity;
 pub mod ids;

@@ -23,19 +23,22 @@ pub enum Kind {
     Address,
     /// Changes of what it boots, that came in a rollout.
     Rollout,
+    /// What it boots, and that it does not.
+    Boot,
 }
 
 words!(
     Kind,
     "kind of node event",
-    "hardware, cabling, identity, firmware, bmc, address or rollout",
+    "hardware, cabling, identity, firmware, bmc, address, rollout or boot",
     Hardware = "hardware",
     Cabling = "cabling",
     Identity = "identity",
     Firmware = "firmware",
     Bmc = "bmc",
     Address = "address",
-    Rollout = "rollout"
+    Rollout = "rollout",
+    Boot = "boot"
 );
 
 /// How much it matters.

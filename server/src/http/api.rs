@@ -12,7 +12,7 @@ use crate::service::node_events::{self as event_cases, NodeEventQuery};
 use crate::service::nodes::NodeQuery;
 use crate::service::profiles as profile_cases;
 use crate::service::rules as rule_cases;
-use crate::service::{boots as boot_cases, first_stage as stage_cases, nodes as node_cases};
+use crate::service::{boots as boot_cases, fallback, first_stage as stage_cases, nodes as node_cases};
 use crate::store::NodeEventFilter;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ReqData};
@@ -131,6 +131,10 @@ pub async fn merge_node(s: S, uuid: Path<String>, body: Json<MergeInto>) -> Answ
 
 pub async fn not_same(s: S, uuid: Path<String>) -> Answer {
     ok(identity_cases::not_same(&s.app, uuid.parse::<NodeUuid>()?).await?)
+}
+
+pub async fn retry(s: S, uuid: Path<String>) -> Answer {
+    ok(fallback::retry(&s.app, uuid.parse::<NodeUuid>()?).await?)
 }
 
 /// Which node events.

@@ -112,6 +112,7 @@ pub async fn publish_gauges(app: &service::App) -> Result<()> {
     for (drift, count) in service::drift::counts(app).await? {
         metrics::gauge!("higuma_nodes_drift", "drift" => drift).set(count as f64);
     }
+    metrics::gauge!("higuma_nodes_fallback").set(service::fallback::count(app).await? as f64);
     let (open, down) = service::rollouts::gauges(app).await?;
     metrics::gauge!("higuma_rollouts_open").set(open as f64);
     metrics::gauge!("higuma_rollout_nodes_down").set(down as f64);

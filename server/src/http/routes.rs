@@ -138,6 +138,7 @@ fn https() -> Vec<Route> {
         route(POST,   "/api/v1/nodes/{uuid}/firmware/retry", Admin, || web::to(firmware::retry)),
         route(POST,   "/api/v1/nodes/{uuid}/bmc/password/reveal", Admin, || web::to(vault::reveal)),
         route(POST,   "/api/v1/nodes/{uuid}/reinstall",  Admin,  || web::to(installs::again)),
+        route(POST,   "/api/v1/nodes/{uuid}/retry",      Admin,  || web::to(api::retry)),
         route(GET,    "/api/v1/pools",                   Admin,  || web::to(ipam::pools)),
         route(POST,   "/api/v1/pools",                   Admin,  || web::to(ipam::create_pool)),
         Route { limit: CSV_LIMIT, ..route(PUT, "/api/v1/pools", Admin, || web::to(ipam::import_pools)) },

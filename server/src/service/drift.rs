@@ -2,7 +2,7 @@
 //! and it is worked out here, a piece at a time; nothing polls the fleet.
 
 use super::nodes::find;
-use super::{App, plan, secrets};
+use super::{App, fallback, plan, secrets};
 use crate::domain::drift::{DIFFERENCES_MAX, Drift, differences};
 use crate::domain::node::Node;
 use crate::domain::plan::Plan;
@@ -136,6 +136,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<api::NodeDrift> {
                     image: plan.image.as_ref().map_or_else(|| format!("none ({})", plan.mode), ToString::to_string),
                 }),
                 reason: now.as_ref().err().map(ToString::to_string),
+                fallback: fallback::of(tx, &node)?.map(|fallback| fallback.to_string()),
                 differences: Vec::new(),
                 more: false,
             };

@@ -8,7 +8,7 @@ use crate::domain::node::Node;
 use crate::domain::rules::TAGS_OF_RULES;
 use crate::domain::{Micros, NodeUuid, lifecycle};
 use crate::error::Result;
-use crate::store::Tx;
+use crate::store::{NodeRow, Tx};
 use higuma_proto::agent::{self, Inventory, Neighbour};
 
 /// Nodes whose facts are made anew in one go.
@@ -73,6 +73,7 @@ pub(super) fn of_node(node: &Node, boot: Option<&Boot>, hardware: Hardware, now:
         admission: node.admission.to_string(),
         lifecycle: state.to_string(),
         profile: node.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
+        fallback: String::new(),
         cluster: node.cluster.as_ref().map(ToString::to_string).unwrap_or_default(),
         tags: node.tags.iter().chain(&node.rule_tags).take(TAGS_OF_RULES).map(ToString::to_string).collect(),
         maintenance: node.maintenance,
@@ -82,6 +83,13 @@ pub(super) fn of_node(node: &Node, boot: Option<&Boot>, hardware: Hardware, now:
         product: node.product.clone(),
     };
     Facts { standing, hardware }
+}
+
+/// As [`of_node`], with what a list knows of it besides.
+pub(super) fn of_row(row: &NodeRow, hardware: Hardware, now: Micros, timeout: Micros) -> Facts {
+    let mut facts = of_node(&row.node, row.boot.as_ref(), hardware, now, timeout);
+    facts.standing.fallback = row.fallback.as_ref().map(|fallback| fallback.to.to_string()).unwrap_or_default();
+    facts
 }
 
 fn text(text: &str) -> String {

@@ -1,8 +1,9 @@
 //! People let unused images go. What is used is read, decided (in `domain`) and deleted in one transaction, so a boot or a
 //! profile that names an image meanwhile either comes first, or finds it gone; it never loses one that it has.
 
-use super::App;
 use super::images::{self, blobs_of};
+use super::{App, fallback};
+use crate::domain::Micros;
 use crate::domain::image::{Image, ImageRef};
 use crate::domain::image_gc::{Candidate, Decision, Policy, RETIRED_SILENCE, Reason, Verdict, decide};
 use crate::error::{Error, Result};
@@ -22,10 +23,10 @@ pub async fn run(app: &App, asked: ImageGc, who: &str) -> Result<ImageGcAnswer> 
     let older_than = older_than
         .ok_or_else(|| Error::BadRequest("older_than_seconds: expected less than 292,000 years".to_owned()))?;
     let policy = Policy { keep: usize::try_from(asked.keep).unwrap_or(usize::MAX), older_than };
-    let (now, dry_run) = (app.now(), asked.dry_run);
+    let (now, dry_run, fallback) = (app.now(), asked.dry_run, fallback::kept_since(app));
     let work = move |tx: &mut Tx<'_>| {
         let images = all(tx)?;
-        let decision = decide(&candidates(tx, &images, now)?, policy, now, MOST);
+        let decision = decide(&candidates(tx, &images, now, fallback)?, policy, now, MOST);
         for verdict in decision.verdicts.iter().filter(|v| v.stays.is_empty() && !dry_run) {
             if let Some(image) = images.get(&verdict.image) {
                 images::remove(tx, image, now)?;
@@ -58,8 +59,13 @@ fn all(tx: &mut Tx<'_>) -> Result<BTreeMap<ImageRef, Image>> {
     }
 }
 
-fn candidates(tx: &mut Tx<'_>, images: &BTreeMap<ImageRef, Image>, now: i64) -> Result<Vec<Candidate>> {
-    let mut users = tx.image_users(None, now - RETIRED_SILENCE)?;
+fn candidates(
+    tx: &mut Tx<'_>,
+    images: &BTreeMap<ImageRef, Image>,
+    now: Micros,
+    fallback: Option<Micros>,
+) -> Result<Vec<Candidate>> {
+    let mut users = tx.image_users(None, now - RETIRED_SILENCE, fallback)?;
     let candidate = |image: &Image| Candidate {
         image: image.reference.clone(),
         created: image.created,

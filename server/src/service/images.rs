@@ -1,7 +1,7 @@
 //! People make, look at and delete images. The blobs are uploaded first; an image names them.
 
 use super::nodes::page_limit;
-use super::{App, wire};
+use super::{App, fallback, wire};
 use crate::domain::boot::clean;
 use crate::domain::image::{Image, ImageRef, Part, check_parts};
 use crate::domain::image_gc::{RETIRED_SILENCE, Reason};
@@ -122,12 +122,12 @@ pub async fn contents(app: &App, named: ImageRef) -> Result<Sha256> {
 
 /// As [`show`], with who names it, in words.
 pub async fn with_uses(app: &App, named: ImageRef) -> Result<(api::Image, Vec<String>)> {
-    let silent = app.now() - RETIRED_SILENCE;
+    let (silent, fallback) = (app.now() - RETIRED_SILENCE, fallback::kept_since(app));
     app.store
         .read(move |tx| {
             let reference = resolve(tx, &named)?;
             let image = tx.image(&reference)?.ok_or_else(|| not_found(&reference))?;
-            let uses = tx.image_users(Some(&reference), silent)?.remove(&reference).unwrap_or_default();
+            let uses = tx.image_users(Some(&reference), silent, fallback)?.remove(&reference).unwrap_or_default();
             Ok((of_wire(tx, &image)?, uses.reasons().iter().map(Reason::to_string).collect()))
         })
         .await
@@ -160,7 +160,7 @@ pub(super) fn of_wire(tx: &mut Tx<'_>, image: &Image) -> Result<api::Image> {
 
 /// Delete an image that no profile, label or node names; its blobs go later, when nothing else refers to them.
 pub async fn delete(app: &App, reference: ImageRef) -> Result<()> {
-    let now = app.now();
+    let (now, fallback) = (app.now(), fallback::kept_since(app));
     app.store
         .write(move |tx| {
             let Some(image) = tx.image(&reference)? else {
@@ -172,7 +172,7 @@ pub async fn delete(app: &App, reference: ImageRef) -> Result<()> {
                     None => not_found(&reference),
                 });
             };
-            let mut users = tx.image_users(Some(&reference), now - RETIRED_SILENCE)?;
+            let mut users = tx.image_users(Some(&reference), now - RETIRED_SILENCE, fallback)?;
             let stays: Vec<_> =
                 users.remove(&reference).unwrap_or_default().reasons().iter().map(Reason::to_string).collect();
             if !stays.is_empty() {

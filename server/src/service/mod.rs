@@ -16,6 +16,7 @@ pub mod events;
 pub mod exchanges;
 pub mod expected;
 pub mod facts;
+pub mod fallback;
 pub mod firmware;
 pub mod first_stage;
 pub mod history;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub boot_deadline: Micros,
     /// From an installer's start to its callback.
     pub install_deadline: Micros,
+    /// So many failed boots of a revision, and the one that ran last is used; 0: never.
+    pub fallback_after: u32,
     /// Sent to the second stage.
     pub heartbeat_interval: Micros,
     /// Not heard from for so long: no longer running.
@@ -150,6 +153,7 @@ impl Default for Settings {
             offer_ttl: 600 * SECOND,
             boot_deadline: 900 * SECOND,
             install_deadline: 3600 * SECOND,
+            fallback_after: 3,
             heartbeat_interval: 60 * SECOND,
             heartbeat_timeout: 180 * SECOND,
             parking: Parking { action: ParkAction::Wait, after: 600 * SECOND },

@@ -3,7 +3,7 @@
 
 use super::ipam::{self, Place};
 use super::plan::{self, Profiles};
-use super::{App, cabling, identity};
+use super::{App, identity};
 use crate::domain::boot::Boot;
 use crate::domain::ipam::Pool;
 use crate::domain::node::{Admission, Node};
@@ -55,7 +55,7 @@ pub(super) fn give(
 }
 
 /// Look at what a node's devices would be given, before they are: somebody may use it.
-pub(super) async fn before_giving(app: &App, boot: &Boot, rules: cabling::Rules) -> Result<()> {
+pub(super) async fn before_giving(app: &App, boot: &Boot, policy: plan::Policy) -> Result<()> {
     if app.prober.is_none() {
         return Ok(());
     }
@@ -65,7 +65,7 @@ pub(super) async fn before_giving(app: &App, boot: &Boot, rules: cabling::Rules)
         .read(move |tx| {
             let Some(boot) = tx.boot(id)? else { return Ok(vec![]) };
             let Some(node) = tx.node(&boot.node)? else { return Ok(vec![]) };
-            Ok(plan::find_plan(tx, &node, &boot, rules)?.map(|plan| wanted(&plan)).unwrap_or_default())
+            Ok(plan::find_plan(tx, &node, &boot, policy)?.map(|choice| wanted(&choice.plan)).unwrap_or_default())
         })
         .await?;
     for (device, pool) in wanted {

@@ -108,8 +108,16 @@ pub(super) async fn forget_stale(app: &App) -> Result<usize> {
 /// Open events by kind and severity, zeros included.
 pub async fn counts(app: &App) -> Result<Vec<NodeEventCount>> {
     let open = app.store.read(|tx| tx.open_node_events()).await?;
-    let kinds =
-        [Kind::Hardware, Kind::Cabling, Kind::Identity, Kind::Firmware, Kind::Bmc, Kind::Address, Kind::Rollout];
+    let kinds = [
+        Kind::Hardware,
+        Kind::Cabling,
+        Kind::Identity,
+        Kind::Firmware,
+        Kind::Bmc,
+        Kind::Address,
+        Kind::Rollout,
+        Kind::Boot,
+    ];
     let severities = [Severity::Info, Severity::Warning, Severity::Alarm];
     let all = kinds.into_iter().flat_map(|kind| severities.map(|severity| (kind, severity)));
     let count = |(kind, severity)| {

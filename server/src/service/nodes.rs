@@ -2,7 +2,9 @@
 
 use super::profiles::{no_revision, not_found as not_found_profile};
 use super::search::{Step, holds, walk};
-use super::{App, bmc, boots, credentials, drift, exchanges, facts, history, identity, install, ipam, rules, wire};
+use super::{
+    App, bmc, boots, credentials, drift, exchanges, facts, fallback, history, identity, install, ipam, rules, wire,
+};
 use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
@@ -65,6 +67,7 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
             let mut items: Vec<NodeSummary> = Vec::new();
             let next = walk(tx, &filter, query.cursor, hardware, |row, hardware| {
                 let mut summary = wire::node_summary(&row.node, row.boot.as_ref(), now, timeout);
+                wire::tell_fallback(&mut summary, row.fallback.as_ref());
                 let drift = Drift::of(row.boot.as_ref(), row.planned.as_deref());
                 if query.drift.is_some_and(|wanted| wanted != drift) {
                     return Ok(Step::On);
@@ -74,7 +77,7 @@ pub async fn list(app: &App, query: NodeQuery) -> Result<Page<NodeSummary>> {
                     return Ok(Step::On);
                 }
                 if let Some(selector) = &selector {
-                    let facts = facts::of_node(&row.node, row.boot.as_ref(), hardware, now, timeout);
+                    let facts = facts::of_row(&row, hardware, now, timeout);
                     if !holds(selector, &facts)? {
                         return Ok(Step::On);
                     }
@@ -125,6 +128,7 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<NodeDetail> {
             let uuid = node.uuid.clone();
             let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
             let mut summary = wire::node_summary(&node, boot.as_ref(), now, timeout);
+            wire::tell_fallback(&mut summary, fallback::of(tx, &node)?.as_ref());
             summary.drift = Some(drift::word(tx, &node)?);
             summary.conflict = tx.open_messages(CONFLICT, &[uuid.as_str()])?.into_values().next();
             count_events(tx, std::slice::from_mut(&mut summary))?;
@@ -207,6 +211,10 @@ pub async fn patch_by(app: &App, uuid: NodeUuid, patch: NodePatch, by: &str) -> 
                 rules::evaluate(tx, &mut node, now)?;
             }
             tx.put_node(&node)?;
+            if change.profile.is_some() {
+                // Given anew, it is tried anew.
+                fallback::forget(tx, &node.uuid, now)?;
+            }
             if node.retired != was_retired {
                 identity::retired(tx, &node, now)?;
                 if !node.retired {

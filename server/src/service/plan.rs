@@ -1,6 +1,7 @@
 //! What a registered boot may boot now: a plan, or wait, or park. Asking again is safe: it gives the plan that
 //! holds now.
 
+use super::fallback::{self, Choice};
 use super::parking::{self, NoPlan, Parks};
 use super::{App, Settings, cabling, drift, install, network, secrets, templates};
 use crate::domain::boot::{Boot, Phase};
@@ -78,15 +79,29 @@ fn without_secrets(plan: &Plan) -> Result<()> {
     }
 }
 
+/// What of the settings has a say in plans.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    cabling: cabling::Rules,
+    /// Failures after which a node gets what it ran last.
+    fallback_after: u32,
+}
+
+impl Policy {
+    pub(super) fn of(app: &App) -> Self {
+        Self { cabling: cabling::Rules::of(app), fallback_after: app.settings.fallback_after }
+    }
+}
+
 /// Plan the boot of a session; `callback` is the hash of the second stage's credential. Errors: the boot has been
 /// ended by a newer one; the database.
 pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanAnswer> {
     let (id, now) = (boot.id, app.now());
-    let rules = cabling::Rules::of(app);
+    let policy = Policy::of(app);
     if let Some(answer) = still_waiting(app, id, now).await? {
         return Ok(answer);
     }
-    network::before_giving(app, boot, rules).await?;
+    network::before_giving(app, boot, policy).await?;
     let settings = Arc::clone(&app.settings);
     app.store
         .write(move |tx| {
@@ -95,7 +110,7 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
             node.last_seen = now;
             tx.put_node(&node)?;
             if let Some(mut bmc) = tx.bmc(&node.uuid)?.filter(|bmc| bmc.held && bmc.boot == Some(id))
-                && find_plan(tx, &node, &boot, rules)?.is_ok()
+                && find_plan(tx, &node, &boot, policy)?.is_ok()
             {
                 // Once: whatever comes of it, the node boots.
                 bmc.held = false;
@@ -103,7 +118,7 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
                 return Ok(PlanAnswer::SetUpBmc { reason: "the BMC is to be set up first".to_owned() });
             }
             let times = Times { now, boot: settings.boot_deadline, installer: settings.install_deadline };
-            let plan = match begin(tx, &mut boot, &node, times, rules)? {
+            let plan = match begin(tx, &mut boot, &node, times, policy)? {
                 Ok(plan) => plan,
                 Err(reason) => return parking::answer(tx, &settings, (&boot, &node), reason, now),
             };
@@ -118,7 +133,7 @@ pub async fn boot_plan(app: &App, boot: &Boot, callback: Sha256) -> Result<PlanA
 /// Thousands of parked nodes ask every few seconds: as long as nothing changes, that is a read, and a write only now and
 /// then to tell that the node is still there.
 async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<PlanAnswer>> {
-    let rules = cabling::Rules::of(app);
+    let policy = Policy::of(app);
     let settings: Arc<Settings> = Arc::clone(&app.settings);
     app.store
         .read(move |tx| {
@@ -127,7 +142,7 @@ async fn still_waiting(app: &App, id: uuid::Uuid, now: Micros) -> Result<Option<
             if now - node.last_seen > LAST_SEEN_EVERY {
                 return Ok(None);
             }
-            match find_plan(tx, &node, &boot, rules)? {
+            match find_plan(tx, &node, &boot, policy)? {
                 Ok(_) => Ok(None),
                 Err(reason) => parking::answer(tx, &settings, (&boot, &node), reason, now).map(Some),
             }
@@ -146,30 +161,30 @@ pub(super) fn retry_after(settings: &Settings) -> u32 {
 /// The plan that a boot's node has now (for a node that asks `profile` or `detail` by JSON). It changes nothing, but that
 /// addresses of pools which the plan lacks are given.
 pub async fn current(app: &App, boot: &Boot) -> Result<Planned> {
-    let (id, rules) = (boot.id, cabling::Rules::of(app));
-    let found = app.store.read(move |tx| current_of(tx, id, rules)).await?;
+    let (id, policy) = (boot.id, Policy::of(app));
+    let found = app.store.read(move |tx| current_of(tx, id, policy)).await?;
     if found.plan.network.as_ref().is_none_or(|network| network.wanted().next().is_none()) {
         return Ok(found);
     }
-    network::before_giving(app, boot, rules).await?;
+    network::before_giving(app, boot, policy).await?;
     let now = app.now();
     app.store
         .write(move |tx| {
-            let found = current_of(tx, id, rules)?;
+            let found = current_of(tx, id, policy)?;
             let node = owner(tx, &found.boot)?;
             match network::give(tx, &node, &found.plan, now)? {
-                Ok(_) => current_of(tx, id, rules),
+                Ok(_) => current_of(tx, id, policy),
                 Err(full) => Err(Error::NotFound(format!("there is no plan yet: {full}"))),
             }
         })
         .await
 }
 
-fn current_of(tx: &mut Tx<'_>, id: uuid::Uuid, rules: cabling::Rules) -> Result<Planned> {
+fn current_of(tx: &mut Tx<'_>, id: uuid::Uuid, policy: Policy) -> Result<Planned> {
     let boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
     let node = owner(tx, &boot)?;
-    match find_plan(tx, &node, &boot, rules)? {
-        Ok(plan) => {
+    match find_plan(tx, &node, &boot, policy)? {
+        Ok(Choice { plan, .. }) => {
             let secrets = secrets::needed(tx, &plan)?;
             Ok(Planned { boot, plan, secrets })
         }
@@ -202,23 +217,24 @@ fn begin(
     boot: &mut Boot,
     node: &Node,
     times: Times,
-    rules: cabling::Rules,
+    policy: Policy,
 ) -> Result<std::result::Result<Plan, NoPlan>> {
-    let mut plan = match find_plan(tx, node, boot, rules)? {
-        Ok(plan) => plan,
+    let mut choice = match find_plan(tx, node, boot, policy)? {
+        Ok(choice) => choice,
         Err(reason) => return Ok(Err(reason)),
     };
-    match network::give(tx, node, &plan, times.now)? {
+    match network::give(tx, node, &choice.plan, times.now)? {
         Ok(false) => {}
         // With its addresses.
-        Ok(true) => match find_plan(tx, node, boot, rules)? {
-            Ok(whole) => plan = whole,
+        Ok(true) => match find_plan(tx, node, boot, policy)? {
+            Ok(whole) => choice = whole,
             Err(reason) => return Ok(Err(reason)),
         },
         Err(full) => return without(&full, Parks::Never, false),
     }
     let mut own_cmdline = None;
     let fresh = boot.phase != Phase::Booting;
+    let plan = &choice.plan;
     if plan.mode == Mode::Installer {
         let attempt = install::Attempt::new(boot)?;
         // Its own addresses; the plan's hash is over those in place of them, or each boot would differ.
@@ -226,7 +242,7 @@ fn begin(
             Ok(own) => own_cmdline = Some(own.cmdline),
             Err(why) => return without(&why.to_string(), Parks::Never, false),
         }
-        attempt.begin(tx, boot, node, &plan, times.now)?;
+        attempt.begin(tx, boot, node, plan, times.now)?;
     }
     if boot.phase == Phase::Running || !boot.advance(Phase::Booting) {
         return Err(Error::Conflict(format!("this boot is {}: it gets no plan any more", boot.phase)));
@@ -235,14 +251,16 @@ fn begin(
         let after = if plan.mode == Mode::Installer { times.installer } else { times.boot };
         boot.deadline = Some(times.now + after);
         (boot.failed_step, boot.failed_reason) = (None, None);
-        cabling::tell_silence(tx, boot, rules)?;
+        cabling::tell_silence(tx, boot, policy.cabling)?;
     }
+    fallback::keep(tx, boot, &choice, fresh, times.now)?;
     boot.profile = Some(plan.profile.clone());
     boot.revision = Some(plan.revision);
     boot.image = plan.image.as_ref().map(ToString::to_string);
     boot.plan_hash = Some(plan.hash.clone());
     // With the places of its addresses, as its hash is: no token is kept.
-    drift::keep(tx, &plan, boot.started)?;
+    drift::keep(tx, plan, boot.started)?;
+    let mut plan = choice.plan;
     if let Some(cmdline) = own_cmdline {
         plan.cmdline = cmdline;
     }
@@ -250,12 +268,12 @@ fn begin(
 }
 
 /// For an agent that speaks JSON and says "installed" at once: its boot takes the plan that holds now, if it has none.
-pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, now: Micros, rules: cabling::Rules) -> Result<()> {
+pub(super) fn begin_if_registered(tx: &mut Tx<'_>, boot: &mut Boot, now: Micros, policy: Policy) -> Result<()> {
     if boot.phase != Phase::Registered {
         return Ok(());
     }
     let node = owner(tx, boot)?;
-    match begin(tx, boot, &node, Times { now, boot: 0, installer: 0 }, rules)? {
+    match begin(tx, boot, &node, Times { now, boot: 0, installer: 0 }, policy)? {
         Ok(plan) if plan.mode == Mode::Installer => Err(Error::Conflict(
             "its profile installs it: the installer calls the address that it was given".to_owned(),
         )),
@@ -289,7 +307,7 @@ pub(super) fn kept_back(
     }
 }
 
-fn without(text: &str, parks: Parks, ask_firmware: bool) -> Result<std::result::Result<Plan, NoPlan>> {
+fn without<T>(text: &str, parks: Parks, ask_firmware: bool) -> Result<std::result::Result<T, NoPlan>> {
     Ok(Err(NoPlan { text: text.to_owned(), parks, ask_firmware }))
 }
 
@@ -297,10 +315,10 @@ pub(super) fn find_plan(
     tx: &mut Tx<'_>,
     node: &Node,
     boot: &Boot,
-    rules: cabling::Rules,
-) -> Result<std::result::Result<Plan, NoPlan>> {
+    policy: Policy,
+) -> Result<std::result::Result<Choice, NoPlan>> {
     let wait = |text: &str| without(text, Parks::Never, false);
-    if let Some(why) = kept_back(tx, node, boot, rules)? {
+    if let Some(why) = kept_back(tx, node, boot, policy.cabling)? {
         let waits_for_approval = node.admission == Admission::Pending && !node.retired;
         return without(why, if waits_for_approval { Parks::ByRule } else { Parks::Never }, false);
     }
@@ -314,11 +332,11 @@ pub(super) fn find_plan(
     }
     match would(tx, node, &mut Profiles::default())? {
         Ok(plan) => match plan.mode {
-            Mode::Diskless | Mode::Initramfs => Ok(Ok(plan)),
+            Mode::Diskless | Mode::Initramfs => Ok(Ok(fallback::choose(tx, node, boot, plan, policy.fallback_after)?)),
             Mode::Ipxe => without("its profile boots it by a script: it restarts for that", Parks::Restarts, false),
             Mode::LocalDisk => without("its profile boots it from its disk", Parks::Restarts, false),
             Mode::Installer => match install::next(tx, node, boot, &plan.profile)? {
-                Next::Install(_) => Ok(Ok(plan)),
+                Next::Install(_) => Ok(Ok(Choice::plain(plan))),
                 Next::Disk => without("it is installed: it boots from its disk", Parks::Restarts, false),
                 Next::GivenUp => wait(&given_up(&plan.profile)),
             },

@@ -1,6 +1,6 @@
 //! The second stage says that it is up, and that it still lives.
 
-use super::{App, cabling, events, plan};
+use super::{App, events, fallback, plan};
 use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event, EventState, Phase, clean};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub struct Up {
 /// Up. Again is a heartbeat. From an agent that speaks JSON (session credential) or from a callback. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
 /// interval in seconds.
 pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
-    let (id, now, rules) = (boot.id, app.now(), cabling::Rules::of(app));
+    let (id, now, policy) = (boot.id, app.now(), plan::Policy::of(app));
     let (os, kernel) = (clean(&up.os, 200), clean(&up.kernel, 100));
     let message = format!("{os}, kernel {kernel}, {} s after its kernel started", up.uptime_seconds);
     let first = app
@@ -30,7 +30,7 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
         .write(move |tx| {
             let mut boot = tx.boot(id)?.ok_or_else(|| Error::Unauthorized("this boot is not known any more".into()))?;
             let first = boot.phase != Phase::Running;
-            plan::begin_if_registered(tx, &mut boot, now, rules)?;
+            plan::begin_if_registered(tx, &mut boot, now, policy)?;
             events::apply(tx, &mut boot, &up.events, now)?;
             if !boot.advance(Phase::Running) {
                 return Err(Error::Conflict(format!("this boot is {}: it cannot be up", boot.phase)));
@@ -41,6 +41,7 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
                 (boot.failed_step, boot.failed_reason) = (None, None);
                 boot.last_step = Some(steps::UP.to_owned());
                 events::note(tx, &boot, steps::UP, EventState::Ok, message.clone(), now)?;
+                fallback::came_up(tx, &boot, now)?;
             }
             boot.heartbeat = Some(now);
             tx.put_boot(&boot)?;

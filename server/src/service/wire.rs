@@ -4,6 +4,7 @@ use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
 use super::{App, network, secrets};
 use crate::domain::boot::{Boot, Event};
+use crate::domain::fallback::Fallback;
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
 use crate::domain::lifecycle;
@@ -202,7 +203,19 @@ pub fn node_summary(node: &Node, boot: Option<&Boot>, now: Micros, heartbeat_tim
         last_seen_us: boot.and_then(|b| b.heartbeat).map_or(node.last_seen, |h| h.max(node.last_seen)),
         conflict: None,
         drift: None,
+        fallback: None,
     }
+}
+
+/// A node in fallback says so, where nothing worse is said of it.
+pub fn tell_fallback(summary: &mut api::NodeSummary, fallback: Option<&Fallback>) {
+    let Some(fallback) = fallback else { return };
+    summary.reason.get_or_insert_with(|| fallback.to_string());
+    summary.fallback = Some(api::NodeFallback {
+        from: fallback.from.to_string(),
+        to: fallback.to.to_string(),
+        since_us: fallback.since,
+    });
 }
 
 /// A boot in a list.

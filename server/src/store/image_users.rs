@@ -1,6 +1,6 @@
 //! Who names an image: profiles, labels, and the present boots of nodes. What follows from it is decided in the domain.
 
-use super::schema::{boots, image_labels, nodes, profile_revisions, profiles};
+use super::schema::{boots, image_labels, node_tries, nodes, profile_revisions, profiles};
 use super::tx::{Row, Tx};
 use crate::domain::Micros;
 use crate::domain::boot::Phase;
@@ -10,11 +10,20 @@ use crate::error::Result;
 use diesel::prelude::*;
 use std::collections::BTreeMap;
 
+/// Name and version of an image, how many nodes ran it last, and one of them.
+type Ran = (String, String, i64, Option<String>);
+
 impl Tx<'_> {
     /// Who names which image, or only `one`. The newest and the active revision of a profile count, those that nodes
     /// are pinned to, those that an open rollout gives or has to give back, and what a node boots now: its
-    /// present boot that did not end; not that of a retired node that was last heard from before `silent`.
-    pub fn image_users(&mut self, one: Option<&ImageRef>, silent: Micros) -> Result<BTreeMap<ImageRef, Users>> {
+    /// present boot that did not end; not that of a retired node that was last heard from before `silent`. Also what a node
+    /// would fall back to, if it was heard from since `fallback`; none: no node falls back.
+    pub fn image_users(
+        &mut self,
+        one: Option<&ImageRef>,
+        silent: Micros,
+        fallback: Option<Micros>,
+    ) -> Result<BTreeMap<ImageRef, Users>> {
         let mut users = BTreeMap::<ImageRef, Users>::new();
         for (name, version, profile) in self.profiles_of_images(one)? {
             let row = Row { table: "profile_revisions", key: &profile };
@@ -49,7 +58,44 @@ impl Tx<'_> {
             of.nodes = row.number("(counted)", count)?;
             of.node = row.parse_opt("node", node.as_deref())?;
         }
+        let ran = fallback.map(|since| self.images_that_ran(one, since)).transpose()?.unwrap_or_default();
+        for (name, version, count, node) in ran {
+            let row = Row { table: "profile_revisions", key: &name };
+            let image =
+                ImageRef { name: row.parse("image_name", &name)?, version: row.parse("image_version", &version)? };
+            let of = users.entry(image).or_default();
+            of.ran = row.number("(counted)", count)?;
+            of.ran_on = row.parse_opt("node", node.as_deref())?;
+        }
         Ok(users)
+    }
+
+    /// Images of the revisions that nodes, heard from since then, were up with last.
+    fn images_that_ran(&mut self, one: Option<&ImageRef>, since: Micros) -> Result<Vec<Ran>> {
+        self.run("images that ran last", |c| {
+            let revision = node_tries::up_profile
+                .eq(profile_revisions::profile.nullable())
+                .and(node_tries::up_revision.eq(profile_revisions::revision.nullable()));
+            let image = (profile_revisions::image_name, profile_revisions::image_version);
+            let counted = (diesel::dsl::count_star(), diesel::dsl::min(nodes::uuid));
+            // Without an image in particular: any.
+            let any = one.is_none();
+            let (name, version) = one.map(|one| (one.name.to_string(), one.version.to_string())).unwrap_or_default();
+            let asked = profile_revisions::image_name
+                .eq(name)
+                .and(profile_revisions::image_version.eq(version))
+                .or(any.into_sql::<diesel::sql_types::Bool>());
+            node_tries::table
+                .inner_join(nodes::table.on(nodes::uuid.eq(node_tries::node)))
+                .inner_join(profile_revisions::table.on(revision))
+                .filter(nodes::retired.eq(false))
+                .filter(nodes::last_seen.ge(since))
+                .filter(profile_revisions::image_name.ne(""))
+                .filter(asked)
+                .group_by(image)
+                .select((profile_revisions::image_name, profile_revisions::image_version, counted.0, counted.1))
+                .load(c)
+        })
     }
 
     fn profiles_of_images(&mut self, one: Option<&ImageRef>) -> Result<Vec<(String, String, String)>> {

@@ -6,6 +6,7 @@ use crate::domain::cabling::{Link, Place};
 use crate::domain::{Mac, Micros, NodeUuid};
 use crate::error::Result;
 use diesel::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// A link with what the switch calls itself and its port.
@@ -134,6 +135,27 @@ impl Tx<'_> {
                 .load(c)
         })?;
         recs.into_iter().map(LinkRec::into_link).collect()
+    }
+
+    /// Chassis ids of the switches that these nodes are cabled to now; a node without any is absent.
+    pub fn switches_of(&mut self, nodes: &[NodeUuid]) -> Result<BTreeMap<NodeUuid, BTreeSet<String>>> {
+        const PIECE: usize = 500;
+        let mut found: BTreeMap<NodeUuid, BTreeSet<String>> = BTreeMap::new();
+        for piece in nodes.chunks(PIECE) {
+            let keys: Vec<&str> = piece.iter().map(NodeUuid::as_str).collect();
+            let recs: Vec<(String, String)> = self.run("switches of nodes", |c| {
+                links::table
+                    .filter(links::node.eq_any(keys))
+                    .filter(links::ended.is_null())
+                    .select((links::node, links::chassis_id))
+                    .load(c)
+            })?;
+            for (node, switch) in recs {
+                let node = Row { table: "links", key: &switch }.parse("node", &node)?;
+                found.entry(node).or_default().insert(switch);
+            }
+        }
+        Ok(found)
     }
 
     /// A node's links that ended at `since` or later, oldest first.

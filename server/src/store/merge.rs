@@ -4,7 +4,7 @@
 use super::schema::{
     addresses, bmcs, boot_exchanges, boots, enrolments, expected_cabling, firmware_attempts, installs,
     inventory_reports, inventory_versions, links, name_numbers, neighbours, node_aliases, node_dhcp, node_events,
-    node_facts, node_firmware, node_identities, node_macs, node_nics, nodes, offers, own_boots,
+    node_facts, node_firmware, node_identities, node_macs, node_nics, node_tries, nodes, offers, own_boots,
 };
 use super::tx::Tx;
 use crate::domain::{Micros, NodeUuid};
@@ -80,6 +80,11 @@ impl Tx<'_> {
                 replace!(installs);
             }
             replace!(own_boots);
+            // What the one that is seen now was up with, if it was.
+            let up = node_tries::table.filter(node_tries::node.eq(old)).filter(node_tries::up_profile.is_not_null());
+            if up.count().get_result::<i64>(c)? > 0 {
+                replace!(node_tries);
+            }
             replace!(node_firmware);
             replace!(node_facts);
             replace!(node_macs);

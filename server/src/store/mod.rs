@@ -42,6 +42,7 @@ mod secrets;
 mod sightings;
 mod sqlite;
 mod switches;
+mod tries;
 mod tx;
 mod url;
 
@@ -51,6 +52,7 @@ pub use exchanges::{ExchangeAt, ExchangeFilter};
 pub use firmware::{FirmwareCount, FirmwareRow, NodeFirmware};
 pub use inventory::{KeptVersions, StoredInventory, StoredVersion};
 pub use ipam::{AddressFilter, AddressRow};
+pub use jobs::Asker;
 pub use leases::{LeaseClient, LeaseCounts, LeaseFilter, LeaseIs, SpanUse};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};

@@ -2,11 +2,13 @@
 
 use super::boots::BootRec;
 use super::connection::AnyConnection;
-use super::schema::{boots, node_macs, nodes, profiles};
+use super::schema::{boots, node_macs, node_tries, nodes, profiles};
+use super::tries::TriesRec;
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::boot::{Boot, Phase};
+use crate::domain::fallback::{Exact, Fallback, Wanted};
 use crate::domain::lifecycle::Desired;
-use crate::domain::node::Node;
+use crate::domain::node::{Admission, Node};
 use crate::domain::rules::Held;
 use crate::domain::select::{Column, Equal};
 use crate::domain::{Mac, Micros, Name, NodeUuid};
@@ -23,6 +25,8 @@ diesel::define_sql_function! {
 
 /// Nodes given for one MAC address: more have it only when it tells nothing of a machine.
 pub const OWNERS_MAX: usize = 16;
+/// Nodes of one lookup.
+const PIECE: usize = 500;
 
 /// A node with its present boot, as lists need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct NodeRow {
     pub boot: Option<Boot>,
     /// Hash of the plan that it would get now; empty: none; none: to be worked out.
     pub planned: Option<String>,
+    /// It is in fallback.
+    pub fallback: Option<Fallback>,
 }
 
 /// Which nodes.
@@ -216,6 +222,47 @@ struct CountRec {
     nodes: i64,
 }
 
+/// What a node is to boot, by its pin, or by the active revision of its profile and since when it is that.
+fn wanted(node: &Node, active: Option<(u32, Micros)>) -> Option<Wanted> {
+    let profile = node.profile.clone()?;
+    let (revision, since) = match node.profile_revision {
+        Some(pin) => (pin, 0),
+        None => active?,
+    };
+    Some(Wanted { what: Exact { profile, revision }, since })
+}
+
+/// A node, its boot, what it would get and by which revision, the active revision of its profile and since when, and its
+/// tries.
+type Joined = (NodeRec, Option<BootRec>, (Option<String>, Option<i64>, Option<i64>, Option<i64>), Option<TriesRec>);
+
+/// The query of [`Joined`].
+macro_rules! joined {
+    () => {
+        nodes::table
+            .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
+            .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
+            .left_join(node_tries::table.on(node_tries::node.eq(nodes::uuid)))
+            .select((
+                NodeRec::as_select(),
+                Option::<BootRec>::as_select(),
+                (nodes::planned, nodes::planned_by, profiles::active.nullable(), profiles::activated.nullable()),
+                Option::<TriesRec>::as_select(),
+            ))
+    };
+}
+
+fn row_of((node, boot, (planned, by, active, activated), tries): Joined) -> Result<NodeRow> {
+    let planned = planned.filter(|_| by == node.profile_revision.or(active));
+    let node = node.into_node()?;
+    let row = Row { table: "profiles", key: &node.uuid };
+    let active: Option<u32> = active.map(|n| row.number("active", n)).transpose()?;
+    let wanted = wanted(&node, active.zip(activated));
+    let tries = tries.map(TriesRec::into_tries).transpose()?;
+    let fallback = wanted.zip(tries).and_then(|(wanted, tries)| tries.in_force(&wanted));
+    Ok(NodeRow { node, boot: boot.map(BootRec::into_boot).transpose()?, planned, fallback })
+}
+
 /// `text` as a LIKE pattern for "contains", its own `%`, `_` and `\` being plain characters.
 fn contains(text: &str) -> String {
     let mut pattern = String::from("%");
@@ -236,6 +283,13 @@ impl Tx<'_> {
             nodes::table.find(uuid.as_str()).select(NodeRec::as_select()).first(c).optional()
         })?;
         rec.map(NodeRec::into_node).transpose()
+    }
+
+    /// What a node is to boot now, whether or not it can; none: nothing.
+    pub fn wanted(&mut self, node: &Node) -> Result<Option<Wanted>> {
+        let Some(profile) = &node.profile else { return Ok(None) };
+        let active = self.active_revision(profile)?;
+        Ok(wanted(node, active))
     }
 
     /// Insert or replace. What goes into its boot plan having changed, that is to be worked out anew. A profile that is not
@@ -268,16 +322,8 @@ impl Tx<'_> {
 
     /// In order of UUID, after the cursor, with their present boots.
     pub fn nodes(&mut self, filter: &NodeFilter, after: Option<&NodeUuid>, limit: usize) -> Result<Vec<NodeRow>> {
-        type Planned = (Option<String>, Option<i64>, Option<i64>);
-        let rows: Vec<(NodeRec, Option<BootRec>, Planned)> = self.run("nodes", |c| {
-            let planned = (nodes::planned, nodes::planned_by, profiles::active.nullable());
-            let mut query = nodes::table
-                .left_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
-                .left_join(profiles::table.on(profiles::name.nullable().eq(nodes::profile)))
-                .select((NodeRec::as_select(), Option::<BootRec>::as_select(), planned))
-                .order(nodes::uuid)
-                .limit(limit_of(limit))
-                .into_boxed();
+        let rows: Vec<Joined> = self.run("nodes", |c| {
+            let mut query = joined!().order(nodes::uuid).limit(limit_of(limit)).into_boxed();
             if let Some(after) = after {
                 query = query.filter(nodes::uuid.gt(after.as_str()));
             }
@@ -314,12 +360,50 @@ impl Tx<'_> {
             }
             query.load(c)
         })?;
-        rows.into_iter()
-            .map(|(node, boot, (planned, by, active))| {
-                let planned = planned.filter(|_| by == node.profile_revision.or(active));
-                Ok(NodeRow { node: node.into_node()?, boot: boot.map(BootRec::into_boot).transpose()?, planned })
-            })
-            .collect()
+        rows.into_iter().map(row_of).collect()
+    }
+
+    /// These, with their present boots; those that are not there are absent.
+    pub fn nodes_of(&mut self, uuids: &[NodeUuid]) -> Result<BTreeMap<NodeUuid, NodeRow>> {
+        let mut found = BTreeMap::new();
+        for piece in uuids.chunks(PIECE) {
+            let keys: Vec<&str> = piece.iter().map(NodeUuid::as_str).collect();
+            let rows: Vec<Joined> = self.run("nodes", |c| joined!().filter(nodes::uuid.eq_any(keys)).load(c))?;
+            for row in rows {
+                let row = row_of(row)?;
+                found.insert(row.node.uuid.clone(), row);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Nodes that should run and do not, with their clusters; in order of UUID, at most `limit`: admitted, with a profile,
+    /// not retired nor in maintenance, and their boot failed, is on its way, or was not heard from since `alive_since`.
+    /// One that never booted, or was left to its disk, is not told.
+    pub fn nodes_down(&mut self, alive_since: Micros, limit: usize) -> Result<Vec<(NodeUuid, Option<Name>)>> {
+        let found: Vec<(String, Option<String>)> = self.run("nodes that do not run", |c| {
+            let silent = boots::phase
+                .eq(Phase::Running.as_str())
+                .and(boots::heartbeat.is_null().or(boots::heartbeat.lt(alive_since)).assume_not_null())
+                .and(boots::up.is_null().or(boots::up.lt(alive_since)).assume_not_null());
+            let on_its_way = [Phase::Registered, Phase::Booting, Phase::Failed].map(Phase::as_str);
+            nodes::table
+                .inner_join(boots::table.on(boots::id.nullable().eq(nodes::boot)))
+                .filter(nodes::admission.eq(Admission::Admitted.as_str()))
+                .filter(nodes::profile.is_not_null())
+                .filter(nodes::retired.eq(false))
+                .filter(nodes::maintenance.eq(false))
+                .filter(boots::phase.eq_any(on_its_way).or(silent))
+                .order(nodes::uuid)
+                .limit(limit_of(limit))
+                .select((nodes::uuid, nodes::cluster))
+                .load(c)
+        })?;
+        let node = |(uuid, cluster): (String, Option<String>)| {
+            let row = Row { table: "nodes", key: &uuid };
+            Ok((row.parse("uuid", &uuid)?, row.parse_opt("cluster", cluster.as_deref())?))
+        };
+        found.into_iter().map(node).collect()
     }
 
     /// For counting by lifecycle: grouped in the database. A node is alive when its boot's heartbeat (or ReportUp, when

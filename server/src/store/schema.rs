@@ -468,6 +468,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     node_identities,
     node_macs,
     node_nics,
+    node_tries,
     nodes,
     offers,
     own_boots,

@@ -6,7 +6,7 @@ use crate::domain::NodeUuid;
 use crate::error::Error;
 use crate::http::State;
 use crate::service::auth::Person;
-use crate::service::{firmware, identity, nodes};
+use crate::service::{fallback, firmware, identity, nodes};
 use actix_web::{HttpRequest, HttpResponse, web};
 use higuma_proto::api::NodePatch;
 use serde::Deserialize;
@@ -76,6 +76,7 @@ pub(super) fn done_text(word: &str) -> Option<&'static str> {
         "firmware-retry" => {
             "What was tried counts no more. The update runs again at the next boot, or now if the node is held."
         }
+        "retry" => "What failed before counts no more. Its next boot tries what it should run.",
         "job-cancelled" => "Cancelled. Nothing more is begun; what is under way ends.",
         "rollout-paused" => "Paused. No new node is begun; what was begun ends.",
         "rollout-resumed" => "It goes on.",
@@ -106,6 +107,10 @@ pub(super) async fn submit(
     if form.action == "firmware-retry" {
         firmware::retry(&state.app, uuid.clone()).await?;
         return Ok(see_other(&format!("/nodes/{uuid}?done=firmware-retry")));
+    }
+    if form.action == "retry" {
+        fallback::retry(&state.app, uuid.clone()).await?;
+        return Ok(see_other(&format!("/nodes/{uuid}?done=retry")));
     }
     if matches!(form.action.as_str(), "merge" | "not-same") {
         return who_it_is(&state, uuid, &form, &req).await;

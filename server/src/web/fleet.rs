@@ -12,7 +12,7 @@ use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use crate::http::{State, degraded, own_reasons};
 use crate::service::nodes::NodeQuery;
-use crate::service::{App, drift, node_events, nodes, profiles, status};
+use crate::service::{App, drift, fallback, node_events, nodes, profiles, status};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -123,6 +123,7 @@ pub(super) async fn page(
     view.powered(&bmcs, app.now());
     view.firmware = firmware::fleet_words(app).await?;
     view.drift = drift_words(app, &query).await?;
+    view.fallback = fallback_word(app).await?;
     view.wrong = wrong;
     Ok(match query.fragment {
         Some(_) => html(StatusCode::OK, &view.as_live()),
@@ -142,6 +143,17 @@ async fn drift_words(app: &App, query: &FleetQuery) -> Result<Vec<FleetWord>> {
     let words =
         [word(Drift::Changed, "would change", false), word(Drift::Unplanned, "would leave without a system", true)];
     Ok(words.into_iter().flatten().collect())
+}
+
+/// How many nodes get what they ran last, since what they should run failed.
+async fn fallback_word(app: &App) -> Result<Option<FleetWord>> {
+    let text = match fallback::count(app).await? {
+        0 => return Ok(None),
+        1 => "1 node, whose revision failed to boot".to_owned(),
+        count => format!("{count} nodes, whose revisions failed to boot"),
+    };
+    let href = format!("/?where={}", human::url_value("node.fallback != \"\""));
+    Ok(Some(FleetWord { text, href, bad: true }))
 }
 
 async fn found(app: &App, query: &FleetQuery) -> Result<Page<NodeSummary>> {
@@ -176,6 +188,8 @@ struct FleetPage {
     firmware: Vec<FleetWord>,
     /// Nodes that a reboot would change.
     drift: Vec<FleetWord>,
+    /// Nodes that get what they ran last.
+    fallback: Option<FleetWord>,
     lifecycle: String,
     drifted: String,
     q: String,
@@ -217,6 +231,8 @@ struct Row {
     doing: String,
     trouble: bool,
     conflict: String,
+    /// It gets what it ran last: why; empty: it does not.
+    fallback: String,
     /// "2 events", or nothing.
     events: String,
     ago: String,
@@ -263,6 +279,7 @@ impl FleetPage {
             tiles,
             firmware: Vec::new(),
             drift: Vec::new(),
+            fallback: None,
             lifecycle: query.lifecycle.clone(),
             drifted: query.drift.clone(),
             q: query.q.clone(),
@@ -321,7 +338,8 @@ impl Row {
                 (None, Some(step)) if node.lifecycle == "booting" => format!("step {step}"),
                 _ => String::new(),
             },
-            trouble: node.lifecycle == "failed",
+            trouble: node.lifecycle == "failed" || node.fallback.is_some(),
+            fallback: node.fallback.as_ref().map(|f| format!("{} failed to boot", f.from)).unwrap_or_default(),
             conflict: node.conflict.clone().unwrap_or_default(),
             events: match node.open_events {
                 0 => String::new(),

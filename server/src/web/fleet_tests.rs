@@ -29,6 +29,7 @@ pub(in crate::web) fn node(state: &str, admission: &str) -> NodeSummary {
         last_seen_us: NOW - 12_000_000,
         conflict: None,
         drift: Some("changed".to_owned()),
+        fallback: None,
     }
 }
 

@@ -147,6 +147,15 @@ struct NodePage {
     versions: Vec<VersionRow>,
     bmc: Option<BmcView>,
     drift: Option<DriftView>,
+    fallback: Option<FallbackView>,
+}
+
+/// It gets what it ran last.
+struct FallbackView {
+    from: String,
+    to: String,
+    since: String,
+    ago: String,
 }
 
 /// What a reboot would change.
@@ -161,6 +170,9 @@ impl DriftView {
     /// None: it would change nothing.
     fn new(drift: NodeDrift) -> Option<Self> {
         let words = match drift.drift.as_str() {
+            "changed" if drift.fallback.is_some() => {
+                "It does not run what it should, and a reboot alone does not change that."
+            }
             "changed" => "A reboot changes this node.",
             "unplanned" => "A reboot leaves this node without a system.",
             _ => return None,
@@ -238,9 +250,19 @@ impl NodePage {
                 .map(|(what, rule)| format!("{what} by {rule}"))
                 .collect::<Vec<_>>()
                 .join(", "),
-            trouble: summary.lifecycle == "failed",
+            trouble: summary.lifecycle == "failed" || summary.fallback.is_some(),
+            fallback: summary.fallback.as_ref().map(|f| FallbackView {
+                since: human::absolute(f.since_us),
+                ago: human::ago(f.since_us, now),
+                from: f.from.clone(),
+                to: f.to.clone(),
+            }),
             state: summary.lifecycle,
-            reason: summary.reason.unwrap_or_default(),
+            // Its own box says it with more words.
+            reason: summary
+                .reason
+                .filter(|reason| !summary.fallback.as_ref().is_some_and(|f| reason.starts_with(&f.from)))
+                .unwrap_or_default(),
             ago: human::ago(summary.last_seen_us, now),
             seen: human::absolute(summary.last_seen_us),
             first_seen: human::absolute(summary.first_seen_us),

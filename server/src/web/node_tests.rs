@@ -145,6 +145,7 @@ fn data(state: &str, admission: &str, boot: Option<BootDetail>) -> NodeData {
                 last_seen_us: NOW,
                 conflict: None,
                 drift: Some("changed".to_owned()),
+                fallback: None,
             },
             inventory: Some(inventory()),
             inventory_hash: Some("0".repeat(64)),

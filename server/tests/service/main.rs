@@ -17,6 +17,7 @@ mod exchanges;
 #[allow(dead_code)]
 #[path = "../../redfish/tests/redfish/fake.rs"]
 mod fake_redfish;
+mod fallback;
 mod firmware;
 mod history;
 mod identity;

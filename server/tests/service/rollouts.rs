@@ -3,14 +3,16 @@
 use crate::common::{Lab, lab, power_on};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use higuma::domain::boot::Boot;
+use higuma::domain::bmc::{Bmc, BmcState};
+use higuma::domain::boot::{Boot, Phase};
+use higuma::domain::job::JobState;
 use higuma::domain::node_event::Kind;
 use higuma::domain::{Name, NodeUuid, Sha256};
 use higuma::error::Error;
 use higuma::service::plan::{self, PlanAnswer};
 use higuma::service::rollouts::{self, Asked, Caller, Command, MembersQuery};
 use higuma::service::{App, nodes, profiles, up, vault};
-use higuma::store::{NodeEventFilter, Store};
+use higuma::store::{Asker, NodeEventFilter, Store};
 use higuma_proto::api::{NewProfile, NewRollout, NodePatch, Rollout, RolloutMember, RolloutOptions};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -249,6 +251,104 @@ async fn hooks_are_signed_asked_again_and_the_check_decides() {
         (&body["action"], &body["node"], &body["revision"]),
         (&json!("drain"), &json!(uuid(0).as_str()), &json!(2))
     );
+}
+
+/// Of one node there is never an answer, until somebody lets it come.
+struct Slow {
+    let_it: tokio::sync::Notify,
+}
+
+impl Caller for Slow {
+    fn ask(&self, asked: Asked) -> BoxFuture<'_, Result<u16, String>> {
+        async move {
+            if asked.url.contains(uuid(0).as_str()) {
+                self.let_it.notified().await;
+            }
+            Ok(204)
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_slow_address_keeps_nobody_else_waiting() {
+    let mut fleet = Fleet::new(3, &[]).await;
+    let never = Fake::new(|_, _| Err("nobody is asked yet".into()));
+    let options = RolloutOptions {
+        waves: Some("100%".into()),
+        check: Some("http://{uuid}/".into()),
+        check_within: Some(600),
+        ..RolloutOptions::default()
+    };
+    let rollout = fleet.start(options).await;
+    fleet.until(&rollout.id, &never, |r| r.counts.get("checking") == Some(&3)).await;
+    let (id, slow) = (rollout.id.parse().unwrap(), Slow { let_it: tokio::sync::Notify::new() });
+    let app = fleet.app().clone();
+    let answered = async || {
+        let calls = app.store.read(move |tx| tx.ended_calls_of(id, &[0, 1, 2])).await.unwrap();
+        calls.into_iter().map(|call| call.n).collect::<Vec<u32>>()
+    };
+    // Those that failed just now are due in five seconds.
+    let later = async {
+        while answered().await.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut before = answered().await;
+        before.sort_unstable();
+        slow.let_it.notify_one();
+        before
+    };
+    let calls = async {
+        let mut tried = 0;
+        while tried < 3 {
+            tried += rollouts::call_once(&app, &slow).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (before, ()) =
+        tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(later, calls) }).await.unwrap();
+    assert_eq!(before, [1, 2], "they did not wait for node 0");
+    assert_eq!(answered().await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_asked_for_a_node_ends_with_it() {
+    let mut fleet = Fleet::new(2, &[]).await;
+    let app = fleet.app().clone();
+    // Node 0 does not run and has a BMC: its power is to be cycled. The hook of node 1 says "not yet" for ever.
+    let (key, boot) = (uuid(0), fleet.boots[0].id);
+    app.store
+        .write(move |tx| {
+            let mut off = tx.boot(boot)?.unwrap();
+            assert!(off.advance(Phase::Ended));
+            tx.put_boot(&off)?;
+            tx.put_bmc(&Bmc { state: BmcState::Managed, ..Bmc::new(key.clone(), 1) })
+        })
+        .await
+        .unwrap();
+    let options = RolloutOptions {
+        waves: Some("100%".into()),
+        drain: Some("https://lb/?of={uuid}".into()),
+        ..RolloutOptions::default()
+    };
+    let new = NewRollout { hook_secret: Some("0123456789abcdef".into()), ..asked(options) };
+    let rollout = rollouts::create(&app, new, "ann").await.unwrap().0;
+    let caller = Fake::new(|_, _| Ok(202));
+    fleet.until(&rollout.id, &caller, |r| r.counts.contains_key("draining") && r.counts.contains_key("booting")).await;
+    let waiting = async || {
+        let calls = app.store.read(|tx| tx.due_calls(i64::MAX, 9)).await.unwrap().len();
+        (calls, app.store.read(|tx| tx.open_jobs(Asker::Rollout, 9)).await.unwrap())
+    };
+    assert_eq!(waiting().await, (1, 1));
+    assert_eq!(app.store.read(|tx| tx.open_jobs(Asker::Person, 9)).await.unwrap(), 0, "no job of a person's");
+    for n in 0..2 {
+        let patch = NodePatch { maintenance: Some(true), ..NodePatch::default() };
+        nodes::patch(&app, uuid(n), patch).await.unwrap();
+    }
+    fleet.until(&rollout.id, &caller, |r| r.counts.get("skipped") == Some(&2)).await;
+    assert_eq!(waiting().await, (0, 0), "nobody asks the hook any more, and nobody cycles its power");
+    let job = app.store.read(|tx| tx.jobs(None, None, 9)).await.unwrap().remove(0);
+    assert_eq!((job.state, job.cancelled_by), (JobState::Cancelled, Some(format!("rollout {}", rollout.id))));
 }
 
 #[tokio::test]

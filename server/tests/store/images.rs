@@ -185,11 +185,11 @@ pub async fn profiles_and_revisions(db: Empty) {
     assert_eq!(page, [row(profile("web", 1, "debian:12"), 2, 2)]);
     assert_eq!(db.get(|tx| tx.nodes_with_profile(&name("web"))).await, 2);
     // The newest and the active revision count.
-    let users = db.get(|tx| tx.image_users(None, 0)).await;
+    let users = db.get(|tx| tx.image_users(None, 0, None)).await;
     assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db"), name("web")]);
     assert_eq!(users[&"debian:13".parse().unwrap()].profiles, [name("web")]);
     db.put(|tx| tx.activate_profile(&name("web"), 2, 9)).await;
-    let users = db.get(|tx| tx.image_users(None, 0)).await;
+    let users = db.get(|tx| tx.image_users(None, 0, None)).await;
     assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db")]);
     assert_eq!(users[&"debian:13".parse().unwrap()].profiles, [name("web")]);
     // As does that of a pin.
@@ -200,10 +200,10 @@ pub async fn profiles_and_revisions(db: Empty) {
         }
     };
     db.put(pin(Some(1))).await;
-    let users = db.get(|tx| tx.image_users(None, 0)).await;
+    let users = db.get(|tx| tx.image_users(None, 0, None)).await;
     assert_eq!(users[&"debian:12".parse().unwrap()].profiles, [name("cache"), name("db"), name("web")]);
     db.put(pin(None)).await;
-    let one = db.get(|tx| tx.image_users(Some(&"debian:13".parse()?), 0)).await;
+    let one = db.get(|tx| tx.image_users(Some(&"debian:13".parse()?), 0, None)).await;
     assert_eq!(one.into_values().map(|u| u.profiles).collect::<Vec<_>>(), [[name("web")]]);
     assert!(db.put(|tx| tx.delete_profile(&name("db"))).await);
     assert!(!db.put(|tx| tx.delete_profile(&name("db"))).await);

@@ -5,7 +5,7 @@ use higuma::domain::Sha256;
 use higuma::domain::job::{Item, ItemState, Job, JobState, Left};
 use higuma::service::jobs::{self, LEASE};
 use higuma::service::{App, Settings};
-use higuma::store::Tx;
+use higuma::store::{Asker, Tx};
 use std::collections::BTreeSet;
 
 fn job(n: u128, total: u32) -> Job {
@@ -19,7 +19,7 @@ fn job(n: u128, total: u32) -> Job {
         parallel: 16,
         total,
         state: JobState::Queued,
-        request: Some(format!("request {n}")),
+        request: Some(format!("request-{n}")),
         request_hash: Sha256::of("asked"),
         next_start: 5,
         started: None,
@@ -58,13 +58,27 @@ fn startable(tx: &mut Tx<'_>, job: u128) -> Vec<u32> {
     tx.startable_items(id(job), 9).unwrap().iter().map(|item| item.n).collect()
 }
 
+/// Restarts of rollouts are no jobs of people, and keep nobody from making one.
+pub async fn people_and_rollouts(db: Empty) {
+    let db = db.open();
+    made(&db, job(1, 1)).await;
+    made(&db, Job { request: None, ..job(2, 1) }).await;
+    made(&db, Job { request: Some("rollout action".into()), ..job(3, 1) }).await;
+    made(&db, Job { request: Some("rollout other".into()), state: JobState::Done, ..job(4, 1) }).await;
+    let open = db.get(|tx| Ok((tx.open_jobs(Asker::Person, 9)?, tx.open_jobs(Asker::Rollout, 9)?))).await;
+    assert_eq!(open, (2, 1));
+    let claimed = db.put(|tx| Ok((tx.claim_jobs(Asker::Person, 9)?, tx.claim_jobs(Asker::Rollout, 9)?))).await;
+    let ids = |jobs: Vec<Job>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
+    assert_eq!((ids(claimed.0), ids(claimed.1)), (vec![id(1), id(2)], vec![id(3)]));
+}
+
 pub async fn round_trip_counts_and_pages(db: Empty) {
     let db = db.open();
     let first = job(1, 1_203); // More than two INSERTs.
     made(&db, first.clone()).await;
     made(&db, Job { request: None, ..job(2, 1) }).await;
     made(&db, Job { request: None, ..job(3, 1) }).await;
-    let found = db.get(|tx| Ok((tx.job(id(1))?, tx.job_by_request("request 1")?, tx.job_by_request("x")?))).await;
+    let found = db.get(|tx| Ok((tx.job(id(1))?, tx.job_by_request("request-1")?, tx.job_by_request("x")?))).await;
     assert_eq!(found, (Some(first.clone()), Some(first.clone()), None));
     let again = db.store.write(|tx| tx.insert_job(&Job { id: id(9), ..job(1, 1) }, &nodes(1))).await;
     assert!(again.is_err(), "one job for a request");
@@ -73,7 +87,9 @@ pub async fn round_trip_counts_and_pages(db: Empty) {
     let put = ended.clone();
     db.put(move |tx| tx.put_job(&put)).await;
     assert_eq!(db.get(|tx| tx.jobs(Some(JobState::Done), None, 9)).await, [ended]);
-    let newest = db.get(|tx| Ok((tx.jobs(None, None, 2)?, tx.jobs(None, Some(id(2)), 9)?, tx.open_jobs(9)?))).await;
+    let newest = db
+        .get(|tx| Ok((tx.jobs(None, None, 2)?, tx.jobs(None, Some(id(2)), 9)?, tx.open_jobs(Asker::Person, 9)?)))
+        .await;
     let ids = |jobs: &[Job]| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
     assert_eq!((ids(&newest.0), ids(&newest.1), newest.2), (vec![id(3), id(2)], vec![id(1)], 2));
 
@@ -190,7 +206,7 @@ pub async fn racing_claimants_never_share_an_item(db: Empty) {
                     mine.push((work.item.job, work.item.n));
                     while jobs::finish(&app, &work, ItemState::Ok, "done", 11).await.is_err() {}
                 }
-                if app.store.read(|tx| tx.open_jobs(1)).await.unwrap() == 0 {
+                if app.store.read(|tx| tx.open_jobs(Asker::Person, 1)).await.unwrap() == 0 {
                     break;
                 }
             }

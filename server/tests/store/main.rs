@@ -29,6 +29,7 @@ mod rules;
 mod secrets;
 mod sqlite_only;
 mod transactions;
+mod tries;
 
 use fixture::Db;
 use higuma::store::Store;
@@ -59,6 +60,7 @@ async fn run_all(databases: fixture::Databases) {
         nodes::neighbours_are_replaced,
         nodes::counts_agree_with_the_listing,
         nodes::an_unknown_profile_is_refused,
+        nodes::those_that_do_not_run_and_where,
         nodes::a_bad_stored_value_is_named,
         node_events::told_once_until_put_right,
         node_events::counted_and_pruned,
@@ -121,6 +123,7 @@ async fn run_all(databases: fixture::Databases) {
         image_gc::a_blob_that_is_wanted_again_is_young,
         image_gc::it_runs_at_every_moment,
         jobs::round_trip_counts_and_pages,
+        jobs::people_and_rollouts,
         jobs::items_step_once_and_a_node_has_one_at_a_time,
         jobs::a_merge_takes_waiting_items_along,
         jobs::racing_claimants_never_share_an_item,
@@ -128,6 +131,7 @@ async fn run_all(databases: fixture::Databases) {
         rollouts::round_trip_counts_and_pages,
         rollouts::calls_step_once_and_secrets_are_found_by_key,
         rollouts::open_ones_hold_images_and_pins_go,
+        rollouts::changes_count_and_calls_end,
         rollouts::a_restart_is_asked_of_one_boot,
         rollouts::two_servers_never_step_one_at_once,
         drift::stale_until_settled_by_who_saw_it,
@@ -136,6 +140,10 @@ async fn run_all(databases: fixture::Databases) {
         drift::a_new_revision_makes_its_nodes_stale_without_writing_them,
         installs::they_come_back_and_move,
         installs::boots_of_nodes_that_were_left,
+        tries::they_come_back_and_go_with_what_they_name,
+        tries::who_is_in_fallback,
+        tries::what_they_ran_last_holds_its_image,
+        tries::power_actions_are_found,
         drift::a_pinned_node_is_worked_out_by_its_own_revision,
         secrets::rows_come_back_and_go,
         secrets::users_and_nodes_are_those_that_count,

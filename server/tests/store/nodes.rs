@@ -2,7 +2,7 @@
 
 use crate::Db;
 use crate::fixture::*;
-use higuma::domain::boot::Phase;
+use higuma::domain::boot::{Boot, Phase};
 use higuma::domain::lifecycle::{self, Desired, Observed};
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::profile::{Profile, Spec, Words};
@@ -238,4 +238,49 @@ pub async fn a_bad_stored_value_is_named(db: crate::fixture::Empty) {
     }
     assert!(db.store.read(|tx| tx.nodes(&NodeFilter::default(), None, 9)).await.is_err());
     assert!(db.store.read(|tx| tx.node_counts(0)).await.is_err());
+}
+
+pub async fn those_that_do_not_run_and_where(db: Empty) {
+    let db = db.open();
+    db.put(|tx| {
+        tx.insert_profile_revision(&profile("p", 1))?;
+        let phases = [
+            (1, Phase::Running, Some(100)),
+            (2, Phase::Running, Some(99)),
+            (3, Phase::Running, None),
+            (4, Phase::Failed, None),
+            (5, Phase::Booting, None),
+            (6, Phase::Registered, None),
+            (7, Phase::Ended, None),
+            (8, Phase::Failed, None),
+            (9, Phase::Failed, None),
+            (10, Phase::Failed, None),
+            (11, Phase::Failed, None),
+        ];
+        for (n, phase, heard) in phases {
+            let boot = Boot { phase, up: Some(50), heartbeat: heard, ..boot(n, n, 10) };
+            let node = Node {
+                admission: if n == 11 { Admission::Pending } else { Admission::Admitted },
+                profile: (n != 8).then(|| name("p")),
+                retired: n == 9,
+                maintenance: n == 10,
+                cluster: (n == 4).then(|| name("c")),
+                boot: Some(boot.id),
+                ..node(n)
+            };
+            tx.put_node(&node)?;
+            tx.put_boot(&boot)?;
+        }
+        tx.put_node(&Node { admission: Admission::Admitted, profile: Some(name("p")), ..node(12) })
+    })
+    .await;
+    let down = db.get(|tx| tx.nodes_down(100, 99)).await;
+    let expected = [(2, None), (3, None), (4, Some(name("c"))), (5, None), (6, None)];
+    assert_eq!(down, expected.map(|(n, cluster)| (uuid(n), cluster)));
+    assert_eq!(db.get(|tx| tx.nodes_down(100, 2)).await.len(), 2);
+    // The same nodes by name, with their boots; what is not there is absent.
+    let asked: Vec<_> = [12, 1, 99].map(uuid).into();
+    let found = db.get(move |tx| tx.nodes_of(&asked)).await;
+    let boots: Vec<_> = found.into_iter().map(|(uuid, row)| (uuid, row.boot.map(|boot| boot.id))).collect();
+    assert_eq!(boots, [(uuid(1), Some(id(1))), (uuid(12), None)]);
 }

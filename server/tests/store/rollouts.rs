@@ -105,11 +105,16 @@ pub async fn calls_step_once_and_secrets_are_found_by_key(db: Empty) {
     // The same action again changes nothing.
     let again = task.clone();
     db.put(move |tx| tx.add_call(&again)).await;
-    assert_eq!(db.get(|tx| Ok((tx.due_calls(80, 9)?, tx.ended_calls(id(1), 0)?))).await, (vec![mine.clone()], vec![]));
+    assert_eq!(
+        db.get(|tx| Ok((tx.due_calls(80, 9)?, tx.ended_calls_of(id(1), &[0, 2])?))).await,
+        (vec![mine.clone()], vec![])
+    );
     let done = Task { state: CallState::Ok, message: "it answered 204".into(), ..mine.clone() };
     let put = done.clone();
     assert!(db.put(move |tx| tx.step_call(&mine, &put)).await);
-    let found = db.get(|tx| Ok((tx.due_calls(9_999, 9)?, tx.ended_calls(id(1), 0)?, tx.ended_calls(id(1), 1)?))).await;
+    let found = db
+        .get(|tx| Ok((tx.due_calls(9_999, 9)?, tx.ended_calls_of(id(1), &[0, 2])?, tx.ended_calls_of(id(1), &[1])?)))
+        .await;
     assert_eq!(found, (vec![], vec![done], vec![]));
     let sealed = db.get(|tx| Ok((tx.rollouts_sealed_with("key 1", 9)?.len(), tx.sealed_by_key()?))).await;
     assert_eq!(sealed, (1, vec![("key 1".to_owned(), 1)]));
@@ -133,7 +138,8 @@ pub async fn open_ones_hold_images_and_pins_go(db: Empty) {
         tx.insert_rollout(&record(1, 2), &members(2))
     })
     .await;
-    let held = |tx: &mut higuma::store::Tx<'_>| Ok(tx.image_users(None, 0)?.keys().map(ToString::to_string).collect());
+    let held =
+        |tx: &mut higuma::store::Tx<'_>| Ok(tx.image_users(None, 0, None)?.keys().map(ToString::to_string).collect());
     let images: Vec<String> = db.get(held).await;
     assert_eq!(images, ["i:1", "i:2", "i:3", "i:4"], "active, given, to be given back, newest");
     assert_eq!(db.get(|tx| tx.rollout_of_profile(&name("p"))).await, Some(id(1)));
@@ -160,6 +166,46 @@ pub async fn open_ones_hold_images_and_pins_go(db: Empty) {
     .await;
     assert_eq!(db.put(|tx| tx.drop_pins(id(1), &name("p"), 2)).await, 1);
     assert_eq!(db.get(|tx| tx.nodes_not_pinned_to(&name("p"), 2)).await, 2);
+}
+
+pub async fn changes_count_and_calls_end(db: Empty) {
+    let db = db.open();
+    db.put(|tx| tx.insert_rollout(&record(1, 2), &members(2))).await;
+    assert_eq!(db.get(|tx| Ok((tx.rollout_epoch(id(1))?, tx.rollout_epoch(id(9))?))).await, (Some(0), None));
+    db.put(|tx| tx.put_rollout(&record(1, 2))).await;
+    db.put(|tx| tx.put_rollout(&record(1, 2))).await;
+    assert_eq!(db.get(|tx| tx.rollout_epoch(id(1))).await, Some(2));
+    let task = |n: u32, call: Call| Task {
+        rollout: id(1),
+        id: format!("{n}-on-{call}"),
+        n,
+        node: uuid(n),
+        call,
+        state: CallState::Waiting,
+        message: String::new(),
+        attempts: 0,
+        due: 50,
+        deadline: 900,
+    };
+    let under_way = Task { attempts: 1, due: 80, ..task(0, Call::Drain) };
+    let after = under_way.clone();
+    db.put(move |tx| {
+        tx.add_call(&task(0, Call::Drain))?;
+        tx.add_call(&Task { state: CallState::Ok, ..task(0, Call::Check) })?;
+        tx.add_call(&task(1, Call::Drain))?;
+        assert!(tx.step_call(&task(0, Call::Drain), &after)?);
+        assert_eq!((tx.end_calls(id(1), 0, "enough")?, tx.end_calls(id(1), 0, "enough")?), (1, 0));
+        Ok(())
+    })
+    .await;
+    let answer = Task { state: CallState::Ok, ..under_way.clone() };
+    assert!(!db.put(move |tx| tx.step_call(&under_way, &answer)).await, "its answer comes too late");
+    let due: Vec<u32> = db.get(|tx| tx.due_calls(999, 9)).await.iter().map(|task| task.n).collect();
+    assert_eq!(due, [1]);
+    let mut ended = db.get(|tx| tx.ended_calls_of(id(1), &[0, 1])).await;
+    ended.sort_by_key(|task| task.call);
+    let told: Vec<(CallState, &str)> = ended.iter().map(|task| (task.state, task.message.as_str())).collect();
+    assert_eq!(told, [(CallState::Failed, "enough"), (CallState::Ok, "")]);
 }
 
 pub async fn a_restart_is_asked_of_one_boot(db: Empty) {

@@ -42,9 +42,23 @@ pub struct NodeDrift {
     /// Why it would boot nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// What it should boot failed, and a reboot gives what it ran last, as long as that holds: in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fallback: Option<String>,
     /// Of `changed`, in order of name; at most 500.
     pub differences: Vec<PlanDifference>,
     /// There are more.
     #[serde(default)]
     pub more: bool,
+}
+
+/// A node in fallback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFallback {
+    /// What failed, and is still what it should boot: `NAME@REVISION`.
+    pub from: String,
+    /// What it gets instead.
+    pub to: String,
+    /// Since its first boot with that.
+    pub since_us: i64,
 }

@@ -12,7 +12,7 @@ pub struct NodeEvent {
     /// Its host name.
     #[serde(default)]
     pub hostname: String,
-    /// hardware, cabling, identity, firmware, bmc, address or rollout.
+    /// hardware, cabling, identity, firmware, bmc, address, rollout or boot.
     pub kind: String,
     /// info, warning or alarm.
     pub severity: String,
@@ -36,7 +36,7 @@ pub struct NodeEvent {
 pub struct AcknowledgeEvents {
     /// Of this node.
     pub node: Option<String>,
-    /// hardware, cabling, identity, firmware, bmc, address or rollout.
+    /// hardware, cabling, identity, firmware, bmc, address, rollout or boot.
     pub kind: Option<String>,
     /// info, warning or alarm.
     pub severity: Option<String>,

@@ -21,7 +21,7 @@ const FUEL: u64 = 200_000;
 /// Bytes that `join` and `replace` make, at most.
 const FILTERED_MAX: usize = 16 * 1024;
 /// What a node's records say that changes while it boots: a text of it would be another at each look.
-const LEFT_OUT: [&str; 5] = ["admission", "lifecycle", "profile", "maintenance", "retired"];
+const LEFT_OUT: [&str; 6] = ["admission", "lifecycle", "profile", "fallback", "maintenance", "retired"];
 
 /// Addresses of this server for one boot, as texts of the modes that have some see them: `urls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

@@ -2,6 +2,7 @@
 //! doing it twice is doing it once.
 
 use super::super::ids::NodeUuid;
+use super::forward::REBOOTS_MAX;
 use super::{Assigned, Member};
 
 /// What.
@@ -50,5 +51,11 @@ impl Member {
     /// To be restarted: each try has its own id.
     pub(super) fn reboot(&self, hard: bool) -> Action {
         self.action(&format!("reboot-{}", self.reboots), What::Reboot { hard })
+    }
+
+    /// Ids of all restarts that it may have been asked for, on the way on and back.
+    pub fn restart_ids(&self) -> Vec<String> {
+        let ids = |way: &'static str| (1..=REBOOTS_MAX).map(move |n| format!("{}-{way}-reboot-{n}", self.n));
+        ids("on").chain(ids("back")).collect()
     }
 }

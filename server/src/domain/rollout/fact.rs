@@ -37,6 +37,8 @@ pub struct Fact {
     pub assigned: Assigned,
     /// The revision that its profile before the rollout means now, where it was not pinned.
     pub active_before: Option<u32>,
+    /// What it is assigned failed to boot so often that it gets something else; in words.
+    pub fallback: Option<String>,
     /// Its boot.
     pub boot: Option<BootFact>,
     /// It can be restarted through its BMC.

@@ -7,7 +7,7 @@ use super::{Action, Fact, Member, OnDeadline, Phase, Rollout, State};
 use crate::domain::Micros;
 
 /// Restarts of one member, when it comes up with something else.
-const REBOOTS_MAX: u32 = 3;
+pub(super) const REBOOTS_MAX: u32 = 3;
 /// Answers of hooks and checks come by their own deadline; so much later nothing comes any more.
 const LATE: Micros = 30_000_000;
 
@@ -143,6 +143,11 @@ fn booting(rollout: &mut Rollout, member: &mut Member, fact: &Fact, now: Micros)
     if fact.runs_target(rollout) {
         member.up = Some(now);
         return look(rollout, member, now);
+    }
+    if let Some(fallback) = &fact.fallback {
+        // It had its tries: another restart gives the same.
+        member.say(Phase::Failed, fallback, now);
+        return Vec::new();
     }
     if late(member.since, rollout.spec.up_deadline, now) {
         let seconds = rollout.spec.up_deadline / 1_000_000;

@@ -19,8 +19,9 @@ pub use action::{Action, What};
 pub use fact::{BootFact, Did, Fact};
 pub use member::{Assigned, Member, Phase};
 pub use record::{Call, CallState, Counts, Record, Task};
+pub use room::{Down, Groups};
 pub use spec::{Hooks, Limits, OnDeadline, Spec, TOTAL_MAX};
-pub use step::{step, wanted};
+pub use step::{Look, step, wanted};
 pub use wave::{WAVES_MAX, Wave, Waves};
 pub use window::{WINDOWS_MAX, Window};
 

@@ -1,42 +1,100 @@
-//! Room under the limits: who may go down beside those that are down.
+//! Room under the limits: who may go down beside those that are down, by this rollout or by themselves.
 
-use super::{Limits, Member};
+use super::{Limits, Member, Phase};
+use crate::domain::{Name, NodeUuid};
 use std::collections::BTreeMap;
+
+/// Nodes that should run and do not, whatever the reason, with their groups. Members that are down because of the rollout
+/// may be among them: they count once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Down(pub BTreeMap<NodeUuid, Groups>);
+
+/// What a node is counted by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// Its cluster.
+    pub cluster: Option<Name>,
+    /// Chassis ids of the switches that it is cabled to.
+    pub switches: Vec<String>,
+}
+
+/// Down at one place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    /// Because of this rollout.
+    ours: u32,
+    /// With those that are down by themselves.
+    all: u32,
+}
+
+/// A place: a cluster, or a switch.
+type Place<'a> = (&'static str, &'a str);
 
 /// What is down now.
 pub(super) struct Room<'a> {
     limits: &'a Limits,
+    down: &'a Down,
     total: u32,
-    clusters: BTreeMap<String, u32>,
-    switches: BTreeMap<String, u32>,
+    places: BTreeMap<(&'static str, String), Count>,
 }
 
 impl<'a> Room<'a> {
-    /// By what the members are at.
-    pub fn of(limits: &'a Limits, members: &[Member]) -> Self {
-        let mut room = Self { limits, total: 0, clusters: BTreeMap::new(), switches: BTreeMap::new() };
-        members.iter().filter(|member| member.phase.is_down()).for_each(|member| room.take(member));
+    /// By what the members are at, and who is down besides. A member that failed, or was left alone, is no other reason: a
+    /// failure that is allowed would keep its whole switch for ever.
+    pub fn of(limits: &'a Limits, members: &[Member], down: &'a Down) -> Self {
+        let mut room = Self { limits, down, total: 0, places: BTreeMap::new() };
+        members.iter().filter(|member| member.phase.is_down()).for_each(|member| room.add(member, 1));
+        let known: BTreeMap<&NodeUuid, Phase> =
+            members.iter().filter(|m| down.0.contains_key(&m.node)).map(|m| (&m.node, m.phase)).collect();
+        let counts = |node: &NodeUuid| known.get(node).is_none_or(|phase| matches!(phase, Phase::Waiting | Phase::Up));
+        for (_, groups) in down.0.iter().filter(|(node, _)| counts(node)) {
+            for place in places(limits, groups.cluster.as_ref(), &groups.switches) {
+                room.count(place).all += 1;
+            }
+        }
         room
     }
 
-    /// May it go down too?
+    /// May it go down too? One that does not run takes nothing away that is there.
     pub fn fits(&self, member: &Member) -> bool {
-        let under = |down: &BTreeMap<String, u32>, key: &str, limit: Option<u32>| {
-            limit.is_none_or(|limit| down.get(key).copied().unwrap_or(0) < limit)
-        };
-        self.total < self.limits.total
-            && member.cluster.as_ref().is_none_or(|name| under(&self.clusters, name.as_str(), self.limits.cluster))
-            && member.switches.iter().all(|switch| under(&self.switches, switch, self.limits.switch))
+        self.total < self.limits.total && self.full(member).is_none()
     }
 
-    /// It goes down.
+    /// The place where too many are down already.
+    pub fn full(&self, member: &Member) -> Option<String> {
+        let runs = !self.down.0.contains_key(&member.node);
+        places(self.limits, member.cluster.as_ref(), &member.switches).into_iter().find_map(|(kind, name)| {
+            let count = self.places.get(&(kind, name.to_owned())).copied().unwrap_or_default();
+            let limit = if kind == CLUSTER { self.limits.cluster } else { self.limits.switch }?;
+            let full = count.ours >= limit || (runs && count.all >= limit);
+            full.then(|| format!("{kind} {name}: {} nodes do not run, {limit} may", count.all))
+        })
+    }
+
+    /// It goes down; one that was down by itself is counted already.
     pub fn take(&mut self, member: &Member) {
+        self.add(member, u32::from(!self.down.0.contains_key(&member.node)));
+    }
+
+    fn add(&mut self, member: &Member, more: u32) {
         self.total += 1;
-        if let Some(cluster) = &member.cluster {
-            *self.clusters.entry(cluster.to_string()).or_default() += 1;
-        }
-        for switch in &member.switches {
-            *self.switches.entry(switch.clone()).or_default() += 1;
+        for place in places(self.limits, member.cluster.as_ref(), &member.switches) {
+            let count = self.count(place);
+            count.ours += 1;
+            count.all += more;
         }
     }
+
+    fn count(&mut self, (kind, name): Place<'_>) -> &mut Count {
+        self.places.entry((kind, name.to_owned())).or_default()
+    }
+}
+
+const CLUSTER: &str = "cluster";
+
+/// Where limits count a node.
+fn places<'n>(limits: &Limits, cluster: Option<&'n Name>, switches: &'n [String]) -> Vec<Place<'n>> {
+    let cluster = cluster.filter(|_| limits.cluster.is_some()).map(|name| (CLUSTER, name.as_str()));
+    let switches = switches.iter().filter(|_| limits.switch.is_some()).map(|switch| ("switch", switch.as_str()));
+    cluster.into_iter().chain(switches).collect()
 }

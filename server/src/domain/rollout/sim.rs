@@ -33,11 +33,14 @@ pub struct Node {
     pub there: bool,
     pub retired: bool,
     pub taken: bool,
+    /// After it did not come up with the new revision, it comes up with the old one.
+    pub falls_back: bool,
     boot: u128,
     runs: Option<(Name, u32)>,
     /// Ticks until it is up again.
     coming: Option<u32>,
     drained: bool,
+    fell: bool,
     done: BTreeMap<String, Did>,
 }
 
@@ -49,6 +52,8 @@ pub struct World {
     pub ids: BTreeSet<String>,
     /// The revision that unpinned nodes boot.
     pub active: u32,
+    /// Nodes of nobody's rollout that do not run.
+    pub strangers: BTreeMap<u32, Groups>,
     failed: BTreeSet<u32>,
     boots: u128,
 }
@@ -62,6 +67,16 @@ pub fn uuid(n: u32) -> NodeUuid {
 }
 
 impl Node {
+    /// It is off, and stays so until somebody restarts it.
+    pub fn power_off(&mut self) {
+        (self.runs, self.coming) = (None, None);
+    }
+
+    /// It runs this revision.
+    pub fn runs(&mut self, revision: u32) {
+        self.runs = Some((name("p"), revision));
+    }
+
     /// By itself.
     pub fn restart(&mut self) {
         self.runs = None;
@@ -80,10 +95,12 @@ impl World {
             there: true,
             retired: false,
             taken: false,
+            falls_back: false,
             boot: 1_000_000 + n as u128,
             runs: (n % 7 != 6).then(|| (name("p"), 1)),
             coming: None,
             drained: false,
+            fell: false,
             done: BTreeMap::new(),
         };
         let member = |n: usize| Member {
@@ -98,6 +115,7 @@ impl World {
             now: 1_000 * SECOND,
             ids: BTreeSet::new(),
             active: 1,
+            strangers: BTreeMap::new(),
             failed: BTreeSet::new(),
             boots: 0,
         }
@@ -110,6 +128,7 @@ impl World {
             gone: node.retired.then(|| "retired".to_owned()),
             assigned: node.assigned.clone(),
             active_before: Some(self.active),
+            fallback: (node.falls_back && node.fell).then(|| format!("{} failed to boot", node.assigned)),
             boot: Some(BootFact {
                 id: uuid::Uuid::from_u128(node.boot),
                 running: node.runs.is_some(),
@@ -123,18 +142,62 @@ impl World {
         })
     }
 
+    /// Who does not run, and where.
+    fn down(&self) -> Down {
+        let down = |m: &&Member| {
+            let node = &self.nodes[m.n as usize];
+            node.there && !node.retired && node.runs.is_none()
+        };
+        let groups = |m: &Member| Groups { cluster: m.cluster.clone(), switches: m.switches.clone() };
+        let strangers = self.strangers.iter().map(|(n, groups)| (uuid(*n), groups.clone()));
+        Down(self.members.iter().filter(down).map(|m| (m.node.clone(), groups(m))).chain(strangers).collect())
+    }
+
+    /// On the way on, nobody who runs is taken down at a place where too many do not run, whatever the reason. What failed
+    /// in this rollout is counted by its gate.
+    fn check_begun(&self, after: &[Member], down: &Down) {
+        if self.rollout.state != State::Running {
+            return;
+        }
+        let begun = self.members.iter().zip(after).filter(|(before, after)| {
+            before.phase == Phase::Waiting && after.phase.is_down() && !down.0.contains_key(&after.node)
+        });
+        let counts = |node: &NodeUuid| {
+            let member = self.members.iter().find(|m| m.node == *node);
+            member.is_none_or(|m| matches!(m.phase, Phase::Waiting | Phase::Up))
+        };
+        let limits = &self.rollout.spec.limits;
+        for (_, member) in begun {
+            let at = |place: &dyn Fn(Option<&Name>, &[String]) -> bool| {
+                let ours = after.iter().filter(|m| m.phase.is_down() && place(m.cluster.as_ref(), &m.switches));
+                let ours: BTreeSet<&NodeUuid> = ours.map(|m| &m.node).collect();
+                let theirs = down.0.iter().filter(|(node, g)| counts(node) && place(g.cluster.as_ref(), &g.switches));
+                theirs.map(|(node, _)| node).chain(ours).collect::<BTreeSet<_>>().len()
+            };
+            let of_cluster = at(&|cluster, _| cluster == member.cluster.as_ref());
+            assert!(limits.cluster.is_none_or(|limit| of_cluster <= limit as usize), "{of_cluster} of a cluster");
+            for switch in &member.switches {
+                let of_switch = at(&|_, switches| switches.contains(switch));
+                assert!(limits.switch.is_none_or(|limit| of_switch <= limit as usize), "{of_switch} at {switch}");
+            }
+        }
+    }
+
     /// A step, and what it asks for. `crash`: the server dies before it could store anything.
     pub fn step(&mut self, crash: bool) {
-        let wanted = wanted(&self.rollout, &self.members, self.now);
+        let down = self.down();
+        let look = Look { now: self.now, down: &down };
+        let wanted = wanted(&self.rollout, &self.members, look);
         let facts: BTreeMap<u32, Fact> = wanted.iter().filter_map(|n| Some((*n, self.fact(*n)?))).collect();
         let (mut rollout, mut members) = (self.rollout.clone(), self.members.clone());
-        let actions = step(&mut rollout, &mut members, &facts, self.now);
+        let actions = step(&mut rollout, &mut members, &facts, look);
         let (mut again, mut members_again) = (self.rollout.clone(), self.members.clone());
-        assert_eq!(step(&mut again, &mut members_again, &facts, self.now), actions, "the same input, the same output");
+        assert_eq!(step(&mut again, &mut members_again, &facts, look), actions, "the same input, the same output");
         assert!(again == rollout && members_again == members);
         if crash {
             return;
         }
+        self.check_begun(&members, &down);
         assert!(rollout.state == self.rollout.state || self.rollout.state.next().contains(&rollout.state));
         // What is stored is all that is known at the next step.
         self.rollout = serde_json::from_str(&serde_json::to_string(&rollout).unwrap()).unwrap();
@@ -193,6 +256,12 @@ impl World {
                     node.boot = self.boots;
                     let bad = node.nature == Nature::Bad && node.assigned == target;
                     let revision = node.assigned.pin.unwrap_or(self.active);
+                    if bad && node.falls_back {
+                        node.fell = true;
+                        node.runs = Some((name("p"), self.active));
+                        continue;
+                    }
+                    node.fell = false;
                     node.runs = node.assigned.profile.clone().filter(|_| !bad).map(|profile| (profile, revision));
                     // What did not come up tries again by itself.
                     if bad {
@@ -228,11 +297,24 @@ impl World {
         }
     }
 
+    /// People see to what a rollout says that it waits for: members that were down before their turn.
+    fn mend(&mut self) {
+        for member in self.members.iter().filter(|member| member.phase == Phase::Waiting) {
+            let node = &mut self.nodes[member.n as usize];
+            if node.there && node.runs.is_none() && node.coming.is_none() {
+                node.restart();
+            }
+        }
+    }
+
     /// Until it has ended; panics when it does not.
     pub fn run(&mut self) {
         for _ in 0..60_000 {
             if !self.rollout.state.is_open() {
                 return;
+            }
+            if self.rollout.why.starts_with("it waits") {
+                self.mend();
             }
             self.step(false);
             self.tick();

@@ -1,22 +1,35 @@
 //! One step of a rollout: what was seen goes in, what is to be stored and done comes out. The same input gives the same
 //! output; made twice over what it stored, it asks for nothing twice.
 
+use super::action::What;
 use super::room::Room;
-use super::{Action, Fact, Member, Phase, Rollout, State, Window, back, forward};
+use super::{Action, Down, Fact, Member, Phase, Rollout, State, Window, back, forward};
 use crate::domain::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Members begun in one step, at most.
-const BEGUN_MAX: usize = 200;
+/// Members that are given something else in one step, at most: their nodes are written by heartbeats all the time.
+const ASSIGNED_MAX: usize = 20;
+/// Members on the way back that are looked at in one step outside of the windows, at most, and how long before others are.
+const LOOKED_AT: usize = 1_000;
+const LOOK: Micros = 2_000_000;
+
+/// When a look is taken, and who does not run then.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// When.
+    pub now: Micros,
+    /// Where a cluster or a switch has a limit: who is down there, whatever the reason.
+    pub down: &'a Down,
+}
 
 /// Of which members the next step needs facts. Those that are not asked for stay as they are.
-pub fn wanted(rollout: &Rollout, members: &[Member], now: Micros) -> Vec<u32> {
+pub fn wanted(rollout: &Rollout, members: &[Member], look: Look<'_>) -> Vec<u32> {
     if !rollout.state.is_open() {
         return Vec::new();
     }
     let mut wanted: Vec<u32> = members.iter().filter(|m| m.phase.is_down()).map(|m| m.n).collect();
-    wanted.extend(candidates(rollout, members, now));
-    if rollout.soak_until.is_some_and(|until| until <= now) {
+    wanted.extend(candidates(rollout, members, look));
+    if rollout.soak_until.is_some_and(|until| until <= look.now) {
         wanted.extend(members.iter().filter(|m| m.phase == Phase::Up && m.wave == rollout.wave).map(|m| m.n));
     }
     wanted.sort_unstable();
@@ -25,15 +38,20 @@ pub fn wanted(rollout: &Rollout, members: &[Member], now: Micros) -> Vec<u32> {
 }
 
 /// Make a step over all members of a rollout, in order of their numbers, with the facts of those that were [`wanted`].
-pub fn step(rollout: &mut Rollout, members: &mut [Member], facts: &BTreeMap<u32, Fact>, now: Micros) -> Vec<Action> {
+pub fn step(rollout: &mut Rollout, members: &mut [Member], facts: &BTreeMap<u32, Fact>, look: Look<'_>) -> Vec<Action> {
+    let now = look.now;
     let mut actions = Vec::new();
     if !rollout.state.is_open() {
         return actions;
     }
     let before = rollout.state;
     // What the caller has looked at: of another member, no fact tells nothing.
-    let asked: BTreeSet<u32> = wanted(rollout, members, now).into_iter().collect();
+    let asked: BTreeSet<u32> = wanted(rollout, members, look).into_iter().collect();
     for member in members.iter_mut().filter(|member| member.phase.is_down()) {
+        if assigned(&actions) >= ASSIGNED_MAX {
+            // The others at the next step, which comes at once.
+            break;
+        }
         let fact = facts.get(&member.n);
         let turns = rollout.state == State::RollingBack && matches!(member.phase, Phase::Booting | Phase::Checking);
         actions.extend(match (turns, member.phase.is_back()) {
@@ -52,12 +70,17 @@ pub fn step(rollout: &mut Rollout, members: &mut [Member], facts: &BTreeMap<u32,
             member.verdict = None;
         }
     }
-    actions.extend(begin(rollout, members, &asked, facts, now));
+    let room = ASSIGNED_MAX.saturating_sub(assigned(&actions));
+    actions.extend(begin(rollout, members, &asked, facts, look, room));
     // One change of its state a step, so that each is stored and seen.
     if rollout.state == before {
         settle(rollout, members, now);
     }
     actions
+}
+
+fn assigned(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action.what, What::Assign(_))).count()
 }
 
 /// The way on has ended for it.
@@ -92,18 +115,19 @@ fn is_last_wave(rollout: &Rollout, members: &[Member]) -> bool {
 }
 
 /// Who could be begun now, in order, by all that needs no facts.
-fn candidates(rollout: &Rollout, members: &[Member], now: Micros) -> Vec<u32> {
+fn candidates(rollout: &Rollout, members: &[Member], look: Look<'_>) -> Vec<u32> {
     if rollout.paused_by.is_some() || rollout.soak_until.is_some() {
         return Vec::new();
     }
-    let open = Window::any_open(&rollout.spec.windows, now);
-    let room = Room::of(&rollout.spec.limits, members);
+    let open = Window::any_open(&rollout.spec.windows, look.now);
+    let down = down_of(rollout, look.down);
+    let room = Room::of(&rollout.spec.limits, members, &down);
     match rollout.state {
         State::Running if open => members
             .iter()
             .take(end_of_wave(rollout, members))
             .filter(|member| member.phase == Phase::Waiting && room.fits(member))
-            .take(BEGUN_MAX)
+            .take(ASSIGNED_MAX)
             .map(|member| member.n)
             .collect(),
         State::RollingBack => {
@@ -111,10 +135,26 @@ fn candidates(rollout: &Rollout, members: &[Member], now: Micros) -> Vec<u32> {
             let mut waiting: Vec<&Member> =
                 members.iter().filter(|m| m.phase == Phase::BackWaiting && room.fits(m)).collect();
             waiting.sort_by_key(|member| std::cmp::Reverse(member.touched));
-            waiting.into_iter().take(BEGUN_MAX).map(|member| member.n).collect()
+            let (from, most) = match open {
+                true => (0, ASSIGNED_MAX),
+                // Only those that do not run may begin, and nobody knows which before a look: in turn.
+                false => (turn(waiting.len(), look.now), LOOKED_AT),
+            };
+            waiting.into_iter().skip(from).take(most).map(|member| member.n).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Where the piece of so many members begins that is looked at now.
+fn turn(count: usize, now: Micros) -> usize {
+    let pieces = i64::try_from(count.div_ceil(LOOKED_AT).max(1)).unwrap_or(i64::MAX);
+    usize::try_from(now.div_euclid(LOOK).rem_euclid(pieces)).unwrap_or(0).saturating_mul(LOOKED_AT)
+}
+
+/// Who counts besides our own: on the way back nobody, or what is broken elsewhere would keep it from being mended.
+fn down_of(rollout: &Rollout, down: &Down) -> Down {
+    if rollout.state == State::Running { down.clone() } else { Down::default() }
 }
 
 fn begin(
@@ -122,13 +162,22 @@ fn begin(
     members: &mut [Member],
     asked: &BTreeSet<u32>,
     facts: &BTreeMap<u32, Fact>,
-    now: Micros,
+    look: Look<'_>,
+    most: usize,
 ) -> Vec<Action> {
+    let now = look.now;
     let open = Window::any_open(&rollout.spec.windows, now);
-    let limits = rollout.spec.limits.clone();
-    let mut room = Room::of(&limits, members);
+    let (limits, down) = (rollout.spec.limits.clone(), down_of(rollout, look.down));
+    let mut room = Room::of(&limits, members, &down);
     let mut actions = Vec::new();
-    for n in candidates(rollout, members, now).into_iter().filter(|n| asked.contains(n)) {
+    let candidates = candidates(rollout, members, look);
+    if open && rollout.state == State::Running {
+        waits(rollout, members, &room, candidates.is_empty());
+    }
+    for n in candidates.into_iter().filter(|n| asked.contains(n)) {
+        if assigned(&actions) >= most {
+            break;
+        }
         let Some(member) = usize::try_from(n).ok().and_then(|n| members.get_mut(n)) else { continue };
         if !room.fits(member) {
             continue;
@@ -147,6 +196,20 @@ fn begin(
         }
     }
     actions
+}
+
+/// Where nothing goes on since others are down, people are told.
+fn waits(rollout: &mut Rollout, members: &[Member], room: &Room<'_>, nobody: bool) {
+    const WAITS: &str = "it waits: ";
+    let still = rollout.paused_by.is_some() || rollout.soak_until.is_some() || !nobody;
+    let end = end_of_wave(rollout, members);
+    let next = members.iter().take(end).find(|member| member.phase == Phase::Waiting).filter(|_| !still);
+    let idle = !members.iter().any(|member| member.phase.is_down());
+    match next.filter(|_| idle).and_then(|member| room.full(member)) {
+        Some(full) => rollout.why = format!("{WAITS}{full}"),
+        None if rollout.why.starts_with(WAITS) => rollout.why.clear(),
+        None => {}
+    }
 }
 
 /// The time of watching is over: does each of the wave still run?

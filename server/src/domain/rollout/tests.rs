@@ -172,6 +172,90 @@ fn a_pause_holds_and_an_abort_ends() {
 }
 
 #[test]
+fn who_is_down_by_itself_counts_at_its_cluster_and_switch() {
+    // Cluster a has two nodes that broke, and two may be down: it waits until one is well, and says so.
+    let limits = Limits { total: 10, cluster: Some(2), switch: None };
+    let mut world = World::new(Spec { limits, ..spec(10) }, &all(Nature::Good, 6));
+    let groups = Groups { cluster: Some(name("a")), switches: vec!["sw9".into()] };
+    world.strangers = (100..102).map(|n| (n, groups.clone())).collect();
+    for _ in 0..50 {
+        world.step(false);
+        world.tick();
+    }
+    assert_eq!(world.phases(), BTreeMap::from([(Phase::Waiting, 6)]), "the canary is in cluster a");
+    assert_eq!(world.rollout.why, "it waits: cluster a: 2 nodes do not run, 2 may");
+    world.strangers.remove(&100);
+    world.step(false);
+    assert_eq!((world.members[0].phase, world.rollout.why.as_str()), (Phase::Booting, ""));
+    world.run();
+    assert_eq!(world.rollout.state, State::Done, "{}", world.rollout.why);
+    // A member that does not run itself takes nothing away; and on the way back nobody waits for others.
+    let limits = Limits { total: 10, cluster: Some(1), switch: Some(1) };
+    let mut world = World::new(Spec { limits, ..spec(10) }, &all(Nature::Bad, 1));
+    world.nodes[0].power_off();
+    world.step(false);
+    assert_eq!(world.members[0].phase, Phase::Booting);
+    world.strangers = (100..102).map(|n| (n, groups.clone())).collect();
+    world.run();
+    assert_eq!(world.rollout.state, State::RolledBack);
+}
+
+#[test]
+fn what_fell_back_by_itself_has_failed_at_once() {
+    let mut world = World::new(spec(10), &all(Nature::Bad, 3));
+    world.nodes[0].falls_back = true;
+    let began = world.now;
+    while world.rollout.state == State::Running {
+        world.step(false);
+        world.tick();
+    }
+    assert!(world.now - began < 200 * SECOND, "it does not wait for the deadline of 300 s");
+    assert!(world.rollout.why.ends_with("p@2 failed to boot"), "{}", world.rollout.why);
+    let restarts = world.ids.iter().filter(|id| id.contains("reboot")).count();
+    world.run();
+    assert_eq!((restarts, world.phases()), (1, BTreeMap::from([(Phase::Back, 1), (Phase::Waiting, 2)])));
+}
+
+#[test]
+fn outside_of_its_window_what_is_down_comes_back_however_many_run() {
+    let windows = vec!["daily 00:00-01:00".parse().unwrap()];
+    let mut world = World::new(Spec { windows, ..spec(1_000) }, &all(Nature::Good, 2_500));
+    world.now = 600 * SECOND;
+    for member in &mut world.members {
+        (member.phase, member.touched, member.begun) = (Phase::Up, Some(member.n), Some(world.now));
+        world.nodes[member.n as usize].assigned = world.rollout.target();
+        world.nodes[member.n as usize].runs(2);
+    }
+    assert!(world.rollout.abort("ana", true));
+    // It is the last in the order: all the others run, and stay so until the window opens.
+    world.nodes[0].power_off();
+    world.now = 7_200 * SECOND;
+    for _ in 0..20 {
+        world.step(false);
+        world.tick();
+    }
+    assert_eq!(world.members[0].phase, Phase::Back);
+    assert_eq!(world.phases(), BTreeMap::from([(Phase::Back, 1), (Phase::BackWaiting, 2_499)]));
+}
+
+#[test]
+fn a_step_changes_few_nodes_at_once() {
+    let mut world = World::new(spec(500), &all(Nature::Good, 400));
+    world.rollout.spec.waves = "100%".parse().unwrap();
+    let mut most = 0;
+    while world.rollout.state.is_open() {
+        let before = world.ids.len();
+        world.step(false);
+        let assigned = world.ids.iter().filter(|id| id.contains("assign")).count();
+        most = most.max(world.ids.len() - before);
+        if assigned.is_multiple_of(20) {
+            world.tick();
+        }
+    }
+    assert!(most <= 41 && world.phases()[&Phase::Up] == 400, "{most}");
+}
+
+#[test]
 fn who_was_given_something_else_meanwhile_is_left_alone() {
     let mut world = World::new(spec(10), &all(Nature::Good, 5));
     world.nodes[2].assigned.profile = Some(name("other"));

@@ -8,12 +8,15 @@ use crate::domain::job::{Item, ItemState, Job, MESSAGE_MAX, cut_short, kind_of, 
 use crate::error::{Error, Result};
 use crate::service::App;
 use crate::service::node_events;
-use crate::store::Tx;
+use crate::store::{Asker, Tx};
 
 use super::create::OPEN_MAX;
 
 /// A server that was not heard from for so long is lost, microseconds.
 pub const LEASE: Micros = 30 * 1_000_000;
+
+/// Restarts of rollouts, one node each, that are looked at in one go; the others are next.
+const RESTARTS: usize = 100;
 
 /// An item that is to be done now, by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +44,8 @@ type Ended = (BmcAction, ItemState);
 /// Take up to `room` items for `server`; see to those whose server was lost, and to jobs in which nothing is left to do.
 pub async fn claim(app: &App, server: &str, room: u32, now: Micros) -> Result<Claimed> {
     // Most of the time there is no job: nothing is written then.
-    if app.store.read(|tx| tx.open_jobs(1)).await? == 0 {
+    let open = |tx: &mut Tx<'_>| Ok(tx.open_jobs(Asker::Person, 1)? + tx.open_jobs(Asker::Rollout, 1)?);
+    if app.store.read(open).await? == 0 {
         return Ok(Claimed::default());
     }
     let server = server.to_owned();
@@ -49,7 +53,9 @@ pub async fn claim(app: &App, server: &str, room: u32, now: Micros) -> Result<Cl
         .store
         .write(move |tx| {
             let (mut claimed, mut ended) = (Claimed::default(), Vec::new());
-            for job in tx.claim_jobs(OPEN_MAX)? {
+            let mut jobs = tx.claim_jobs(Asker::Person, OPEN_MAX)?;
+            jobs.extend(tx.claim_jobs(Asker::Rollout, RESTARTS)?);
+            for job in jobs {
                 let room = room.saturating_sub(u32::try_from(claimed.work.len()).unwrap_or(u32::MAX));
                 claim_of(tx, job, &server, room, now, &mut claimed, &mut ended)?;
             }

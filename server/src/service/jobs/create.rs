@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 use crate::service::App;
 use crate::service::facts;
 use crate::service::search::{Step, holds, walk};
-use crate::store::{NodeFilter, Tx};
+use crate::store::{Asker, NodeFilter, Tx};
 use higuma_proto::api;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Jobs in which something is left to do, at most.
+/// Jobs of people in which something is left to do, at most.
 pub const OPEN_MAX: usize = 200;
 /// Characters of a client's id of its request.
 const REQUEST_ID_MAX: usize = 64;
@@ -94,7 +94,7 @@ pub async fn create(app: &App, new: api::NewJob, who: &str) -> Result<(api::Job,
             {
                 return Ok((same, false));
             }
-            if tx.open_jobs(OPEN_MAX)? >= OPEN_MAX {
+            if tx.open_jobs(Asker::Person, OPEN_MAX)? >= OPEN_MAX {
                 let message = format!("{OPEN_MAX} jobs are open: wait until some have ended, or cancel some");
                 return Err(Error::Unavailable(message));
             }
@@ -264,7 +264,7 @@ async fn matching(app: &App, selector: Selector, most: usize) -> Result<Vec<Node
                 let filter = NodeFilter { equals: selector.equals().to_vec(), ..NodeFilter::default() };
                 let mut found = Vec::new();
                 let next = walk(tx, &filter, after, selector.needs_hardware(), |row, hardware| {
-                    let facts = facts::of_node(&row.node, row.boot.as_ref(), hardware, now, timeout);
+                    let facts = facts::of_row(&row, hardware, now, timeout);
                     if holds(&selector, &facts)? {
                         if found.len() == room {
                             return Ok(Step::Full);

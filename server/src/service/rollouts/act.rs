@@ -8,7 +8,7 @@ use crate::domain::rollout::{Action, Assigned, Call, CallState, Member, Phase, R
 use crate::domain::rules::Holder;
 use crate::domain::{Micros, Sha256};
 use crate::error::Result;
-use crate::service::node_events;
+use crate::service::{fallback, node_events};
 use crate::store::Tx;
 use uuid::Uuid;
 
@@ -22,8 +22,8 @@ pub(super) fn act(
 ) -> Result<()> {
     let spec = &record.rollout.spec;
     match &action.what {
-        What::Assign(assigned) => assign(tx, member, action, assigned),
-        What::Reboot { hard: false } => ask_system(tx, record, action, now),
+        What::Assign(assigned) => assign(tx, member, action, assigned, now),
+        What::Reboot { hard: false } => ask_system(tx, record, member, now),
         What::Reboot { hard: true } => ask_bmc(tx, record, action, now),
         What::Drain => call(tx, record, action, Call::Drain, spec.hooks.deadline, now),
         What::Undrain => call(tx, record, action, Call::Undrain, spec.hooks.deadline, now),
@@ -31,7 +31,7 @@ pub(super) fn act(
     }
 }
 
-fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &Assigned) -> Result<()> {
+fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &Assigned, now: Micros) -> Result<()> {
     let Some(mut node) = tx.node(&action.node)? else { return Ok(()) };
     let back = member.filter(|member| member.before == *assigned && member.phase.is_back());
     if let Some(holder) = back.and_then(|member| member.held.parse().ok()) {
@@ -43,12 +43,15 @@ fn assign(tx: &mut Tx<'_>, member: Option<&Member>, action: &Action, assigned: &
     }
     node.profile.clone_from(&assigned.profile);
     node.profile_revision = assigned.pin;
-    tx.put_node(&node)
+    tx.put_node(&node)?;
+    // What failed before this rollout, or in it, says nothing of what comes now.
+    fallback::forget(tx, &node.uuid, now)
 }
 
 /// The running system restarts itself when it is heard from next.
-fn ask_system(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) -> Result<()> {
-    match tx.node(&action.node)?.and_then(|node| node.boot) {
+fn ask_system(tx: &mut Tx<'_>, record: &Record, member: Option<&Member>, now: Micros) -> Result<()> {
+    // The boot that was looked at. Its node is not read: it may say that it lives just now.
+    match member.and_then(|member| member.boot_before) {
         Some(boot) => tx.request_reboot(boot, &format!("rollout {}", record.id), now),
         None => Ok(()),
     }
@@ -56,7 +59,7 @@ fn ask_system(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) ->
 
 /// A job of one node: the BMC cycles its power.
 fn ask_bmc(tx: &mut Tx<'_>, record: &Record, action: &Action, now: Micros) -> Result<()> {
-    let request = format!("{} {}", record.id, action.id);
+    let request = request(record, &action.id);
     if tx.job_by_request(&request)?.is_some() {
         return Ok(());
     }
@@ -110,14 +113,6 @@ pub(super) fn tell(tx: &mut Tx<'_>, record: &Record, before: Phase, member: &Mem
         Phase::Skipped => (Severity::Info, "is left out".to_owned()),
         _ => return Ok(()),
     };
-    let over = matches!(member.phase, Phase::Skipped | Phase::Failed | Phase::Back | Phase::BackFailed);
-    if let Some(boot) = member.boot_before.filter(|_| over) {
-        // Its system is left alone, too, whenever it is heard from again.
-        tx.forget_reboot(boot)?;
-    }
-    if tx.node(&member.node)?.is_none() {
-        return Ok(());
-    }
     let colon = if member.message.is_empty() { "" } else { ": " };
     let message = format!("rollout {}: {what}{colon}{}", record.id, member.message);
     let notice = Notice { kind: Kind::Rollout, severity, subject: "rollout".to_owned(), message };
@@ -125,4 +120,28 @@ pub(super) fn tell(tx: &mut Tx<'_>, record: &Record, before: Phase, member: &Mem
         Severity::Info => node_events::record(tx, &member.node, &notice, now),
         Severity::Warning | Severity::Alarm => node_events::raise(tx, &member.node, &notice, now),
     }
+}
+
+/// A member has come to its end on this way: what it asked of others and was not done yet is not done any more.
+pub(super) fn let_go(tx: &mut Tx<'_>, record: &Record, member: &Member, now: Micros) -> Result<()> {
+    tx.end_calls(record.id, member.n, "not asked any more: the node was done with before")?;
+    if let Some(boot) = member.boot_before {
+        // Its system is left alone, too, whenever it is heard from again.
+        tx.forget_reboot(boot)?;
+    }
+    let asked = member.boot_before.is_some() || member.asked > 0;
+    for id in member.restart_ids().into_iter().filter(|_| asked) {
+        let request = request(record, &id);
+        let Some(mut job) = tx.job_by_request(&request)?.filter(|job| job.state.is_open()) else { continue };
+        tx.cancel_waiting(job.id, "the rollout is done with this node", now)?;
+        job.cancelled_by = job.cancelled_by.or_else(|| Some(format!("rollout {}", record.id)));
+        job.settle(tx.left_of_job(job.id)?, now);
+        tx.put_job(&job)?;
+    }
+    Ok(())
+}
+
+/// The id of a job's request. With a space in it, which no person's has: see [`crate::store::Asker`].
+fn request(record: &Record, action: &str) -> String {
+    format!("{} {action}", record.id)
 }

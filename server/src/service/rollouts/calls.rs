@@ -12,22 +12,30 @@ use crate::error::{Error, Result};
 use crate::service::{App, random_bytes, vault};
 use crate::store::{LeaseClient, LeaseFilter, Tx};
 use crate::vault::Vault;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::net::IpAddr;
+use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 const SECOND: Micros = 1_000_000;
 /// Calls of one server at once.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 256;
+/// Calls taken in one transaction.
+const TAKE_MAX: usize = 64;
+/// While some run, others become due.
+const LOOK: Duration = Duration::from_millis(500);
 /// A server that took a call and was not heard from for so long has lost it.
 const TAKEN: Micros = 30 * SECOND;
 /// Between two tries.
 const AGAIN: Micros = 5 * SECOND;
 /// "Not yet, ask again" (RFC 9110 15.3.3).
 const ACCEPTED: u16 = 202;
+/// Leases of one node that are looked at.
+const LEASES: usize = 32;
 /// Bytes kept of an answer.
 const MESSAGE_MAX: usize = 300;
 /// What a hook's secret is sealed as.
@@ -50,15 +58,42 @@ pub trait Caller: Send + Sync {
     fn ask(&self, asked: Asked) -> BoxFuture<'_, std::result::Result<u16, String>>;
 }
 
-/// Try calls whose time has come, each once; how many there were.
+/// Try calls whose time has come, and comes meanwhile, until there are none; how many tries there were. Each answer is
+/// written down when it comes: an address that is slow keeps nobody else.
 pub async fn call_once(app: &App, caller: &dyn Caller) -> Result<usize> {
-    let now = app.now();
-    let due = app.store.read(move |tx| tx.due_calls(now, AT_ONCE)).await?;
-    if due.is_empty() {
-        return Ok(0);
+    let mut running = FuturesUnordered::new();
+    let (mut tried, mut failed) = (0, None);
+    loop {
+        let room = AT_ONCE.saturating_sub(running.len()).min(TAKE_MAX);
+        if room > 0 && failed.is_none() {
+            match take(app, room).await {
+                Ok(taken) => running.extend(taken.into_iter().map(|task| attempt(app, caller, task))),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if running.is_empty() {
+            return failed.map_or(Ok(tried), Err);
+        }
+        let mut done = tokio::time::timeout(LOOK, running.next()).await.ok().flatten();
+        while let Some(result) = done {
+            tried += 1;
+            if let Err(error) = result {
+                // What runs ends; what was taken is taken again later.
+                failed.get_or_insert(error);
+            }
+            done = running.next().now_or_never().flatten();
+        }
     }
-    let taken = app
-        .store
+}
+
+/// Calls that are due are this server's for a time.
+async fn take(app: &App, most: usize) -> Result<Vec<Task>> {
+    let now = app.now();
+    let due = app.store.read(move |tx| tx.due_calls(now, most)).await?;
+    if due.is_empty() {
+        return Ok(due);
+    }
+    app.store
         .write(move |tx| {
             let mut taken = Vec::new();
             for task in &due {
@@ -69,11 +104,7 @@ pub async fn call_once(app: &App, caller: &dyn Caller) -> Result<usize> {
             }
             Ok(taken)
         })
-        .await?;
-    let tried = join_all(taken.into_iter().map(|task| attempt(app, caller, task))).await;
-    let count = tried.len();
-    tried.into_iter().collect::<Result<()>>()?;
-    Ok(count)
+        .await
 }
 
 async fn attempt(app: &App, caller: &dyn Caller, task: Task) -> Result<()> {
@@ -197,7 +228,7 @@ fn address_of(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<Option<Ip
     }
     let macs = tx.nics(node)?.iter().filter_map(|(_, mac)| mac.parse().ok()).collect();
     let client = Some(LeaseClient { uuids: vec![node.clone()], macs });
-    let leases = tx.leases(&LeaseFilter { client, ..LeaseFilter::default() }, None, AT_ONCE)?;
+    let leases = tx.leases(&LeaseFilter { client, ..LeaseFilter::default() }, None, LEASES)?;
     let newest = leases.into_iter().filter(|lease| lease.expires > now).max_by_key(|lease| lease.seen);
     Ok(newest.map(|lease| IpAddr::V4(lease.address)))
 }

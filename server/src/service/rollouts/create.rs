@@ -1,7 +1,7 @@
 //! A rollout is asked for: checked whole, its nodes found, and written in one transaction, or nothing is.
 
 use super::{calls, options, show};
-use crate::domain::boot::clean;
+use crate::domain::boot::{Boot, clean};
 use crate::domain::ids::{Invalid, NodeUuid, Sha256};
 use crate::domain::job::SELECTOR_MAX;
 use crate::domain::lifecycle::{self, Lifecycle};
@@ -14,9 +14,9 @@ use crate::service::App;
 use crate::service::jobs::chosen;
 use crate::service::nodes::check_assignable;
 use crate::service::profiles::not_found;
-use crate::store::Tx;
+use crate::store::{NodeRow, Tx};
 use higuma_proto::api::{self, NewRollout, RolloutPlan, RolloutPlanMember};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ use uuid::Uuid;
 pub const OPEN_MAX: usize = 20;
 /// Characters of a client's id of its request.
 const REQUEST_ID_MAX: usize = 64;
+/// Nodes read at once.
+const PIECE: usize = 500;
 /// Members that a plan tells one by one.
 const TOLD: usize = 1_000;
 
@@ -114,30 +116,34 @@ pub async fn plan(app: &App, new: NewRollout) -> Result<RolloutPlan> {
             let target = (asked.profile.clone(), revision);
             let in_others = tx.nodes_in_rollouts(&nodes)?;
             let mut modes = Modes::new();
-            for (n, uuid) in (0u32..).zip(&nodes) {
-                let Some(node) = tx.node(uuid)? else { continue };
-                let mode = mute(tx, &node, &mut modes)?;
-                let (change, told, lifecycle) = match (in_others.get(uuid.as_str()), mode) {
-                    (Some(other), _) => {
-                        ("refused", format!("it is in rollout {other}, which has not ended"), String::new())
+            for (first, piece) in (0usize..).step_by(PIECE).zip(nodes.chunks(PIECE)) {
+                let (mut rows, bmcs) = (tx.nodes_of(piece)?, super::seen::with_bmc(tx, piece)?);
+                for (n, uuid) in (first..).zip(piece) {
+                    let Some(row) = rows.remove(uuid) else { continue };
+                    let mode = mute(tx, &row.node, &mut modes)?;
+                    let (change, told, lifecycle) = match (in_others.get(uuid.as_str()), mode) {
+                        (Some(other), _) => {
+                            ("refused", format!("it is in rollout {other}, which has not ended"), String::new())
+                        }
+                        (None, Some(mode)) => {
+                            ("refused", format!("in its mode {mode} no node says that it is up"), String::new())
+                        }
+                        (None, None) => would(&row, bmcs.contains(uuid), &target, (now, timeout)),
+                    };
+                    *plan.changes.entry(change.to_owned()).or_default() += 1;
+                    if plan.members.len() < TOLD {
+                        let n = u32::try_from(n).map_err(Error::internal)?;
+                        let wave = ends.iter().position(|end| n < *end).unwrap_or_default() + 1;
+                        plan.members.push(RolloutPlanMember {
+                            node: uuid.to_string(),
+                            hostname: row.node.hostname.to_string(),
+                            wave: u32::try_from(wave).unwrap_or(u32::MAX),
+                            before: assigned(&row.node).to_string(),
+                            lifecycle,
+                            change: change.to_owned(),
+                            told,
+                        });
                     }
-                    (None, Some(mode)) => {
-                        ("refused", format!("in its mode {mode} no node says that it is up"), String::new())
-                    }
-                    (None, None) => would(tx, &node, &target, (now, timeout))?,
-                };
-                *plan.changes.entry(change.to_owned()).or_default() += 1;
-                if plan.members.len() < TOLD {
-                    let wave = ends.iter().position(|end| n < *end).unwrap_or_default() + 1;
-                    plan.members.push(RolloutPlanMember {
-                        node: uuid.to_string(),
-                        hostname: node.hostname.to_string(),
-                        wave: u32::try_from(wave).unwrap_or(u32::MAX),
-                        before: assigned(&node).to_string(),
-                        lifecycle,
-                        change: change.to_owned(),
-                        told,
-                    });
                 }
             }
             Ok(plan)
@@ -147,25 +153,25 @@ pub async fn plan(app: &App, new: NewRollout) -> Result<RolloutPlan> {
 
 /// What would become of a node.
 fn would(
-    tx: &mut Tx<'_>,
-    node: &Node,
+    row: &NodeRow,
+    bmc: bool,
     (profile, revision): &(Name, u32),
     (now, timeout): (Micros, Micros),
-) -> Result<(&'static str, String, String)> {
-    let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
-    let (state, _) = lifecycle::of_node(node, boot.as_ref(), now, timeout);
-    let bmc = super::seen::has_bmc(tx, &node.uuid)?;
-    let runs = boot.filter(|boot| boot.profile.as_ref() == Some(profile) && boot.revision == Some(*revision));
-    let (change, told) = match (super::seen::gone(node), state) {
+) -> (&'static str, String, String) {
+    let (state, _) = lifecycle::of_node(&row.node, row.boot.as_ref(), now, timeout);
+    let runs = |boot: &Boot| boot.profile.as_ref() == Some(profile) && boot.revision == Some(*revision);
+    let (change, told) = match (super::seen::gone(&row.node), state) {
         (Some(why), _) => ("skip", why.to_owned()),
-        (None, Lifecycle::Running) if runs.is_some() => ("pin", "it runs the revision already".to_owned()),
+        (None, Lifecycle::Running) if row.boot.as_ref().is_some_and(runs) => {
+            ("pin", "it runs the revision already".to_owned())
+        }
         (None, Lifecycle::Running) => ("restart", "it is restarted".to_owned()),
         (None, _) if bmc => ("start", format!("it is {state}: its power is cycled")),
         (None, _) => {
             ("wait", format!("it is {state} and has no BMC: it is waited for, and fails when it does not come"))
         }
     };
-    Ok((change, told, state.to_string()))
+    (change, told, state.to_string())
 }
 
 /// The revision that is meant; it must be one that nodes can boot.
@@ -211,27 +217,29 @@ fn mute(tx: &mut Tx<'_>, node: &Node, modes: &mut Modes) -> Result<Option<Mode>>
 fn members(tx: &mut Tx<'_>, nodes: &[NodeUuid], now: Micros) -> Result<Vec<Member>> {
     let mut members = Vec::with_capacity(nodes.len());
     let mut modes = Modes::new();
-    for (n, uuid) in (0u32..).zip(nodes) {
-        let Some(node) = tx.node(uuid)? else {
-            return Err(Error::Conflict(format!("node {uuid} was deleted meanwhile: try again")));
-        };
-        if node.admission == Admission::Rejected {
-            return Err(Error::Conflict(format!("node {uuid} is rejected: leave it out, or admit it first")));
+    for piece in nodes.chunks(PIECE) {
+        let (mut rows, mut switches) = (tx.nodes_of(piece)?, tx.switches_of(piece)?);
+        for uuid in piece {
+            let Some(NodeRow { node, .. }) = rows.remove(uuid) else {
+                return Err(Error::Conflict(format!("node {uuid} was deleted meanwhile: try again")));
+            };
+            if node.admission == Admission::Rejected {
+                return Err(Error::Conflict(format!("node {uuid} is rejected: leave it out, or admit it first")));
+            }
+            if let Some(mode) = mute(tx, &node, &mut modes)? {
+                return Err(Error::Conflict(format!(
+                    "node {uuid} has {} of the mode {mode}, in which no node says that it is up: leave it out",
+                    assigned(&node)
+                )));
+            }
+            let n = u32::try_from(members.len()).map_err(Error::internal)?;
+            members.push(Member {
+                cluster: node.cluster.clone(),
+                switches: switches.remove(uuid).unwrap_or_default().into_iter().collect(),
+                held: node.held.profile.to_string(),
+                ..Member::new(n, uuid.clone(), assigned(&node), now)
+            });
         }
-        if let Some(mode) = mute(tx, &node, &mut modes)? {
-            return Err(Error::Conflict(format!(
-                "node {uuid} has {} of the mode {mode}, in which no node says that it is up: leave it out",
-                assigned(&node)
-            )));
-        }
-        let links = tx.present_links(uuid)?;
-        let switches: BTreeSet<String> = links.into_iter().map(|link| link.place.chassis_id).collect();
-        members.push(Member {
-            cluster: node.cluster.clone(),
-            switches: switches.into_iter().collect(),
-            held: node.held.profile.to_string(),
-            ..Member::new(n, uuid.clone(), assigned(&node), now)
-        });
     }
     Ok(members)
 }

@@ -80,6 +80,18 @@ impl JobRec {
     }
 }
 
+/// Who asked for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody.
+    Person,
+    /// A rollout, to restart one node.
+    Rollout,
+}
+
+/// Ids of requests that rollouts make have a space in them; those of people cannot.
+const ROLLOUT: &str = "% %";
+
 fn open_words() -> Vec<&'static str> {
     JobState::OPEN.iter().map(|state| state.as_str()).collect()
 }
@@ -154,19 +166,27 @@ impl Tx<'_> {
     }
 
     /// Jobs in which something is left to do; stops counting at `limit`.
-    pub fn open_jobs(&mut self, limit: usize) -> Result<usize> {
+    pub fn open_jobs(&mut self, of: Asker, limit: usize) -> Result<usize> {
         let found: Vec<String> = self.run("number of jobs", |c| {
-            jobs::table.filter(jobs::state.eq_any(open_words())).select(jobs::id).limit(limit_of(limit)).load(c)
+            let asked = jobs::request.is_not_null().and(jobs::request.assume_not_null().like(ROLLOUT));
+            jobs::table
+                .filter(jobs::state.eq_any(open_words()))
+                .filter(asked.eq(of == Asker::Rollout))
+                .select(jobs::id)
+                .limit(limit_of(limit))
+                .load(c)
         })?;
         Ok(found.len())
     }
 
     /// Jobs in which something is left to do, oldest first, none of which another transaction has in hand: until this one
     /// ends, nobody else claims of them.
-    pub fn claim_jobs(&mut self, limit: usize) -> Result<Vec<Job>> {
+    pub fn claim_jobs(&mut self, of: Asker, limit: usize) -> Result<Vec<Job>> {
         let recs: Vec<JobRec> = self.run("open jobs", |c| {
+            let asked = jobs::request.is_not_null().and(jobs::request.assume_not_null().like(ROLLOUT));
             let open = jobs::table
                 .filter(jobs::state.eq_any(open_words()))
+                .filter(asked.eq(of == Asker::Rollout))
                 .order(jobs::id)
                 .limit(limit_of(limit))
                 .select(jobs::all_columns);

@@ -75,16 +75,30 @@ impl Tx<'_> {
         })
     }
 
-    /// Calls of one member that have their answer.
-    pub fn ended_calls(&mut self, rollout: Uuid, n: u32) -> Result<Vec<Task>> {
+    /// Calls of these members that have their answer.
+    pub fn ended_calls_of(&mut self, rollout: Uuid, members: &[u32]) -> Result<Vec<Task>> {
+        let members: Vec<i64> = members.iter().map(|n| i64::from(*n)).collect();
         all(self.run(format_args!("calls of rollout {rollout}"), |c| {
             rollout_actions::table
                 .filter(rollout_actions::rollout.eq(rollout.to_string()))
-                .filter(rollout_actions::n.eq(i64::from(n)))
+                .filter(rollout_actions::n.eq_any(members))
                 .filter(rollout_actions::state.ne(CallState::Waiting.as_str()))
                 .select(TaskRec::as_select())
                 .load(c)
         })?)
+    }
+
+    /// What a member still waits for is not asked any more; how many calls there were. One that is under way ends, and
+    /// nobody looks at its answer.
+    pub fn end_calls(&mut self, rollout: Uuid, n: u32, message: &str) -> Result<usize> {
+        self.run(format_args!("calls of rollout {rollout}"), |c| {
+            let waiting = rollout_actions::table
+                .filter(rollout_actions::rollout.eq(rollout.to_string()))
+                .filter(rollout_actions::n.eq(i64::from(n)))
+                .filter(rollout_actions::state.eq(CallState::Waiting.as_str()));
+            let ended = (rollout_actions::state.eq(CallState::Failed.as_str()), rollout_actions::message.eq(message));
+            diesel::update(waiting).set(ended).execute(c)
+        })
     }
 
     /// Waiting calls whose time has come, the longest due first.

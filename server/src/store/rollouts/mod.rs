@@ -79,11 +79,19 @@ impl Tx<'_> {
         self.insert_members(record.id, members)
     }
 
-    /// Replace what changes of it.
+    /// Replace what changes of it. Its epoch counts up.
     pub fn put_rollout(&mut self, record: &Record) -> Result<()> {
         let rec = RolloutRec::new(record)?;
         self.run(format_args!("rollout {}", record.id), |c| {
-            diesel::update(rollouts::table.find(&rec.id)).set(&rec).execute(c).map(drop)
+            let set = (&rec, rollouts::epoch.eq(rollouts::epoch + 1));
+            diesel::update(rollouts::table.find(&rec.id)).set(set).execute(c).map(drop)
+        })
+    }
+
+    /// Counts its changes: what was read of it holds as long as this is the same.
+    pub fn rollout_epoch(&mut self, id: Uuid) -> Result<Option<i64>> {
+        self.run(format_args!("rollout {id}"), |c| {
+            rollouts::table.find(id.to_string()).select(rollouts::epoch).first(c).optional()
         })
     }
 
@@ -97,18 +105,18 @@ impl Tx<'_> {
 
     /// By id, if it is open and no other transaction has it in hand: until this one ends, nobody else takes it so.
     pub fn claim_rollout(&mut self, id: Uuid) -> Result<Option<Record>> {
-        let rec: Option<RolloutRec> = self.run(format_args!("rollout {id}"), |c| {
+        let claimed: Option<String> = self.run(format_args!("rollout {id}"), |c| {
             let open = rollouts::table
                 .filter(rollouts::id.eq(id.to_string()))
                 .filter(rollouts::ended.is_null())
-                .select(rollouts::all_columns);
+                .select(rollouts::id);
             match c {
                 // One writer: nobody else is at it.
                 AnyConnection::Sqlite(c) => open.first(c).optional(),
                 AnyConnection::Postgres(c) => open.for_update().skip_locked().first(c).optional(),
             }
         })?;
-        rec.map(RolloutRec::into_record).transpose()
+        claimed.map_or(Ok(None), |_| self.rollout(id))
     }
 
     /// By the client's id of its request.

@@ -38,3 +38,14 @@ diesel::table! {
         at -> BigInt,
     }
 }
+diesel::table! {
+    node_tries (node) {
+        node -> Text,
+        up_profile -> Nullable<Text>,
+        up_revision -> Nullable<BigInt>,
+        tried_profile -> Nullable<Text>,
+        tried_revision -> Nullable<BigInt>,
+        tried_since -> Nullable<BigInt>,
+        fallback_since -> Nullable<BigInt>,
+    }
+}

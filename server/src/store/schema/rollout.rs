@@ -16,6 +16,7 @@ diesel::table! {
         request_hash -> Text,
         sealed -> Nullable<Text>,
         master_key -> Nullable<Text>,
+        epoch -> BigInt,
     }
 }
 diesel::table! {

@@ -9,6 +9,7 @@ mod cabling;
 mod curl_agent;
 mod downloads;
 mod enrol;
+mod fallback;
 mod firmware;
 mod fixture;
 mod history;
