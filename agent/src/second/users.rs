@@ -36,6 +36,8 @@ pub fn write(tree: &Tree, users: &[User]) -> Vec<String> {
         problems.push(format!("users: {e}"));
         return problems;
     }
+    // A home in another one: the outer one first, so that each is its owner's.
+    made.sort_by_key(|(_, account): &(&User, Account)| account.home.len());
     for (user, account) in made {
         problems.extend(own(tree, user, &account).into_iter().map(|why| format!("user {}: {why}", user.name)));
     }
@@ -76,7 +78,7 @@ fn own(tree: &Tree, user: &User, account: &Account) -> Vec<String> {
 
 fn home(tree: &Tree, user: &User, account: &Account) -> io::Result<()> {
     let home = account.home.trim_end_matches('/');
-    if home.is_empty() {
+    if home.is_empty() || home == "/root" {
         return Err(io::Error::other("no folder for a home"));
     }
     tree.folder_owned(home, 0o700, account.ids)?;

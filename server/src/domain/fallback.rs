@@ -1,6 +1,6 @@
 //! Fallback: a revision that a node tried often and never came up with is replaced, on this node alone, by the one that it
-//! was up with last. Decided from what is kept of its boots; a boot that tells nothing of the revision (a download that
-//! broke off, a power action in the middle of it) never counts against it.
+//! was up with last. Decided from what is kept of its boots; a boot that tells nothing of the revision (a download of the
+//! first stage that broke off, a power action in the middle of it) never counts against it.
 
 use super::boot::{Boot, Phase};
 use super::ids::{Micros, Name};

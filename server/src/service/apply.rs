@@ -154,6 +154,10 @@ fn run(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Outcome> {
     let mut outcome = Outcome { state, ..Outcome::default() };
     // First of all: profiles may name them.
     if let Some(list) = &wanted.labels {
+        // A profile that names one which goes is refused now, and not when the same folder comes again.
+        if wanted.prune {
+            labels::prune(tx, list, &mut outcome)?;
+        }
         labels::put(tx, list, (&wanted.who, wanted.now), &mut outcome)?;
     }
     let mut later: BTreeSet<Name> = wanted.profiles.keys().cloned().collect();
@@ -179,9 +183,6 @@ fn run(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Outcome> {
         {
             profiles::remove(tx, &head.name)?;
             outcome.changes.push(change("profile", &head.name, "delete", None, vec![]));
-        }
-        if let Some(list) = &wanted.labels {
-            labels::prune(tx, list, &mut outcome)?;
         }
     }
     Ok(outcome)

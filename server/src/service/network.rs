@@ -2,7 +2,7 @@
 //! the boot network may read of it. A look gives nothing.
 
 use super::ipam::{self, Place};
-use super::plan::{self, Profiles};
+use super::plan::{self, Profiles, Unplanned};
 use super::{App, identity};
 use crate::domain::boot::Boot;
 use crate::domain::ipam::Pool;
@@ -87,7 +87,7 @@ pub async fn detail(app: &App, machine: Machine) -> Result<NodeNetwork> {
             })?;
             let (plan, reason) = match plan::would(tx, &node, &mut Profiles::default())? {
                 Ok(plan) => (Some(plan), None),
-                Err(why) => (None, Some(why.to_string())),
+                Err(why) => (None, Some(told_to_anybody(&why))),
             };
             let setup = plan.as_ref().and_then(|plan| plan.network.as_ref());
             let own = tx
@@ -105,6 +105,16 @@ pub async fn detail(app: &App, machine: Machine) -> Result<NodeNetwork> {
             })
         })
         .await
+}
+
+/// Why there is no plan, for whoever asks: no text of a profile, but what is said of the network.
+fn told_to_anybody(why: &Unplanned) -> String {
+    match why {
+        Unplanned::DoesNotFit(_, text) if !text.starts_with("network.") => {
+            "its profile does not fit it: `higuma node show` tells why".to_owned()
+        }
+        why => why.to_string(),
+    }
 }
 
 /// For people and programs.

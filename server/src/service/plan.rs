@@ -426,8 +426,16 @@ fn would_for(
     if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    if let Err(wrong) = profile.spec.check_secrets(secrets) {
-        return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
+    let unfit = match profile.spec.mode_with(image.as_ref()) {
+        Mode::Diskless => profile.spec.check_secrets(secrets).err().map(|wrong| wrong.to_string()),
+        // Its own initrd is all that it runs: nobody is there to write them.
+        Mode::Initramfs => profile.spec.secrets_or_users().map(|place| {
+            format!("{place}: expected none in the mode initramfs, where nothing but the command line reaches a node")
+        }),
+        _ => None,
+    };
+    if let Some(text) = unfit {
+        return Ok(Err(Unplanned::DoesNotFit(name.clone(), text)));
     }
     Ok(Ok(plan::plan(node, &profile, image.as_ref(), secrets)))
 }

@@ -114,6 +114,8 @@ impl Tx<'_> {
         self.run(format_args!("address {}", row.address), |c| {
             let set = (
                 addresses::node.eq(&rec.node),
+                // A pool may be of another kind than when it gave this one before.
+                addresses::kind.eq(&rec.kind),
                 addresses::since.eq(rec.since),
                 addresses::released.eq(rec.released),
                 addresses::device.eq(&rec.device),

@@ -1,7 +1,7 @@
 //! Secrets that people name, as they are sealed, and which profiles name them: nothing here opens one.
 
 use super::connection::AnyConnection;
-use super::schema::{nodes, profile_secrets, profiles, secrets, stale_secrets};
+use super::schema::{node_tries, nodes, profile_secrets, profiles, secrets, stale_secrets};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::sealed::{Head, Mark, Marks, Sealed};
 use crate::domain::{Micros, Name, NodeUuid};
@@ -174,10 +174,14 @@ impl Tx<'_> {
             let pinned = nodes::table
                 .filter(nodes::profile.eq(profile_secrets::profile.nullable()))
                 .filter(nodes::profile_revision.eq(profile_secrets::revision.nullable()));
+            let ran_last = node_tries::table
+                .filter(node_tries::up_profile.eq(profile_secrets::profile.nullable()))
+                .filter(node_tries::up_revision.eq(profile_secrets::revision.nullable()));
             let counts = profile_secrets::revision
                 .eq(profiles::revision)
                 .or(profile_secrets::revision.eq(profiles::active))
-                .or(diesel::dsl::exists(pinned));
+                .or(diesel::dsl::exists(pinned))
+                .or(diesel::dsl::exists(ran_last));
             profiles::table
                 .inner_join(profile_secrets::table.on(profile_secrets::profile.eq(profiles::name)))
                 .filter(span)

@@ -2,6 +2,7 @@
 
 use crate::fixture::*;
 use higuma::domain::Name;
+use higuma::domain::fallback::{Exact, Tries};
 use higuma::domain::node::Node;
 use higuma::domain::profile::{File, PasswordHash, Profile, Spec, User};
 use higuma::domain::sealed::{Head, Mark, Sealed};
@@ -108,6 +109,11 @@ pub async fn users_and_nodes_are_those_that_count(db: Empty) {
     assert_eq!(nodes("both", None, 9).await, [uuid(2)], "once, though it is named twice");
     assert_eq!(nodes("hash", None, 9).await, [uuid(4)]);
     assert!(nodes("past", None, 9).await.is_empty());
+    // What a node ran last is what it falls back to.
+    assert_eq!(db.get(|tx| tx.secret_users(&name("past"), &name("past"))).await.len(), 0);
+    let up = Some(Exact { profile: name("web"), revision: 1 });
+    db.put(move |tx| tx.put_tries(&uuid(6), &Tries { up: up.clone(), ..Tries::default() })).await;
+    assert_eq!(db.get(|tx| tx.secret_users(&name("past"), &name("past"))).await.len(), 1);
     // They go with the profile.
     db.put(|tx| {
         tx.put_node(&node(3))?;

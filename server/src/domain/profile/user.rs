@@ -123,6 +123,13 @@ impl Spec {
         files.chain(users)
     }
 
+    /// The place of the first secret or user, for who has no way to give them to a node.
+    pub fn secrets_or_users(&self) -> Option<String> {
+        let file =
+            self.files.iter().find(|file| file.secret.is_some()).map(|file| format!("files.{}.secret", file.path));
+        file.or_else(|| self.users.keys().next().map(|name| format!("users.{name}")))
+    }
+
     /// Are all of them there (`known`), and good for what they are named for? Errors: the first that is not.
     pub fn check_secrets(&self, known: &Marks) -> Result<(), Wrong> {
         let there = |place: String, secret: &Name| match known.get(secret) {
@@ -167,7 +174,7 @@ pub(super) fn check_users(users: &BTreeMap<String, User>) -> Result<(), Wrong> {
     if users.len() > USERS_MAX {
         return Err(Wrong::new("users", format!("at most {USERS_MAX}"), users.len().to_string()));
     }
-    let mut uids = BTreeMap::new();
+    let (mut uids, mut homes) = (BTreeMap::new(), BTreeMap::new());
     for (name, user) in users {
         let place = |field: &str| format!("users.{name}.{field}");
         if !is_name(name) {
@@ -190,6 +197,17 @@ pub(super) fn check_users(users: &BTreeMap<String, User>) -> Result<(), Wrong> {
             }
         }
         check_one(user, &place)?;
+        let home = match user.home.as_str() {
+            _ if name == "root" => continue,
+            "" => format!("/home/{name}"),
+            home => home.trim_end_matches('/').to_owned(),
+        };
+        if home == "/root" || home.starts_with("/root/") {
+            return Err(Wrong::new(place("home"), "another folder than root's", home));
+        }
+        if let Some(other) = homes.insert(home.clone(), name) {
+            return Err(Wrong::new(place("home"), format!("another folder than that of {other}"), home));
+        }
     }
     Ok(())
 }

@@ -64,14 +64,20 @@ pub fn step(rollout: &mut Rollout, members: &mut [Member], facts: &BTreeMap<u32,
         soaked(rollout, members, facts, now);
         gate(rollout, members);
     }
+    let mut turned = false;
     if rollout.state == State::RollingBack {
         for member in members.iter_mut().filter(|m| m.touched.is_some() && ended_on(m.phase)) {
             member.go(Phase::BackWaiting, now);
             member.verdict = None;
+            turned = true;
         }
     }
-    let room = ASSIGNED_MAX.saturating_sub(assigned(&actions));
-    actions.extend(begin(rollout, members, &asked, facts, look, room));
+    // Who goes back from now on is stored so first, and what was asked for its way on is let go with that; the next step
+    // comes at once.
+    if !turned {
+        let room = ASSIGNED_MAX.saturating_sub(assigned(&actions));
+        actions.extend(begin(rollout, members, &asked, facts, look, room));
+    }
     // One change of its state a step, so that each is stored and seen.
     if rollout.state == before {
         settle(rollout, members, now);

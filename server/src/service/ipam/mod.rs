@@ -121,9 +121,10 @@ pub async fn release(app: &App, node: NodeUuid, kind: Option<Kind>, device: Opti
         .await
 }
 
-/// As part of a use case: of one kind, or all. Returns how many.
+/// As part of a use case: its own of one kind, or all, those of its devices among them. Returns how many.
 pub(super) fn release_all(tx: &mut Tx<'_>, node: &NodeUuid, kind: Option<Kind>, now: Micros) -> Result<usize> {
-    let released = release_some(tx, node, now, |row| kind.is_none_or(|kind| kind == row.kind))?;
+    let own = |row: &AddressRow, kind| row.kind == kind && row.device.is_empty();
+    let released = release_some(tx, node, now, |row| kind.is_none_or(|kind| own(row, kind)))?;
     if kind.is_none() {
         // What it told is history: whoever gets its address next is not in its way.
         forget_sightings(tx, node, now)?;

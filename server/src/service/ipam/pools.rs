@@ -142,6 +142,10 @@ pub(super) fn put(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<()> {
         }
         Some(old) if old == pool => return Ok(()),
         Some(old) => {
+            let reaches_nodes = |pool: &Pool| (pool.kind, pool.cidr, pool.gateway, pool.vlan);
+            if reaches_nodes(old) != reaches_nodes(pool) {
+                tx.stale_pool(&pool.name)?;
+            }
             let (first, last) = match old.kind == pool.kind {
                 true => (key(pool.cidr.network()), key(pool.cidr.broadcast())),
                 // Of another kind: none of them fits.
@@ -160,7 +164,6 @@ pub(super) fn put(tx: &mut Tx<'_>, pool: &Pool, now: Micros) -> Result<()> {
     if let (Kind::Dhcp | Kind::Node, IpNet::V4(net)) = (pool.kind, pool.cidr) {
         tx.set_lease_subnet(net)?;
     }
-    tx.stale_pool(&pool.name)?;
     tx.put_pool(pool, now)
 }
 
