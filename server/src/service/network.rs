@@ -110,7 +110,7 @@ pub async fn detail(app: &App, machine: Machine) -> Result<NodeNetwork> {
 /// Why there is no plan, for whoever asks: no text of a profile, but what is said of the network.
 fn told_to_anybody(why: &Unplanned) -> String {
     match why {
-        Unplanned::DoesNotFit(_, text) if !text.starts_with("network.") => {
+        Unplanned::DoesNotFit(_, text) if !text.starts_with("network") => {
             "its profile does not fit it: `higuma node show` tells why".to_owned()
         }
         why => why.to_string(),

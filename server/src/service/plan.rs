@@ -426,16 +426,10 @@ fn would_for(
     if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    let unfit = match profile.spec.mode_with(image.as_ref()) {
-        Mode::Diskless => profile.spec.check_secrets(secrets).err().map(|wrong| wrong.to_string()),
-        // Its own initrd is all that it runs: nobody is there to write them.
-        Mode::Initramfs => profile.spec.secrets_or_users().map(|place| {
-            format!("{place}: expected none in the mode initramfs, where nothing but the command line reaches a node")
-        }),
-        _ => None,
-    };
-    if let Some(text) = unfit {
-        return Ok(Err(Unplanned::DoesNotFit(name.clone(), text)));
+    // In other modes they do not reach the node, and one that is gone keeps it from nothing.
+    let in_memory = matches!(profile.spec.mode_with(image.as_ref()), Mode::Diskless | Mode::Initramfs);
+    if let Some(wrong) = profile.spec.check_secrets(secrets).err().filter(|_| in_memory) {
+        return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
     Ok(Ok(plan::plan(node, &profile, image.as_ref(), secrets)))
 }

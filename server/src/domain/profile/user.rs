@@ -123,13 +123,6 @@ impl Spec {
         files.chain(users)
     }
 
-    /// The place of the first secret or user, for who has no way to give them to a node.
-    pub fn secrets_or_users(&self) -> Option<String> {
-        let file =
-            self.files.iter().find(|file| file.secret.is_some()).map(|file| format!("files.{}.secret", file.path));
-        file.or_else(|| self.users.keys().next().map(|name| format!("users.{name}")))
-    }
-
     /// Are all of them there (`known`), and good for what they are named for? Errors: the first that is not.
     pub fn check_secrets(&self, known: &Marks) -> Result<(), Wrong> {
         let there = |place: String, secret: &Name| match known.get(secret) {
