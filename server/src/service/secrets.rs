@@ -186,7 +186,7 @@ pub async fn delete(app: &App, name: Name, force: Option<&str>, who: &str) -> Re
                     n => format!(" and {} more", n - 1),
                 };
                 return Err(Error::Conflict(format!(
-                    "secret {key} is used by profile {profile}{more} (its active, newest or a pinned revision): change it first, or \
+                    "secret {key} is used by profile {profile}{more} (its active, newest or a pinned revision, or one that a node ran last): change it first, or \
                      force it (nodes with such a profile could not boot any more)"
                 )));
             }

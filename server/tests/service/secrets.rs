@@ -223,7 +223,9 @@ async fn one_that_is_in_use_is_deleted_by_force_alone() {
     assign(app, 1, "web@1").await.unwrap();
     refused(delete(None).await, "used by profile web");
     assign(app, 1, "web").await.unwrap();
-    delete(None).await.unwrap();
+    // The node ran web@1 last: it is what it would fall back to.
+    refused(delete(None).await, "ran last");
+    delete(Some("web-key")).await.unwrap();
     refused(delete(None).await, "there is no secret web-key");
     // A revision that names it can be neither activated nor assigned.
     refused(profiles::activate(app, name("web"), 1).await, "files./etc/key.secret");
