@@ -198,6 +198,10 @@ impl World {
             return;
         }
         self.check_begun(&members, &down);
+        // A failure that ends its rollout waits for its way back in the same step.
+        let waits = |m: &Member| m.phase == Phase::BackWaiting && !m.message.is_empty();
+        let fell = self.members.iter().zip(&members).filter(|(before, after)| before.phase.is_down() && waits(after));
+        self.failed.extend(fell.map(|(_, after)| after.n));
         assert!(rollout.state == self.rollout.state || self.rollout.state.next().contains(&rollout.state));
         // What is stored is all that is known at the next step.
         self.rollout = serde_json::from_str(&serde_json::to_string(&rollout).unwrap()).unwrap();
@@ -286,7 +290,9 @@ impl World {
         };
         let down: Vec<&Member> = self.members.iter().filter(down).collect();
         let limits = &self.rollout.spec.limits;
-        assert!(down.len() <= limits.total as usize, "{} are down", down.len());
+        let told =
+            || down.iter().map(|m| format!("{m:?}: {:?}", self.nodes[m.n as usize])).collect::<Vec<_>>().join("\n");
+        assert!(down.len() <= limits.total as usize, "{} are down:\n{}", down.len(), told());
         for cluster in ["a", "b"] {
             let of = down.iter().filter(|m| m.cluster == Some(name(cluster))).count();
             assert!(limits.cluster.is_none_or(|limit| of <= limit as usize), "{of} of cluster {cluster} are down");

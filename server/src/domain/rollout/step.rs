@@ -269,6 +269,8 @@ fn settle(rollout: &mut Rollout, members: &[Member], now: Micros) {
         State::Running if !down => {
             let end = end_of_wave(rollout, members);
             if members.iter().take(end).any(|member| member.phase == Phase::Waiting) {
+                // One that vanished while it was watched has its place taken by the next, who is watched then.
+                rollout.soak_until = None;
                 return;
             }
             match rollout.soak_until {

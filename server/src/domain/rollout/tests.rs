@@ -126,6 +126,25 @@ fn what_vanished_is_skipped_and_told_and_is_no_canary() {
 }
 
 #[test]
+fn who_vanishes_while_it_is_watched_is_replaced() {
+    let mut world = World::new(Spec { soak: 600 * SECOND, ..spec(10) }, &all(Nature::Good, 4));
+    while world.rollout.soak_until.is_none() {
+        world.step(false);
+        world.tick();
+    }
+    assert_eq!(world.phases(), BTreeMap::from([(Phase::Up, 1), (Phase::Waiting, 3)]));
+    world.nodes[0].retired = true;
+    world.run();
+    assert_eq!(world.rollout.state, State::Done, "{}", world.rollout.why);
+    assert_eq!(world.phases(), BTreeMap::from([(Phase::Skipped, 1), (Phase::Up, 3)]));
+    assert_eq!(
+        (world.members[1].wave, world.members[2].wave),
+        (0, 1),
+        "the next is the canary, watched as the first was"
+    );
+}
+
+#[test]
 fn one_that_does_not_stay_up_fails_its_wave() {
     let mut world = World::new(Spec { soak: 600 * SECOND, ..spec(10) }, &all(Nature::Good, 4));
     while world.rollout.soak_until.is_none() {
@@ -320,7 +339,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     /// Whatever happens: the limits hold at every step (the world looks), no action comes twice, it ends, and a rollback
     /// leaves nobody with the revision but whom a person took or who vanished.
