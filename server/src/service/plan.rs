@@ -426,9 +426,7 @@ fn would_for(
     if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    // In other modes they do not reach the node, and one that is gone keeps it from nothing.
-    let in_memory = matches!(profile.spec.mode_with(image.as_ref()), Mode::Diskless | Mode::Initramfs);
-    if let Some(wrong) = profile.spec.check_secrets(secrets).err().filter(|_| in_memory) {
+    if let Err(wrong) = profile.spec.check_secrets_with(image.as_ref(), secrets) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
     Ok(Ok(plan::plan(node, &profile, image.as_ref(), secrets)))

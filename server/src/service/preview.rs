@@ -40,7 +40,7 @@ pub async fn show(app: &App, name: Name, revision: Option<Revision>, uuid: NodeU
             let cmdline = image.as_ref().map(|image| image.cmdline.clone()).unwrap_or_default();
             profile.spec.fits(&cmdline).map_err(|wrong| refused(wrong.to_string()))?;
             let secrets = super::plan::marks(tx, &profile.spec)?;
-            profile.spec.check_secrets(&secrets).map_err(|wrong| refused(wrong.to_string()))?;
+            profile.spec.check_secrets_with(image.as_ref(), &secrets).map_err(|wrong| refused(wrong.to_string()))?;
             let params = profile.spec.params.clone();
             let plan = plan::plan(&node, &profile, image.as_ref(), &secrets);
             Ok(wire::preview(&node, plan, image.as_ref(), &params))

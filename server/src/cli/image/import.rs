@@ -26,7 +26,7 @@ pub struct ImportOptions {
     pub source: Option<PathBuf>,
     /// OCI image, instead of a source.
     pub oci: Option<OciOptions>,
-    /// GiB unpacked, of an OCI image, a tar file or a folder that a kernel package is added to.
+    /// GiB unpacked, of an OCI image, a tar file, a squashfs, or a folder that a kernel package is added to.
     pub max_size: Option<u64>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
@@ -77,9 +77,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
                 contents: None,
             })
         }
-        (None, Some(kernel), None, Some(rootfs)) => {
-            from_rootfs(kernel, rootfs, options.modules_from.as_deref(), out, progress)
-        }
+        (None, Some(kernel), None, Some(rootfs)) => from_rootfs(kernel, rootfs, options, out, progress),
         _ => Err(Failure::usage(
             "expected a root folder, a tar file, an ISO, --kernel with --initrd, or --kernel with --rootfs; see --help",
         )),
@@ -136,7 +134,7 @@ fn from_tree(
 fn from_rootfs(
     kernel: &Path,
     rootfs: &Path,
-    modules_from: Option<&Path>,
+    options: &ImportOptions,
     out: &Path,
     progress: &Progress,
 ) -> Result<BuiltImage> {
@@ -148,7 +146,7 @@ fn from_rootfs(
     let squashfs = match kind {
         RootFs::Squashfs => {
             let squashfs = Squashfs::open(rootfs)?;
-            squashfs.unpack(&root)?;
+            squashfs.unpack(&root, oci::limits(options.max_size).unpacked)?;
             Some(squashfs)
         }
         RootFs::Erofs => {
@@ -160,7 +158,7 @@ fn from_rootfs(
         Some(squashfs) => squashfs,
         None => &Folder::open(&root)?,
     };
-    let modules_root = modules_from.unwrap_or(&root);
+    let modules_root = options.modules_from.as_deref().unwrap_or(&root);
     let release = pack::release_of(kernel, said, modules_root)?;
     progress.line(&format!("kernel {release} for {arch}"));
     let subject = Subject {

@@ -127,8 +127,8 @@ pub struct Import {
     /// Speak plain HTTP to the registry; localhost is always spoken to so
     #[arg(long, requires = "oci")]
     insecure_http: bool,
-    /// What a tar file, an OCI image, or a folder that --kernel-package is added to, may unpack to, in GiB [default: 32, and 200
-    /// times its packed size]
+    /// What a tar file, an OCI image, a squashfs, or a folder that --kernel-package is added to, may unpack to, in GiB [default: 32,
+    /// and 200 times its packed size, but of a squashfs]
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
     /// Kernel: bzImage or arm64 Image; of an ISO, its path there

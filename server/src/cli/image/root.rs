@@ -1,6 +1,7 @@
 //! A root file system as an importer looks at it, wherever it is: in a folder, in a squashfs, in a flattened OCI image. Links are
 //! followed inside of it and never lead out; nothing is changed.
 
+use super::pack::DEADLINE;
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
 use crate::cli::scratch::Scratch;
@@ -12,12 +13,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 const MOST_LINKS: usize = 40;
 /// Of a squashfs; a distribution with everything installed has less than a million.
 const MOST_ENTRIES: usize = 8_000_000;
-const DEADLINE: Duration = Duration::from_secs(600);
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +104,8 @@ pub struct Squashfs {
 struct Listed {
     what: What,
     owner: Owner,
+    /// Bytes, of a file.
+    size: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -159,8 +160,15 @@ impl Squashfs {
     /// make them.
     ///
     /// # Errors
-    /// When it is damaged, or there is no room.
-    pub fn unpack(&self, to: &Path) -> Result<()> {
+    /// When it says that it unpacks to more than `limit` bytes, when it is damaged, or there is no room.
+    pub fn unpack(&self, to: &Path, limit: u64) -> Result<()> {
+        let size = self.names.values().fold(0u64, |size, listed| size.saturating_add(listed.size));
+        if size > limit {
+            return Err(Failure::usage(format!(
+                "{}: expected at most {limit} bytes unpacked, it says {size}; if the image is right, see --max-size",
+                self.path.display()
+            )));
+        }
         let mut command = Command::new("unsquashfs");
         command.args(["-no-progress", "-quiet", "-no-xattrs", "-no-exit-code", "-dest"]).arg(to).arg(&self.path);
         process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
@@ -252,6 +260,8 @@ fn listed(line: &str) -> Option<(String, Listed)> {
         }
     });
     let owner = Owner { mode, uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+    // A device has its numbers there.
+    let size = if text.first() == Some(&b'-') { words.next()?.parse().ok()? } else { 0 };
     let node = |node| (path.to_owned(), What::Node(node));
     let (path, what) = match text.first()? {
         b'l' => {
@@ -262,7 +272,7 @@ fn listed(line: &str) -> Option<(String, Listed)> {
         b'-' => node(Node::File { executable: mode & 0o111 != 0 }),
         _ => node(Node::Other),
     };
-    Some((path, Listed { what, owner }))
+    Some((path, Listed { what, owner, size }))
 }
 
 impl Root for Flattened {
@@ -333,7 +343,14 @@ mod tests {
         let packed = dir.path().join("root.squashfs");
         let made = Command::new("mksquashfs").arg(&root).arg(&packed).args(["-quiet", "-no-progress"]).status();
         assert!(made.unwrap().success());
-        looks_right(&Squashfs::open(&packed).unwrap());
+        let squashfs = Squashfs::open(&packed).unwrap();
+        looks_right(&squashfs);
+        // 11 bytes and one.
+        let told = squashfs.unpack(&dir.path().join("bomb"), 11).unwrap_err().to_string();
+        assert!(told.contains("at most 11 bytes unpacked, it says 12"), "{told}");
+        assert!(!dir.path().join("bomb").exists());
+        squashfs.unpack(&dir.path().join("out"), 12).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("out/usr/plain text")).unwrap(), b"x");
         let bytes = std::fs::read(&packed).unwrap();
         // Its superblock and no more: a small one is mostly padding.
         std::fs::write(&packed, &bytes[..100]).unwrap();
@@ -343,11 +360,9 @@ mod tests {
     #[test]
     fn listings_are_read() {
         let is = |line: &str, path: &str, what: What, mode: u32, (uid, gid): (u32, u32)| {
-            assert_eq!(
-                listed(line),
-                Some((path.to_owned(), Listed { what, owner: Owner { mode, uid, gid } })),
-                "{line}"
-            );
+            let size = if line.starts_with('-') { 232_416 } else { 0 };
+            let listing = Listed { what, owner: Owner { mode, uid, gid }, size };
+            assert_eq!(listed(line), Some((path.to_owned(), listing)), "{line}");
         };
         let null = "crw-rw-rw- 0/0              1,  3 2026-01-01 00:00 squashfs-root/dev/null";
         is(null, "dev/null", What::Node(Node::Other), 0o666, (0, 0));

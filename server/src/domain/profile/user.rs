@@ -1,10 +1,11 @@
 //! People and programs with an account on a node: the words of a profile for them, and their bounds. What passes can be
 //! written into passwd(5), group(5) and shadow(5) as it is; whether it goes together with the image is told on the node.
 
+use super::Mode;
 use super::check::{check_path_of, check_ssh_key};
 use super::spec::{Spec, Wrong};
-use crate::domain::ids::Name;
-use crate::domain::ids::Sha256;
+use crate::domain::ids::{Name, Sha256};
+use crate::domain::image::Image;
 use crate::domain::sealed::{Marks, is_password_hash};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -121,6 +122,15 @@ impl Spec {
         let files = self.files.iter().filter_map(|file| Some((file.secret.as_ref()?, false)));
         let users = self.users.values().filter_map(|user| Some((user.secret()?, true)));
         files.chain(users)
+    }
+
+    /// [`check_secrets`](Self::check_secrets), for booting `image`: in modes that do not run from memory they do not reach the
+    /// node, and one that is gone keeps it from nothing.
+    pub fn check_secrets_with(&self, image: Option<&Image>, known: &Marks) -> Result<(), Wrong> {
+        match self.mode_with(image) {
+            Mode::Diskless | Mode::Initramfs => self.check_secrets(known),
+            _ => Ok(()),
+        }
     }
 
     /// Are all of them there (`known`), and good for what they are named for? Errors: the first that is not.
