@@ -248,7 +248,7 @@ pub async fn start_with(config: Config, perform: Option<Arc<dyn Perform>>, stop:
     parts.spawn(tasks::bmcs(app.clone(), stop.clone()));
     parts.spawn(tasks::rules(app.clone(), stop.clone()));
     parts.spawn(tasks::drift(app.clone(), stop.clone()));
-    parts.spawn(tasks::rollouts(app.clone(), Arc::new(crate::hooks::Http::new()?), stop.clone()));
+    parts.spawn(tasks::rollouts(app.clone(), Arc::new(crate::hooks::Outside::new()?), stop.clone()));
     let tftp_at: Vec<SocketAddr> = tftp.iter().map(tftp::Part::address).collect();
     for part in tftp {
         parts.spawn(part.serve(app.clone(), stop.clone()));

@@ -1,17 +1,22 @@
-//! Where the master key is: in a file, or given by systemd. It is read once, at the start, and written when it is made or
-//! replaced; it goes nowhere else. What is sealed with it is the service's business.
+//! Where the master key is: in a file, or given by systemd. It is read at the start, and again when a key is asked for that is not
+//! held (another server has replaced it, and the file was copied here); it is written when it is made or replaced, and goes
+//! nowhere else. What is sealed with it is the service's business.
 
 use crate::domain::vault::{MasterKey, VaultError, parse_keys, write_keys};
 use crate::durable::write_file;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// Name of the systemd credential.
 pub const CREDENTIAL: &str = "higuma-master-key";
 /// Name of the file in the data folder.
 pub const FILE: &str = "master.key";
+
+/// A file is read again so often, at most.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Where keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Vault {
     source: Arc<Source>,
     /// The one in force first, then the one that it replaces.
     keys: Arc<RwLock<Vec<MasterKey>>>,
+    /// When the file was read again.
+    reread: Arc<Mutex<Option<Instant>>>,
     /// Who changes the keys or seals rows anew does so alone.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -41,7 +48,12 @@ impl Vault {
     }
 
     fn new(source: Source, keys: Vec<MasterKey>) -> Self {
-        Self { source: Arc::new(source), keys: Arc::new(RwLock::new(keys)), turn: Arc::default() }
+        Self {
+            source: Arc::new(source),
+            keys: Arc::new(RwLock::new(keys)),
+            reread: Arc::default(),
+            turn: Arc::default(),
+        }
     }
 
     /// Read what is there: the file `setting` when it is given, else the systemd credential when there is one (`credentials`:
@@ -73,9 +85,34 @@ impl Vault {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// By id.
+    /// By id; one that is not held is looked for in the file, which may be another by now. Blocks.
     pub fn key(&self, id: &str) -> Option<MasterKey> {
+        self.held(id).or_else(|| {
+            self.read_again(id);
+            self.held(id)
+        })
+    }
+
+    fn held(&self, id: &str) -> Option<MasterKey> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).iter().find(|key| key.id() == id).cloned()
+    }
+
+    /// Hold what is in the file, if the key of this id is among it.
+    fn read_again(&self, id: &str) {
+        let (Source::File(path) | Source::Credential(path)) = &*self.source else { return };
+        let mut last = self.reread.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < AGAIN) {
+            return;
+        }
+        *last = Some(Instant::now());
+        match read(path) {
+            Ok(keys) if keys.iter().any(|key| key.id() == id) => {
+                tracing::info!(key = id, "master key {id} is in {} now, and is used from now on", path.display());
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("{error}"),
+        }
     }
 
     /// Hold these keys from now on, the one in force first: durably before this returns, where they are ours to write. Blocks.
@@ -144,6 +181,14 @@ mod tests {
         assert_eq!(ids(given), [keys[2].id()]);
         let set = Vault::open(dir.path(), Some(&at("my.key")), Some(&at("creds"))).unwrap();
         assert_eq!(set.source(), &Source::File(at("my.key")));
+        // Another server replaced the key, and its file is copied here.
+        let copied = Vault::open(dir.path(), None, None).unwrap();
+        std::fs::write(at(FILE), write_keys(&[keys[2].clone(), keys[0].clone()]).as_bytes()).unwrap();
+        assert_eq!(copied.key(keys[2].id()).unwrap().id(), keys[2].id());
+        assert_eq!(ids(copied.clone()), [keys[2].id(), keys[0].id()]);
+        std::fs::write(at(FILE), write_keys(&[MasterKey::from_bytes([4; 32])]).as_bytes()).unwrap();
+        assert!(copied.key("none").is_none());
+        assert_eq!(ids(copied).len(), 2, "a file without the key that is looked for changes nothing");
         std::fs::write(at(FILE), "hunter2").unwrap();
         let error = Vault::open(dir.path(), None, None).unwrap_err().to_string();
         assert!(error.contains("master.key") && !error.contains("hunter2"), "{error}");

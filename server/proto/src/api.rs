@@ -151,7 +151,8 @@ pub use node::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 pub use preview::{PreviewSecret, PreviewUnit, PreviewUser, ProfilePreview};
 pub use redfish::{AttachMedia, BmcFirmware, BmcFirmwareList, BmcHardware, BmcMedia, BmcPart};
 pub use rollout::{
-    AbortRollout, NewRollout, Rollout, RolloutMember, RolloutOptions, RolloutPlan, RolloutPlanMember, RolloutWave,
+    AbortRollout, NewRollout, Rollout, RolloutMember, RolloutOptions, RolloutPlan, RolloutPlanMember, RolloutTimes,
+    RolloutWave,
 };
 pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 pub use secret::{NewSecret, Secret};

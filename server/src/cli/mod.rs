@@ -37,6 +37,7 @@ mod profile_preview;
 mod profile_words;
 pub mod progress;
 pub mod rollout;
+mod rollout_compare;
 mod rollout_words;
 pub mod rule;
 pub mod scratch;

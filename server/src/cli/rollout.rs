@@ -7,6 +7,7 @@ use super::error::{Exit, Failure, Result};
 use super::interrupt;
 use super::output::{self, Format, answer, typed};
 use super::progress::Progress;
+use super::rollout_compare::{compared, failed_again};
 use super::rollout_words::{line, list_table, members_table, plan_text, show};
 use crate::config::duration_or_zero;
 use higuma_proto::api::{AbortRollout, NewRollout, Page, Rollout, RolloutMember, RolloutOptions, RolloutPlan};
@@ -56,6 +57,15 @@ pub enum RolloutCommand {
         /// Rollout id, from `rollout list`
         rollout: String,
     },
+    /// Hold rollouts against each other: results, times, and the nodes that failed in more than one
+    #[command(
+        after_help = "Example:\n  higuma rollout compare 0198c2ab-5f0e-7cc2-8a30-1be0ffd4c1a3 0198d111-7a2b-7e01-9c44-55aa10b0c0de"
+    )]
+    Compare {
+        /// Rollout ids, from `rollout list`
+        #[arg(required = true, num_args = 2..=10)]
+        rollouts: Vec<String>,
+    },
     /// Begin no new node until `resume`
     #[command(after_help = "Example:\n  higuma rollout pause 0198c2ab-5f0e-7cc2-8a30-1be0ffd4c1a3")]
     Pause {
@@ -103,6 +113,9 @@ pub struct Start {
     /// Nodes at one switch down at once, as LLDP tells
     #[arg(long, value_name = "N")]
     pub max_down_per_switch: Option<u32>,
+    /// Nodes that one rule gave their profile down at once
+    #[arg(long, value_name = "N")]
+    pub max_down_per_rule: Option<u32>,
     /// A node must be up so long after it was to restart [default: 20m]
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub up_within: Option<u32>,
@@ -127,13 +140,13 @@ pub struct Start {
     /// Begin nodes only then, in UTC, e.g. 'mon-fri 22:00-06:00'; may be given several times
     #[arg(long = "window", value_name = "DAYS TIMES")]
     pub windows: Vec<String>,
-    /// Hook that takes the load from a node
-    #[arg(long, value_name = "URL", requires = "hook_secret_file")]
+    /// Hook that takes the load from a node: an address, or command:NAME, a program in the server's hook-dir
+    #[arg(long, value_name = "URL|command:NAME")]
     pub drain: Option<String>,
     /// Hook that gives it back
-    #[arg(long, value_name = "URL", requires = "hook_secret_file")]
+    #[arg(long, value_name = "URL|command:NAME")]
     pub undrain: Option<String>,
-    /// File with the secret that signs what hooks are sent
+    /// File with the secret that signs what hooks are sent over HTTP
     #[arg(long, value_name = "FILE")]
     pub hook_secret_file: Option<PathBuf>,
     /// For one call of a hook, tries included [default: 10m]
@@ -170,6 +183,7 @@ impl Start {
                 max_down: self.max_down,
                 max_down_per_cluster: self.max_down_per_cluster,
                 max_down_per_switch: self.max_down_per_switch,
+                max_down_per_rule: self.max_down_per_rule,
                 up_within: self.up_within,
                 hard_after: self.hard_after,
                 check: self.check,
@@ -220,6 +234,7 @@ pub(super) fn run(global: &Global, command: RolloutCommand) -> Result<()> {
             let (rollout, members): (Rollout, Page<RolloutMember>) = (typed(found)?, typed(members)?);
             output::print(&format!("{}\n{}", show(&rollout, output::now_us()), members_table(&members.items)))
         }
+        RolloutCommand::Compare { rollouts } => compare(global, &client, &rollouts),
         RolloutCommand::Watch { rollout } => watch(global, &client, &rollout),
         RolloutCommand::Pause { rollout } => tell(global, &client, &rollout, "pause", None),
         RolloutCommand::Resume { rollout } => tell(global, &client, &rollout, "resume", None),
@@ -227,6 +242,27 @@ pub(super) fn run(global: &Global, command: RolloutCommand) -> Result<()> {
             tell(global, &client, &rollout, "abort", Some(AbortRollout { rollback }))
         }
     }
+}
+
+/// Side by side, in the order in which they were named.
+fn compare(global: &Global, client: &Client, ids: &[String]) -> Result<()> {
+    let (mut rollouts, mut failed) = (Vec::new(), Vec::new());
+    for id in ids {
+        rollouts.push(typed::<Rollout>(client.get(&path(id))?)?);
+        let mut members = Vec::new();
+        for phase in ["failed", "back-failed", "back"] {
+            let page: Page<RolloutMember> = typed(client.list(&format!("{}/members", path(id)), &[("phase", phase)])?)?;
+            members.extend(page.items.into_iter().filter(|member| member.failure.is_some()));
+        }
+        failed.push(members);
+    }
+    let again = failed_again(&rollouts, &failed);
+    if global.format == Format::Json {
+        let value = serde_json::json!({ "rollouts": rollouts, "failed_in_several": again });
+        return answer(global.format, value, |_: Value| String::new());
+    }
+    let failed: Vec<usize> = failed.iter().map(Vec::len).collect();
+    output::print(&compared(&rollouts, &failed, &again))
 }
 
 fn path(id: &str) -> String {

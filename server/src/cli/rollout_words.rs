@@ -82,6 +82,7 @@ fn options(o: &RolloutOptions) -> String {
         vec![format!("waves {}", o.waves.clone().unwrap_or_default()), format!("{} down at once", number(o.max_down))];
     words.extend(o.max_down_per_cluster.map(|n| format!("{n} of a cluster")));
     words.extend(o.max_down_per_switch.map(|n| format!("{n} at a switch")));
+    words.extend(o.max_down_per_rule.map(|n| format!("{n} of a rule")));
     words.push(format!("up within {} s", number(o.up_within)));
     words.push(format!("{} failures of a wave", number(o.max_failures)));
     words.push(format!("{} s between waves", number(o.soak)));

@@ -317,6 +317,7 @@ impl Layers {
             boot_deadline: time("boot-deadline")?,
             install_deadline: time("install-deadline")?,
             fallback_after: self.value("fallback-after", forms::tries)?,
+            hook_dir: self.text("hook-dir").filter(|path| !path.is_empty()).map(PathBuf::from),
             heartbeat_interval: time("heartbeat-interval")?,
             heartbeat_timeout: time("heartbeat-timeout")?,
             parking: Parking {

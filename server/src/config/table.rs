@@ -145,6 +145,7 @@ pub const SETTINGS: &[Setting] = &[
     s("boot-deadline", Form::Duration, "15m", "A boot that is not up so long after its plan has failed"),
     s("install-deadline", Form::Duration, "1h", "An installer that has not called back so long after its plan has failed"),
     s("fallback-after", Form::Tries, "3", "After so many failed boots of a revision a node gets the one that it ran last (0: never)"),
+    s("hook-dir", Form::Path, "none: rollouts run no programs", "Folder of programs that rollouts may run as hooks (command:NAME), as the server's user"),
     s("heartbeat-interval", Form::Duration, "60s", "How often a running node says that it lives"),
     s("heartbeat-timeout", Form::Duration, "3m", "A node not heard from for so long is not running any more"),
     s("park", Form::Words("wait|poweroff|reboot"), "wait", "What a node without a profile does, where no rule says otherwise"),

@@ -101,6 +101,8 @@ pub struct Settings {
     pub install_deadline: Micros,
     /// So many failed boots of a revision, and the one that ran last is used; 0: never.
     pub fallback_after: u32,
+    /// Folder of the programs that may be hooks of rollouts; none: no program is.
+    pub hook_dir: Option<std::path::PathBuf>,
     /// Sent to the second stage.
     pub heartbeat_interval: Micros,
     /// Not heard from for so long: no longer running.
@@ -154,6 +156,7 @@ impl Default for Settings {
             boot_deadline: 900 * SECOND,
             install_deadline: 3600 * SECOND,
             fallback_after: 3,
+            hook_dir: None,
             heartbeat_interval: 60 * SECOND,
             heartbeat_timeout: 180 * SECOND,
             parking: Parking { action: ParkAction::Wait, after: 600 * SECOND },

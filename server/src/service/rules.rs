@@ -242,11 +242,7 @@ pub(super) fn hand_over(node: &mut Node) {
 /// What rules set of a node, and which.
 pub(super) fn holders(node: &Node) -> BTreeMap<String, String> {
     let held = [("profile", &node.held.profile), ("cluster", &node.held.cluster), ("hostname", &node.held.hostname)];
-    let by_rule = held.into_iter().filter_map(|(what, holder)| match holder {
-        Holder::Rule(name) => Some((what.to_owned(), name.to_string())),
-        _ => None,
-    });
-    by_rule.collect()
+    held.into_iter().filter_map(|(what, holder)| Some((what.to_owned(), holder.rule()?.to_string()))).collect()
 }
 
 /// The list as people see it.

@@ -47,7 +47,10 @@ pub(super) fn reseal(tx: &mut Tx<'_>, old: &MasterKey, new: &MasterKey, most: us
     for mut row in rows {
         let (owner, purpose) = (owner(&row)?, row.purpose());
         let place = Place { purpose: &purpose, node: &owner, row: row.id };
-        let plain = old.open(&place, &row.sealed)?;
+        let plain = old.open(&place, &row.sealed).map_err(|error| {
+            let name = &row.head.name;
+            Error::internal(format!("secret {name} cannot be sealed anew: {error}; set it again, or delete it"))
+        })?;
         row.sealed = new.seal(random_bytes()?, &place, &plain)?;
         new.id().clone_into(&mut row.master_key);
         tx.put_secret(&row)?;
@@ -98,11 +101,18 @@ pub async fn set(app: &App, name: Name, new: NewSecret, who: &str) -> Result<(ap
                     (Opened::new(&fresh, &value), now, id, 1)
                 }
                 Some(present) => {
-                    let opened = open(&vault, present)?;
-                    if opened.value() == &value[..] {
-                        return Ok((wire(&present.head, &users), Some(present.head.mark.revision)));
-                    }
-                    let next = opened.with(&value).ok_or_else(|| Error::internal("a secret without its key"))?;
+                    let next = match open(&vault, present) {
+                        Ok(opened) if opened.value() == &value[..] => {
+                            return Ok((wire(&present.head, &users), Some(present.head.mark.revision)));
+                        }
+                        Ok(opened) => opened.with(&value).ok_or_else(|| Error::internal("a secret without its key"))?,
+                        Err(error @ Error::Unavailable(_)) => return Err(error),
+                        // It is damaged, and nobody can have it any more: this mends it.
+                        Err(error) => {
+                            tracing::warn!(secret = %name, "secret {name} could not be opened, and is made anew: {error}");
+                            Opened::new(&fresh, &value)
+                        }
+                    };
                     let revision = present.head.mark.revision.checked_add(1);
                     let revision = revision.ok_or_else(|| Error::internal("revision overflow"))?;
                     (next, present.head.created, present.id, revision)

@@ -74,8 +74,7 @@ pub(super) fn seal(tx: &mut Tx<'_>, vault: &Vault, place: &Place<'_>, plain: &[u
     let id = tx.setting(IN_FORCE)?;
     let key = id.as_deref().and_then(|id| vault.key(id)).ok_or_else(|| {
         Error::Unavailable(
-            "the master key in force is not held by this server: if another server replaced it, give this one the same file \
-             and restart it"
+            "the master key in force is not held by this server: if another server replaced it, give this one the same file"
                 .to_owned(),
         )
     })?;
@@ -85,7 +84,7 @@ pub(super) fn seal(tx: &mut Tx<'_>, vault: &Vault, place: &Place<'_>, plain: &[u
 /// Open with the key that the row names.
 pub(super) fn open(vault: &Vault, key: &str, place: &Place<'_>, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
     let held = vault.key(key).ok_or_else(|| {
-        Error::Unavailable(format!("master key {key} is not held by this server: restore it and restart the server"))
+        Error::Unavailable(format!("master key {key} is not held by this server: put it back into its file"))
     })?;
     Ok(held.open(place, sealed)?)
 }

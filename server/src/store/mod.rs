@@ -56,7 +56,7 @@ pub use jobs::Asker;
 pub use leases::{LeaseClient, LeaseCounts, LeaseFilter, LeaseIs, SpanUse};
 pub use links::{LinkFilter, LinkRow};
 pub use node_events::{NodeEventCount, NodeEventFilter};
-pub use nodes::{NodeCount, NodeFilter, NodeRow};
+pub use nodes::{NodeCount, NodeDown, NodeFilter, NodeRow};
 pub use profile_heads::ProfileHead;
 pub use profiles::{ProfileRow, RevisionRow};
 pub use secrets::SecretUsers;

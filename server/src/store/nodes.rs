@@ -9,7 +9,7 @@ use crate::domain::boot::{Boot, Phase};
 use crate::domain::fallback::{Exact, Fallback, Wanted};
 use crate::domain::lifecycle::Desired;
 use crate::domain::node::{Admission, Node};
-use crate::domain::rules::Held;
+use crate::domain::rules::{Held, Holder};
 use crate::domain::select::{Column, Equal};
 use crate::domain::{Mac, Micros, Name, NodeUuid};
 use crate::error::Result;
@@ -90,6 +90,17 @@ pub(super) struct NodeRec {
     rule_tags: String,
     held: String,
     profile_revision: Option<i64>,
+}
+
+/// One that should run and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeDown {
+    /// Which.
+    pub node: NodeUuid,
+    /// Its cluster.
+    pub cluster: Option<Name>,
+    /// Who holds its profile.
+    pub held: Holder,
 }
 
 /// Who holds what, as JSON. Fields may be added with a default, never renamed.
@@ -377,11 +388,11 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    /// Nodes that should run and do not, with their clusters; in order of UUID, at most `limit`: admitted, with a profile,
+    /// Nodes that should run and do not; in order of UUID, at most `limit`: admitted, with a profile,
     /// not retired nor in maintenance, and their boot failed, is on its way, or was not heard from since `alive_since`.
     /// One that never booted, or was left to its disk, is not told.
-    pub fn nodes_down(&mut self, alive_since: Micros, limit: usize) -> Result<Vec<(NodeUuid, Option<Name>)>> {
-        let found: Vec<(String, Option<String>)> = self.run("nodes that do not run", |c| {
+    pub fn nodes_down(&mut self, alive_since: Micros, limit: usize) -> Result<Vec<NodeDown>> {
+        let found: Vec<(String, Option<String>, String)> = self.run("nodes that do not run", |c| {
             let silent = boots::phase
                 .eq(Phase::Running.as_str())
                 .and(boots::heartbeat.is_null().or(boots::heartbeat.lt(alive_since)).assume_not_null())
@@ -396,12 +407,17 @@ impl Tx<'_> {
                 .filter(boots::phase.eq_any(on_its_way).or(silent))
                 .order(nodes::uuid)
                 .limit(limit_of(limit))
-                .select((nodes::uuid, nodes::cluster))
+                .select((nodes::uuid, nodes::cluster, nodes::held))
                 .load(c)
         })?;
-        let node = |(uuid, cluster): (String, Option<String>)| {
+        let node = |(uuid, cluster, held): (String, Option<String>, String)| {
             let row = Row { table: "nodes", key: &uuid };
-            Ok((row.parse("uuid", &uuid)?, row.parse_opt("cluster", cluster.as_deref())?))
+            let held: HeldJson = row.json("held", &held)?;
+            Ok(NodeDown {
+                node: row.parse("uuid", &uuid)?,
+                cluster: row.parse_opt("cluster", cluster.as_deref())?,
+                held: row.parse("held.profile", &held.profile)?,
+            })
         };
         found.into_iter().map(node).collect()
     }

@@ -286,6 +286,7 @@ fn facts(r: &Rollout) -> Vec<(&'static str, String)> {
     facts.extend(number(o.max_down).map(|n| ("Down at once", n)));
     facts.extend(number(o.max_down_per_cluster).map(|n| ("Of a cluster", n)));
     facts.extend(number(o.max_down_per_switch).map(|n| ("At a switch", n)));
+    facts.extend(number(o.max_down_per_rule).map(|n| ("Of a rule", n)));
     facts.push(("Up within", seconds(o.up_within)));
     facts.extend(number(o.max_failures).map(|n| ("Failures of a wave", n)));
     facts.extend(o.check.clone().map(|url| ("Check", url)));
@@ -295,6 +296,11 @@ fn facts(r: &Rollout) -> Vec<(&'static str, String)> {
         facts.push(("Only (UTC)", o.windows.join("; ")));
     }
     facts.extend(r.ended_us.map(|at| ("Ended", human::absolute(at))));
+    facts.extend(r.ended_us.map(|at| ("Took", human::duration(at.saturating_sub(r.made_us)))));
+    facts.extend(r.times.map(|t| {
+        let [median, p95, longest] = [t.median_us, t.p95_us, t.longest_us].map(human::duration);
+        ("A node took", format!("{median} (median), {p95} (95 of 100), {longest} (longest)"))
+    }));
     facts
 }
 

@@ -49,6 +49,7 @@ fn member(phase: &str, hostname: &str) -> RolloutMember {
         begun_us: Some(NOW),
         up_us: None,
         message: "<script>".into(),
+        failure: None,
     }
 }
 

@@ -10,7 +10,7 @@ use higuma::domain::node_event::Kind;
 use higuma::domain::{Name, NodeUuid, Sha256};
 use higuma::error::Error;
 use higuma::service::plan::{self, PlanAnswer};
-use higuma::service::rollouts::{self, Asked, Caller, Command, MembersQuery};
+use higuma::service::rollouts::{self, Asked, Caller, Command, MembersQuery, Ran};
 use higuma::service::{App, nodes, profiles, up, vault};
 use higuma::store::{Asker, NodeEventFilter, Store};
 use higuma_proto::api::{NewProfile, NewRollout, NodePatch, Rollout, RolloutMember, RolloutOptions};
@@ -80,7 +80,7 @@ impl Fleet {
     }
 
     /// A step of the server, and the heartbeats of all nodes, which do what they are told.
-    async fn step(&mut self, caller: &Fake) {
+    async fn step(&mut self, caller: &dyn Caller) {
         rollouts::step_all(self.app()).await.unwrap();
         rollouts::call_once(self.app(), caller).await.unwrap();
         for n in 0..self.boots.len() {
@@ -91,7 +91,7 @@ impl Fleet {
         }
     }
 
-    async fn until(&mut self, id: &str, caller: &Fake, what: impl Fn(&Rollout) -> bool) -> Rollout {
+    async fn until(&mut self, id: &str, caller: &dyn Caller, what: impl Fn(&Rollout) -> bool) -> Rollout {
         let started = Instant::now();
         loop {
             self.step(caller).await;
@@ -149,6 +149,10 @@ impl Caller for Fake {
         let answer = (self.answer)(&asked, before);
         all.push(asked);
         async move { answer }.boxed()
+    }
+
+    fn run(&self, _: Ran) -> BoxFuture<'_, Result<bool, String>> {
+        async { Err("no program is expected".to_owned()) }.boxed()
     }
 }
 
@@ -268,6 +272,10 @@ impl Caller for Slow {
         }
         .boxed()
     }
+
+    fn run(&self, _: Ran) -> BoxFuture<'_, Result<bool, String>> {
+        std::future::pending().boxed()
+    }
 }
 
 #[tokio::test]
@@ -309,6 +317,101 @@ async fn a_slow_address_keeps_nobody_else_waiting() {
         tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(later, calls) }).await.unwrap();
     assert_eq!(before, [1, 2], "they did not wait for node 0");
     assert_eq!(answered().await.len(), 3);
+}
+
+/// Hooks that are programs: this says what each run says.
+struct Programs {
+    ran: Mutex<Vec<Ran>>,
+    says: fn(usize) -> Result<bool, String>,
+}
+
+impl Caller for Programs {
+    fn ask(&self, _: Asked) -> BoxFuture<'_, Result<u16, String>> {
+        async { Err("no address is expected".to_owned()) }.boxed()
+    }
+
+    fn run(&self, ran: Ran) -> BoxFuture<'_, Result<bool, String>> {
+        let mut all = self.ran.lock().unwrap();
+        all.push(ran);
+        let says = (self.says)(all.len());
+        async move { says }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_hook_may_be_a_program_of_the_operator() {
+    let mut fleet = Fleet::new(1, &[]).await;
+    let options = RolloutOptions {
+        drain: Some("command:drain".into()),
+        undrain: Some("command:undrain".into()),
+        hook_within: Some(60),
+        ..RolloutOptions::default()
+    };
+    let refused = async |fleet: &Fleet, options: &RolloutOptions| {
+        let made = rollouts::create(fleet.app(), asked(options.clone()), "ann").await.unwrap_err().to_string();
+        let planned = rollouts::plan(fleet.app(), asked(options.clone())).await.unwrap_err().to_string();
+        assert_eq!(made, planned);
+        made
+    };
+    assert!(refused(&fleet, &options).await.contains("set hook-dir"));
+    let dir = fleet.lab.path("hooks");
+    std::fs::create_dir(&dir).unwrap();
+    let write = |name: &str, mode: u32| {
+        std::fs::write(dir.join(name), "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(dir.join(name), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    write("drain", 0o755);
+    write("undrain", 0o644);
+    let settings = higuma::service::Settings { hook_dir: Some(dir.clone()), ..(*fleet.app().settings).clone() };
+    fleet.lab.app.settings = std::sync::Arc::new(settings);
+    assert!(refused(&fleet, &options).await.contains("command:undrain: expected an executable file"));
+    write("undrain", 0o755);
+
+    // No secret is needed: nothing goes over the wire. It says "not yet", then no, then yes.
+    let rollout = fleet.start(options).await;
+    let programs = Programs {
+        ran: Mutex::default(),
+        says: |n| match n {
+            1 => Ok(false),
+            2 => Err("drain ended with 3: busy".into()),
+            _ => Ok(true),
+        },
+    };
+    let done = fleet.until(&rollout.id, &programs, |r| r.ended_us.is_some()).await;
+    assert_eq!((done.state.as_str(), done.counts), ("done", counts(&[("up", 1)])), "{}", done.why);
+    let ran = programs.ran.lock().unwrap();
+    let names: Vec<_> = ran.iter().map(|ran| ran.program.clone()).collect();
+    assert_eq!(names, ["drain", "drain", "drain", "undrain"].map(|name| dir.join(name)));
+    let value = |ran: &Ran, name: &str| ran.env.iter().find(|(n, _)| *n == name).unwrap().1.clone();
+    assert_eq!(value(&ran[0], "HIGUMA_ID"), value(&ran[2], "HIGUMA_ID"), "the same wish");
+    assert_eq!((value(&ran[2], "HIGUMA_ATTEMPT"), value(&ran[2], "HIGUMA_NODE")), ("3".into(), uuid(0).to_string()));
+    assert_eq!((value(&ran[3], "HIGUMA_ACTION"), value(&ran[3], "HIGUMA_REVISION")), ("undrain".into(), "2".into()));
+    let body: serde_json::Value = serde_json::from_str(&ran[2].body).unwrap();
+    assert_eq!((&body["action"], &body["attempt"]), (&json!("drain"), &json!(3)));
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_end_is_stopped_at_its_deadline() {
+    let mut fleet = Fleet::new(1, &[]).await;
+    let dir = fleet.lab.path("hooks");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("drain"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(dir.join("drain"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let settings = higuma::service::Settings { hook_dir: Some(dir), ..(*fleet.app().settings).clone() };
+    fleet.lab.app.settings = std::sync::Arc::new(settings);
+    let options = RolloutOptions {
+        drain: Some("command:drain".into()),
+        hook_within: Some(2),
+        hook_deadline: Some("go-on".into()),
+        ..RolloutOptions::default()
+    };
+    let rollout = fleet.start(options).await;
+    let outside = higuma::hooks::Outside::new().unwrap();
+    let done = fleet.until(&rollout.id, &outside, |r| r.ended_us.is_some()).await;
+    assert_eq!((done.state.as_str(), done.counts), ("done", counts(&[("up", 1)])), "{}", done.why);
+    let id = rollout.id.parse().unwrap();
+    let calls = fleet.app().store.read(move |tx| tx.ended_calls_of(id, &[0])).await.unwrap();
+    assert_eq!(calls[0].message, "it had not ended by its deadline, and was stopped");
 }
 
 #[tokio::test]

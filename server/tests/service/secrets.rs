@@ -290,6 +290,16 @@ async fn they_are_sealed_anew_and_open_under_their_own_name_alone() {
     let PlanAnswer::Plan(planned) = plan::boot_plan(app, &boot, Sha256::of("c")).await.unwrap() else { panic!() };
     let error = wire::boot_plan(app, &planned).unwrap_err();
     assert!(matches!(error, Error::Internal(_)) && format!("{error:?}").contains("Closed"), "{error:?}");
+    // Such a row stops a rotation by its name, and is mended by setting it.
+    vault::begin(app).await.unwrap();
+    let error = vault::resume(app).await.unwrap_err();
+    assert!(format!("{error:?}").contains("secret web-key cannot be sealed anew"), "{error:?}");
+    let revision = secrets::show(app, name("web-key")).await.unwrap().revision;
+    let (mended, made) = set(app, "web-key", "canary-two").await.unwrap();
+    assert_eq!((mended.revision, made), (revision + 1, false));
+    vault::resume(app).await.unwrap();
+    assert_eq!(vault::status(app).await.unwrap().waiting, 0);
+    asks(app, &power_on(app, &uuid(1)).await).await;
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use higuma::domain::boot::{Boot, Phase};
 use higuma::domain::lifecycle::{self, Desired, Observed};
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::profile::{Profile, Spec, Words};
+use higuma::domain::rules::{Held, Holder};
 use higuma::domain::{NodeUuid, Sha256};
 use higuma::error::Error;
-use higuma::store::{NodeFilter, NodeRow};
+use higuma::store::{NodeDown, NodeFilter, NodeRow};
 use higuma_proto::agent::Neighbour;
 use std::collections::BTreeMap;
 
@@ -265,6 +266,10 @@ pub async fn those_that_do_not_run_and_where(db: Empty) {
                 retired: n == 9,
                 maintenance: n == 10,
                 cluster: (n == 4).then(|| name("c")),
+                held: Held {
+                    profile: if n == 5 { Holder::Rule(name("r")) } else { Holder::Person },
+                    ..Held::default()
+                },
                 boot: Some(boot.id),
                 ..node(n)
             };
@@ -275,8 +280,12 @@ pub async fn those_that_do_not_run_and_where(db: Empty) {
     })
     .await;
     let down = db.get(|tx| tx.nodes_down(100, 99)).await;
-    let expected = [(2, None), (3, None), (4, Some(name("c"))), (5, None), (6, None)];
-    assert_eq!(down, expected.map(|(n, cluster)| (uuid(n), cluster)));
+    let expected = [2, 3, 4, 5, 6].map(|n| NodeDown {
+        node: uuid(n),
+        cluster: (n == 4).then(|| name("c")),
+        held: if n == 5 { Holder::Rule(name("r")) } else { Holder::Person },
+    });
+    assert_eq!(down, expected);
     assert_eq!(db.get(|tx| tx.nodes_down(100, 2)).await.len(), 2);
     // The same nodes by name, with their boots; what is not there is absent.
     let asked: Vec<_> = [12, 1, 99].map(uuid).into();

@@ -42,6 +42,9 @@ pub struct RolloutOptions {
     /// At one switch that nodes hear by LLDP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_down_per_switch: Option<u32>,
+    /// Of those that one rule gave their profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_down_per_rule: Option<u32>,
     /// A node must be up so long after it was to restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub up_within: Option<u32>,
@@ -121,6 +124,22 @@ pub struct Rollout {
     pub waves: Vec<RolloutWave>,
     /// How it is done, defaults included.
     pub options: RolloutOptions,
+    /// How long its nodes took; none: it has not ended, or none was up.
+    pub times: Option<RolloutTimes>,
+}
+
+/// From the begin of a node, its draining included, until it was up with the revision: of those that were up, whatever became
+/// of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutTimes {
+    /// Nodes.
+    pub nodes: u32,
+    /// Half of them took no longer.
+    pub median_us: i64,
+    /// 95 of a hundred took no longer.
+    pub p95_us: i64,
+    /// The longest.
+    pub longest_us: i64,
 }
 
 /// One wave.
@@ -156,6 +175,8 @@ pub struct RolloutMember {
     pub up_us: Option<i64>,
     /// What happened, for people.
     pub message: String,
+    /// Why it failed, on the way on or back; kept whatever became of it.
+    pub failure: Option<String>,
 }
 
 /// What a rollout would do.

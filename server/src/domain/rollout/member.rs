@@ -148,6 +148,9 @@ pub struct Member {
     /// Switches that it was cabled to then.
     #[serde(default)]
     pub switches: Vec<String>,
+    /// The rule that had given it its profile then.
+    #[serde(default)]
+    pub rule: Option<Name>,
     /// How far it is.
     pub phase: Phase,
     /// Since when.
@@ -185,6 +188,9 @@ pub struct Member {
     /// What happened, for people.
     #[serde(default)]
     pub message: String,
+    /// Why it failed, on the way on or back; kept whatever became of it.
+    #[serde(default)]
+    pub failure: Option<String>,
 }
 
 impl Member {
@@ -197,6 +203,7 @@ impl Member {
             held: String::new(),
             cluster: None,
             switches: Vec::new(),
+            rule: None,
             phase: Phase::Waiting,
             since: now,
             wave: 0,
@@ -210,6 +217,7 @@ impl Member {
             begun: None,
             up: None,
             message: String::new(),
+            failure: None,
         }
     }
 
@@ -227,5 +235,8 @@ impl Member {
     pub(super) fn say(&mut self, phase: Phase, message: &str, now: Micros) {
         self.go(phase, now);
         self.message = clean(message, MESSAGE_MAX);
+        if matches!(phase, Phase::Failed | Phase::BackFailed) {
+            self.failure = Some(self.message.clone());
+        }
     }
 }

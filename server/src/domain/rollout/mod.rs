@@ -12,6 +12,7 @@ mod record;
 mod room;
 mod spec;
 mod step;
+mod times;
 mod wave;
 mod window;
 
@@ -20,8 +21,9 @@ pub use fact::{BootFact, Did, Fact};
 pub use member::{Assigned, Member, Phase};
 pub use record::{Call, CallState, Counts, Record, Task};
 pub use room::{Down, Groups};
-pub use spec::{Hooks, Limits, OnDeadline, Spec, TOTAL_MAX};
+pub use spec::{Hooks, Limits, OnDeadline, Spec, TOTAL_MAX, command_of};
 pub use step::{Look, step, wanted};
+pub use times::Times;
 pub use wave::{WAVES_MAX, Wave, Waves};
 pub use window::{WINDOWS_MAX, Window};
 
@@ -113,6 +115,9 @@ pub struct Rollout {
     /// Why it does not simply go on, or how it ended, for people.
     #[serde(default)]
     pub why: String,
+    /// How long its nodes took, since it has ended.
+    #[serde(default)]
+    pub times: Option<Times>,
 }
 
 impl Rollout {
@@ -129,6 +134,7 @@ impl Rollout {
             touched: 0,
             activate: false,
             why: String::new(),
+            times: None,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::domain::{Name, NodeUuid};
 use std::collections::BTreeMap;
 
 /// Nodes that should run and do not, whatever the reason, with their groups. Members that are down because of the rollout
-/// may be among them: they count once.
+/// may be among them: they count once, and where they were when the rollout was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Down(pub BTreeMap<NodeUuid, Groups>);
 
@@ -16,6 +16,8 @@ pub struct Groups {
     pub cluster: Option<Name>,
     /// Chassis ids of the switches that it is cabled to.
     pub switches: Vec<String>,
+    /// The rule that gave it its profile.
+    pub rule: Option<Name>,
 }
 
 /// Down at one place.
@@ -27,15 +29,23 @@ struct Count {
     all: u32,
 }
 
-/// A place: a cluster, or a switch.
-type Place<'a> = (&'static str, &'a str);
+/// Kinds of places that have a limit of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Cluster,
+    Switch,
+    Rule,
+}
+
+/// A place: a cluster, a switch, or all that one rule gave their profile.
+type Place<'a> = (Kind, &'a str);
 
 /// What is down now.
 pub(super) struct Room<'a> {
     limits: &'a Limits,
     down: &'a Down,
     total: u32,
-    places: BTreeMap<(&'static str, String), Count>,
+    places: BTreeMap<(Kind, String), Count>,
 }
 
 impl<'a> Room<'a> {
@@ -44,13 +54,15 @@ impl<'a> Room<'a> {
     pub fn of(limits: &'a Limits, members: &[Member], down: &'a Down) -> Self {
         let mut room = Self { limits, down, total: 0, places: BTreeMap::new() };
         members.iter().filter(|member| member.phase.is_down()).for_each(|member| room.add(member, 1));
-        let known: BTreeMap<&NodeUuid, Phase> =
-            members.iter().filter(|m| down.0.contains_key(&m.node)).map(|m| (&m.node, m.phase)).collect();
-        let counts = |node: &NodeUuid| known.get(node).is_none_or(|phase| matches!(phase, Phase::Waiting | Phase::Up));
-        for (_, groups) in down.0.iter().filter(|(node, _)| counts(node)) {
-            for place in places(limits, groups.cluster.as_ref(), &groups.switches) {
-                room.count(place).all += 1;
-            }
+        let known: BTreeMap<&NodeUuid, &Member> =
+            members.iter().filter(|m| down.0.contains_key(&m.node)).map(|m| (&m.node, m)).collect();
+        for (node, groups) in &down.0 {
+            let places = match known.get(node) {
+                None => places(limits, groups.cluster.as_ref(), &groups.switches, groups.rule.as_ref()),
+                Some(member) if matches!(member.phase, Phase::Waiting | Phase::Up) => of_member(limits, member),
+                Some(_) => continue,
+            };
+            places.into_iter().for_each(|place| room.count(place).all += 1);
         }
         room
     }
@@ -63,11 +75,16 @@ impl<'a> Room<'a> {
     /// The place where too many are down already.
     pub fn full(&self, member: &Member) -> Option<String> {
         let runs = !self.down.0.contains_key(&member.node);
-        places(self.limits, member.cluster.as_ref(), &member.switches).into_iter().find_map(|(kind, name)| {
+        of_member(self.limits, member).into_iter().find_map(|(kind, name)| {
             let count = self.places.get(&(kind, name.to_owned())).copied().unwrap_or_default();
-            let limit = if kind == CLUSTER { self.limits.cluster } else { self.limits.switch }?;
+            let (word, limit) = match kind {
+                Kind::Cluster => ("cluster", self.limits.cluster),
+                Kind::Switch => ("switch", self.limits.switch),
+                Kind::Rule => ("rule", self.limits.rule),
+            };
+            let limit = limit?;
             let full = count.ours >= limit || (runs && count.all >= limit);
-            full.then(|| format!("{kind} {name}: {} nodes do not run, {limit} may", count.all))
+            full.then(|| format!("{word} {name}: {} nodes do not run, {limit} may", count.all))
         })
     }
 
@@ -78,7 +95,7 @@ impl<'a> Room<'a> {
 
     fn add(&mut self, member: &Member, more: u32) {
         self.total += 1;
-        for place in places(self.limits, member.cluster.as_ref(), &member.switches) {
+        for place in of_member(self.limits, member) {
             let count = self.count(place);
             count.ours += 1;
             count.all += more;
@@ -90,11 +107,20 @@ impl<'a> Room<'a> {
     }
 }
 
-const CLUSTER: &str = "cluster";
+/// Where limits count a member.
+fn of_member<'n>(limits: &Limits, member: &'n Member) -> Vec<Place<'n>> {
+    places(limits, member.cluster.as_ref(), &member.switches, member.rule.as_ref())
+}
 
 /// Where limits count a node.
-fn places<'n>(limits: &Limits, cluster: Option<&'n Name>, switches: &'n [String]) -> Vec<Place<'n>> {
-    let cluster = cluster.filter(|_| limits.cluster.is_some()).map(|name| (CLUSTER, name.as_str()));
-    let switches = switches.iter().filter(|_| limits.switch.is_some()).map(|switch| ("switch", switch.as_str()));
-    cluster.into_iter().chain(switches).collect()
+fn places<'n>(
+    limits: &Limits,
+    cluster: Option<&'n Name>,
+    switches: &'n [String],
+    rule: Option<&'n Name>,
+) -> Vec<Place<'n>> {
+    let cluster = cluster.filter(|_| limits.cluster.is_some()).map(|name| (Kind::Cluster, name.as_str()));
+    let switches = switches.iter().filter(|_| limits.switch.is_some()).map(|switch| (Kind::Switch, switch.as_str()));
+    let rule = rule.filter(|_| limits.rule.is_some()).map(|name| (Kind::Rule, name.as_str()));
+    cluster.into_iter().chain(switches).chain(rule).collect()
 }

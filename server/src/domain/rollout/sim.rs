@@ -66,6 +66,10 @@ pub fn uuid(n: u32) -> NodeUuid {
     uuid::Uuid::from_u128(u128::from(n) + 1).to_string().parse().unwrap()
 }
 
+fn groups(m: &Member) -> Groups {
+    Groups { cluster: m.cluster.clone(), switches: m.switches.clone(), rule: m.rule.clone() }
+}
+
 impl Node {
     /// It is off, and stays so until somebody restarts it.
     pub fn power_off(&mut self) {
@@ -106,6 +110,7 @@ impl World {
         let member = |n: usize| Member {
             cluster: Some(name(if n.is_multiple_of(2) { "a" } else { "b" })),
             switches: vec![format!("sw{}", n % 3)],
+            rule: (!n.is_multiple_of(4)).then(|| name(if n % 4 == 1 { "r1" } else { "r2" })),
             ..Member::new(n as u32, uuid(n as u32), before(n), 0)
         };
         Self {
@@ -148,7 +153,6 @@ impl World {
             let node = &self.nodes[m.n as usize];
             node.there && !node.retired && node.runs.is_none()
         };
-        let groups = |m: &Member| Groups { cluster: m.cluster.clone(), switches: m.switches.clone() };
         let strangers = self.strangers.iter().map(|(n, groups)| (uuid(*n), groups.clone()));
         Down(self.members.iter().filter(down).map(|m| (m.node.clone(), groups(m))).chain(strangers).collect())
     }
@@ -168,18 +172,20 @@ impl World {
         };
         let limits = &self.rollout.spec.limits;
         for (_, member) in begun {
-            let at = |place: &dyn Fn(Option<&Name>, &[String]) -> bool| {
-                let ours = after.iter().filter(|m| m.phase.is_down() && place(m.cluster.as_ref(), &m.switches));
+            let at = |place: &dyn Fn(&Groups) -> bool| {
+                let ours = after.iter().filter(|m| m.phase.is_down() && place(&groups(m)));
                 let ours: BTreeSet<&NodeUuid> = ours.map(|m| &m.node).collect();
-                let theirs = down.0.iter().filter(|(node, g)| counts(node) && place(g.cluster.as_ref(), &g.switches));
+                let theirs = down.0.iter().filter(|(node, groups)| counts(node) && place(groups));
                 theirs.map(|(node, _)| node).chain(ours).collect::<BTreeSet<_>>().len()
             };
-            let of_cluster = at(&|cluster, _| cluster == member.cluster.as_ref());
+            let of_cluster = at(&|groups| groups.cluster == member.cluster);
             assert!(limits.cluster.is_none_or(|limit| of_cluster <= limit as usize), "{of_cluster} of a cluster");
             for switch in &member.switches {
-                let of_switch = at(&|_, switches| switches.contains(switch));
+                let of_switch = at(&|groups| groups.switches.contains(switch));
                 assert!(limits.switch.is_none_or(|limit| of_switch <= limit as usize), "{of_switch} at {switch}");
             }
+            let of_rule = if member.rule.is_some() { at(&|groups| groups.rule == member.rule) } else { 0 };
+            assert!(limits.rule.is_none_or(|limit| of_rule <= limit as usize), "{of_rule} of rule {:?}", member.rule);
         }
     }
 
@@ -300,6 +306,10 @@ impl World {
         for switch in ["sw0", "sw1", "sw2"] {
             let of = down.iter().filter(|m| m.switches.iter().any(|s| s == switch)).count();
             assert!(limits.switch.is_none_or(|limit| of <= limit as usize), "{of} at {switch} are down");
+        }
+        for rule in ["r1", "r2"] {
+            let of = down.iter().filter(|m| m.rule == Some(name(rule))).count();
+            assert!(limits.rule.is_none_or(|limit| of <= limit as usize), "{of} of rule {rule} are down");
         }
     }
 

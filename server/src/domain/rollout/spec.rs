@@ -15,6 +15,8 @@ pub const TOTAL_MAX: usize = 100_000;
 const DOWN_MAX: u32 = 1_000;
 /// Longest of all times.
 const TIME_MAX: Micros = 7 * 86_400 * SECOND;
+/// Bytes of a program's name.
+const PROGRAM_MAX: usize = 100;
 /// Bytes of an address.
 const URL_MAX: usize = 1_000;
 
@@ -41,11 +43,13 @@ pub struct Limits {
     pub cluster: Option<u32>,
     /// At one switch, as LLDP tells; none: no limit of its own.
     pub switch: Option<u32>,
+    /// Of those that one rule gave their profile; none: no limit of its own.
+    pub rule: Option<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { total: 10, cluster: None, switch: None }
+        Self { total: 10, cluster: None, switch: None, rule: None }
     }
 }
 
@@ -53,7 +57,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hooks {
-    /// Takes the load from a node.
+    /// Takes the load from a node: an address, or `command:NAME`, a program of the server's.
     pub drain: Option<String>,
     /// Gives it back.
     pub undrain: Option<String>,
@@ -118,10 +122,18 @@ impl Default for Spec {
     }
 }
 
+impl Limits {
+    /// Only some places are limited, not just all together.
+    pub fn of_places(&self) -> bool {
+        self.cluster.is_some() || self.switch.is_some() || self.rule.is_some()
+    }
+}
+
 impl Spec {
     /// Errors: the first value that makes no sense.
     pub fn check(&self) -> Result<(), Invalid> {
-        let limits = [Some(self.limits.total), self.limits.cluster, self.limits.switch];
+        let Limits { total, cluster, switch, rule } = self.limits;
+        let limits = [Some(total), cluster, switch, rule];
         if let Some(limit) = limits.into_iter().flatten().find(|limit| !(1..=DOWN_MAX).contains(limit)) {
             return Err(Invalid::new("nodes down at once", "1 to 1000", &limit.to_string()));
         }
@@ -135,8 +147,9 @@ impl Spec {
         if self.windows.len() > WINDOWS_MAX {
             return Err(Invalid::new("maintenance windows", "at most 20", &self.windows.len().to_string()));
         }
-        for url in [&self.check, &self.hooks.drain, &self.hooks.undrain].into_iter().flatten() {
-            address(url)?;
+        self.check.as_deref().map_or(Ok(()), address)?;
+        for hook in [&self.hooks.drain, &self.hooks.undrain].into_iter().flatten() {
+            command_of(hook).map_or_else(|| address(hook), program)?;
         }
         Ok(())
     }
@@ -146,6 +159,27 @@ impl Hooks {
     /// Is anything to be called?
     pub fn any(&self) -> bool {
         self.drain.is_some() || self.undrain.is_some()
+    }
+
+    /// Does anything of it go over the wire?
+    pub fn are_signed(&self) -> bool {
+        [&self.drain, &self.undrain].into_iter().flatten().any(|hook| command_of(hook).is_none())
+    }
+}
+
+/// The name of the program that a hook is.
+pub fn command_of(hook: &str) -> Option<&str> {
+    hook.strip_prefix("command:")
+}
+
+/// The name of a file in one folder.
+fn program(name: &str) -> Result<(), Invalid> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    match plain && (1..=PROGRAM_MAX).contains(&name.len()) && !name.starts_with('.') {
+        true => Ok(()),
+        false => {
+            Err(Invalid::new("program of a hook", "command:NAME of a file in hook-dir, e.g. command:drain-k8s", name))
+        }
     }
 }
 
@@ -186,5 +220,13 @@ mod tests {
         assert!(refused(|s| s.check = Some("ftp://x".into())).contains("http"));
         assert!(refused(|s| s.check = Some("http://ana:pw@x/".into())).contains("without user"));
         assert!(refused(|s| s.hooks.drain = Some("x".into())).contains("http"));
+        for bad in ["command:", "command:../sh", "command:/bin/sh", "command:.x", "command:a b"] {
+            let spec = Spec { hooks: Hooks { drain: Some(bad.into()), ..Hooks::default() }, ..Spec::default() };
+            assert!(spec.check().unwrap_err().to_string().contains("hook-dir"), "{bad}");
+        }
+        assert!(refused(|s| s.check = Some("command:x".into())).contains("http"), "a check is asked over HTTP");
+        let hooks = Hooks { drain: Some("command:drain-k8s".into()), ..Hooks::default() };
+        assert!(hooks.any() && !hooks.are_signed());
+        Spec { hooks, ..Spec::default() }.check().unwrap();
     }
 }

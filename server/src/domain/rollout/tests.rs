@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 fn spec(total: u32) -> Spec {
     Spec {
-        limits: Limits { total, cluster: None, switch: None },
+        limits: Limits { total, ..Limits::default() },
         up_deadline: 300 * SECOND,
         soft_deadline: 60 * SECOND,
         soak: 30 * SECOND,
@@ -193,9 +193,9 @@ fn a_pause_holds_and_an_abort_ends() {
 #[test]
 fn who_is_down_by_itself_counts_at_its_cluster_and_switch() {
     // Cluster a has two nodes that broke, and two may be down: it waits until one is well, and says so.
-    let limits = Limits { total: 10, cluster: Some(2), switch: None };
+    let limits = Limits { cluster: Some(2), ..Limits::default() };
     let mut world = World::new(Spec { limits, ..spec(10) }, &all(Nature::Good, 6));
-    let groups = Groups { cluster: Some(name("a")), switches: vec!["sw9".into()] };
+    let groups = Groups { cluster: Some(name("a")), switches: vec!["sw9".into()], rule: Some(name("r2")) };
     world.strangers = (100..102).map(|n| (n, groups.clone())).collect();
     for _ in 0..50 {
         world.step(false);
@@ -208,8 +208,25 @@ fn who_is_down_by_itself_counts_at_its_cluster_and_switch() {
     assert_eq!((world.members[0].phase, world.rollout.why.as_str()), (Phase::Booting, ""));
     world.run();
     assert_eq!(world.rollout.state, State::Done, "{}", world.rollout.why);
+    // The same of a rule; who has none is not counted by it.
+    let limits = Limits { rule: Some(2), ..Limits::default() };
+    let mut world = World::new(Spec { limits, waves: "100%".parse().unwrap(), ..spec(10) }, &all(Nature::Good, 8));
+    world.strangers = (100..102).map(|n| (n, groups.clone())).collect();
+    for _ in 0..50 {
+        world.step(false);
+        world.tick();
+    }
+    let waiting =
+        |world: &World| world.members.iter().filter(|m| m.phase == Phase::Waiting).map(|m| m.n).collect::<Vec<_>>();
+    assert_eq!(
+        (waiting(&world), world.rollout.why.as_str()),
+        (vec![2, 3, 7], "it waits: rule r2: 2 nodes do not run, 2 may")
+    );
+    world.strangers.remove(&100);
+    world.run();
+    assert_eq!(world.rollout.state, State::Done, "{}", world.rollout.why);
     // A member that does not run itself takes nothing away; and on the way back nobody waits for others.
-    let limits = Limits { total: 10, cluster: Some(1), switch: Some(1) };
+    let limits = Limits { cluster: Some(1), switch: Some(1), ..Limits::default() };
     let mut world = World::new(Spec { limits, ..spec(10) }, &all(Nature::Bad, 1));
     world.nodes[0].power_off();
     world.step(false);
@@ -323,12 +340,12 @@ fn nature() -> impl Strategy<Value = (Nature, bool)> {
 }
 
 fn any_spec() -> impl Strategy<Value = Spec> {
-    let limits = (1u32..6, prop::option::of(1u32..4), prop::option::of(1u32..3));
+    let limits = (1u32..6, prop::option::of(1u32..4), prop::option::of(1u32..3), prop::option::of(1u32..3));
     (limits, any::<(bool, bool, bool)>(), 0u32..3, 0i64..100).prop_map(
         |(limits, (hooks, fail, windows), failures, soak)| {
-            let (total, cluster, switch) = limits;
+            let (total, cluster, switch, rule) = limits;
             let mut spec = if hooks { hooked(total) } else { spec(total) };
-            spec.limits = Limits { total, cluster, switch };
+            spec.limits = Limits { total, cluster, switch, rule };
             spec.hooks.on_deadline = if fail { OnDeadline::Fail } else { OnDeadline::GoOn };
             spec.failures = failures;
             spec.soak = soak * SECOND;

@@ -27,6 +27,16 @@ pub enum Holder {
     Person,
 }
 
+impl Holder {
+    /// The rule that it is.
+    pub fn rule(&self) -> Option<&Name> {
+        match self {
+            Self::Rule(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,6 @@
 //! A rollout is asked for: checked whole, its nodes found, and written in one transaction, or nothing is.
 
-use super::{calls, options, show};
+use super::{options, request, show};
 use crate::domain::boot::{Boot, clean};
 use crate::domain::ids::{Invalid, NodeUuid, Sha256};
 use crate::domain::job::SELECTOR_MAX;
@@ -46,7 +46,8 @@ pub async fn create(app: &App, new: NewRollout, who: &str) -> Result<(api::Rollo
         }
     }
     let spec = options::spec(&new.options)?;
-    let secret = calls::secret(&spec.hooks, new.hook_secret)?;
+    options::check_programs(&spec, app.settings.hook_dir.as_deref())?;
+    let secret = request::secret(&spec.hooks, new.hook_secret)?;
     let (secret, vault) = (secret.map(Arc::new), app.vault.clone());
     let asked: Assignment = new.profile.parse()?;
     let (nodes, selector) = chosen(app, new.nodes, new.select, TOTAL_MAX).await?;
@@ -80,7 +81,7 @@ pub async fn create(app: &App, new: NewRollout, who: &str) -> Result<(api::Rollo
                 total: u32::try_from(members.len()).map_err(Error::internal)?,
                 request: request.clone(),
                 request_hash: hash.clone(),
-                sealed: secret.as_ref().map(|secret| calls::seal(tx, &vault, id, secret)).transpose()?,
+                sealed: secret.as_ref().map(|secret| request::seal(tx, &vault, id, secret)).transpose()?,
             };
             tx.insert_rollout(&record, &members)?;
             Ok((show::one(tx, &record)?, true))
@@ -97,6 +98,7 @@ pub async fn create(app: &App, new: NewRollout, who: &str) -> Result<(api::Rollo
 /// What a rollout would do; nothing is written. Errors: as those of [`create`].
 pub async fn plan(app: &App, new: NewRollout) -> Result<RolloutPlan> {
     let spec = options::spec(&new.options)?;
+    options::check_programs(&spec, app.settings.hook_dir.as_deref())?;
     let asked: Assignment = new.profile.parse()?;
     let (nodes, _) = chosen(app, new.nodes, new.select, TOTAL_MAX).await?;
     let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);
@@ -236,6 +238,7 @@ fn members(tx: &mut Tx<'_>, nodes: &[NodeUuid], now: Micros) -> Result<Vec<Membe
             members.push(Member {
                 cluster: node.cluster.clone(),
                 switches: switches.remove(uuid).unwrap_or_default().into_iter().collect(),
+                rule: node.held.profile.rule().cloned(),
                 held: node.held.profile.to_string(),
                 ..Member::new(n, uuid.clone(), assigned(&node), now)
             });

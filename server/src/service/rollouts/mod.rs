@@ -3,16 +3,19 @@
 //! any instant. What a step does is decided in `domain::rollout`.
 
 mod act;
+mod asked;
 mod calls;
 mod create;
 mod options;
+mod request;
 mod seen;
 mod show;
 mod work;
 
-pub(super) use calls::reseal;
-pub use calls::{Asked, Caller, call_once};
+pub use asked::{Asked, Caller, Ran};
+pub use calls::call_once;
 pub use create::{OPEN_MAX, create, plan};
+pub(super) use request::reseal;
 pub use show::{MembersQuery, RolloutsQuery, gauges, list, members, show};
 pub use work::step_all;
 

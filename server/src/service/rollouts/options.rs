@@ -1,8 +1,11 @@
 //! The words of a request and what they mean, both ways.
 
-use crate::domain::rollout::{Hooks, Limits, Spec};
+use super::asked::program;
+use crate::domain::rollout::{Hooks, Limits, Spec, command_of};
 use crate::domain::{Invalid, Micros};
+use crate::error::Error;
 use higuma_proto::api::RolloutOptions;
+use std::path::Path;
 
 const SECOND: Micros = 1_000_000;
 
@@ -17,6 +20,7 @@ pub(super) fn spec(options: &RolloutOptions) -> Result<Spec, Invalid> {
             total: options.max_down.unwrap_or(default.limits.total),
             cluster: options.max_down_per_cluster,
             switch: options.max_down_per_switch,
+            rule: options.max_down_per_rule,
         },
         up_deadline: time(options.up_within, default.up_deadline),
         soft_deadline: time(options.hard_after, default.soft_deadline),
@@ -41,6 +45,12 @@ pub(super) fn spec(options: &RolloutOptions) -> Result<Spec, Invalid> {
     Ok(spec)
 }
 
+/// The programs that its hooks are must be there. Errors: the first that is not.
+pub(super) fn check_programs(spec: &Spec, dir: Option<&Path>) -> Result<(), Error> {
+    let hooks = [&spec.hooks.drain, &spec.hooks.undrain].into_iter().flatten();
+    hooks.filter_map(|hook| command_of(hook)).try_for_each(|name| program(dir, name).map(drop))
+}
+
 /// As people see it, defaults included.
 pub(super) fn to_wire(spec: &Spec) -> RolloutOptions {
     let seconds = |time: Micros| Some(u32::try_from(time / SECOND).unwrap_or(u32::MAX));
@@ -50,6 +60,7 @@ pub(super) fn to_wire(spec: &Spec) -> RolloutOptions {
         max_down: Some(spec.limits.total),
         max_down_per_cluster: spec.limits.cluster,
         max_down_per_switch: spec.limits.switch,
+        max_down_per_rule: spec.limits.rule,
         up_within: seconds(spec.up_deadline),
         hard_after: seconds(spec.soft_deadline),
         check: spec.check.as_deref().map(shown),
@@ -92,6 +103,7 @@ mod tests {
         let options = RolloutOptions {
             waves: Some("2,50%".into()),
             max_down_per_switch: Some(1),
+            max_down_per_rule: Some(2),
             check: Some("http://{address}/".into()),
             windows: vec!["daily 01:00-02:00".into()],
             drain: Some("https://lb/".into()),

@@ -8,7 +8,7 @@ use crate::domain::node_event::{Kind, Severity};
 use crate::domain::rollout::{BootFact, CallState, Did, Down, Fact, Groups, Member, Phase, Rollout, State};
 use crate::domain::{Micros, Name, NodeUuid};
 use crate::error::Result;
-use crate::store::{NodeEventFilter, Tx};
+use crate::store::{NodeDown, NodeEventFilter, Tx};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -99,20 +99,20 @@ fn active_before(tx: &mut Tx<'_>, member: &Member, known: &mut Actives) -> Resul
     Ok(active)
 }
 
-/// Who is down, whatever the reason, where the rollout has limits of its own for clusters or switches.
+/// Who is down, whatever the reason, where the rollout has limits of its own for clusters, switches or rules.
 pub(super) fn down(tx: &mut Tx<'_>, rollout: &Rollout, now: Micros, timeout: Micros) -> Result<Down> {
     let limits = &rollout.spec.limits;
-    if rollout.state != State::Running || (limits.cluster.is_none() && limits.switch.is_none()) {
+    if rollout.state != State::Running || !limits.of_places() {
         return Ok(Down::default());
     }
     let down = tx.nodes_down(now - timeout, DOWN)?;
     let mut switches = match limits.switch {
         None => BTreeMap::new(),
-        Some(_) => tx.switches_of(&down.iter().map(|(node, _)| node.clone()).collect::<Vec<_>>())?,
+        Some(_) => tx.switches_of(&down.iter().map(|down| down.node.clone()).collect::<Vec<_>>())?,
     };
-    let groups = down.into_iter().map(|(node, cluster)| {
+    let groups = down.into_iter().map(|NodeDown { node, cluster, held }| {
         let switches = switches.remove(&node).unwrap_or_default().into_iter().collect();
-        (node, Groups { cluster, switches })
+        (node, Groups { cluster, switches, rule: held.rule().cloned() })
     });
     Ok(Down(groups.collect()))
 }

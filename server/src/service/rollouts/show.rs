@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::service::App;
 use crate::service::nodes::page_limit;
 use crate::store::Tx;
-use higuma_proto::api::{self, Page, RolloutWave};
+use higuma_proto::api::{self, Page, RolloutTimes, RolloutWave};
 use uuid::Uuid;
 
 /// Which rollouts.
@@ -88,6 +88,7 @@ pub async fn members(app: &App, id: &str, query: MembersQuery) -> Result<Page<ap
                 begun_us: member.begun,
                 up_us: member.up,
                 message: member.message,
+                failure: member.failure,
             });
             Ok(Page { items: items.collect(), next })
         })
@@ -147,5 +148,11 @@ fn to_wire(record: &Record, counts: &Counts) -> api::Rollout {
         soak_until_us: rollout.soak_until,
         waves: rollout.spec.waves.ends(record.total).into_iter().map(wave).collect(),
         options: options::to_wire(&rollout.spec),
+        times: rollout.times.map(|times| RolloutTimes {
+            nodes: times.nodes,
+            median_us: times.median,
+            p95_us: times.p95,
+            longest_us: times.longest,
+        }),
     }
 }

@@ -6,7 +6,7 @@ use super::act::{act, let_go, tell};
 use super::create::assigned;
 use super::seen::{down, facts, gone};
 use crate::domain::Micros;
-use crate::domain::rollout::{Action, Fact, Look, Member, Phase, Record, State, What, step, wanted};
+use crate::domain::rollout::{Action, Fact, Look, Member, Phase, Record, State, Times, What, step, wanted};
 use crate::error::{Error, Result};
 use crate::service::{App, profiles};
 use crate::store::Tx;
@@ -186,7 +186,8 @@ async fn finish(app: &App, record: Record) -> Result<bool> {
     let (id, now) = (record.id, app.now());
     let (profile, revision) = (record.rollout.profile.clone(), record.rollout.revision);
     let key = profile.clone();
-    let others = app.store.read(move |tx| tx.nodes_not_pinned_to(&key, revision)).await?;
+    let (others, times) =
+        app.store.read(move |tx| Ok((tx.nodes_not_pinned_to(&key, revision)?, Times::of(&tx.members(id)?)))).await?;
     let (drop, why) = match (record.rollout.activate, others) {
         (false, _) => (false, String::new()),
         (true, 0) => match profiles::activate(app, profile, revision).await {
@@ -212,6 +213,7 @@ async fn finish(app: &App, record: Record) -> Result<bool> {
             if !why.is_empty() {
                 record.rollout.why.clone_from(&why);
             }
+            record.rollout.times = times;
             record.ended = Some(now);
             tx.put_rollout(&record)?;
             Ok(true)

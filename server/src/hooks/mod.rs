@@ -1,22 +1,30 @@
-//! How operators' hooks and checks are asked over HTTP: the certificates that this machine trusts, no proxy, no redirect,
-//! one deadline. It decides nothing, and of an answer only the status is read.
+//! How operators' hooks and checks are asked: over HTTP (the certificates that this machine trusts, no proxy, no redirect,
+//! one deadline), or as programs of the operator. It decides nothing, and of an answer only the status is read.
+
+mod program;
 
 use crate::error::{Error, Result};
-use crate::service::rollouts::{Asked, Caller};
+use crate::service::rollouts::{Asked, Caller, Ran};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 const CONNECT: Duration = Duration::from_secs(3);
 /// From the connect to the status.
 const WHOLE: Duration = Duration::from_secs(10);
+/// Programs at once; the others wait.
+const PROGRAMS: usize = 32;
 
-/// A client; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Http(reqwest::Client);
+/// All that is outside of this server.
+#[derive(Debug)]
+pub struct Outside {
+    http: reqwest::Client,
+    programs: Semaphore,
+}
 
-impl Http {
-    /// Nothing is sent yet.
+impl Outside {
+    /// Nothing is sent or run yet.
     ///
     /// # Errors
     /// When the client cannot be made.
@@ -31,16 +39,16 @@ impl Http {
             .tls_backend_preconfigured(higuma_oci::trusted_tls(false).map_err(Error::internal)?)
             .build()
             .map_err(Error::internal)?;
-        Ok(Self(client))
+        Ok(Self { http: client, programs: Semaphore::new(PROGRAMS) })
     }
 }
 
-impl Caller for Http {
+impl Caller for Outside {
     fn ask(&self, asked: Asked) -> BoxFuture<'_, std::result::Result<u16, String>> {
         async move {
             let mut request = match asked.body {
-                Some(body) => self.0.post(&asked.url).body(body),
-                None => self.0.get(&asked.url),
+                Some(body) => self.http.post(&asked.url).body(body),
+                None => self.http.get(&asked.url),
             };
             for (name, value) in asked.headers {
                 request = request.header(name, value);
@@ -50,6 +58,14 @@ impl Caller for Http {
                 // Without the address, which may have a token in it.
                 Err(error) => Err(cause(&error.without_url())),
             }
+        }
+        .boxed()
+    }
+
+    fn run(&self, ran: Ran) -> BoxFuture<'_, std::result::Result<bool, String>> {
+        async move {
+            let _place = self.programs.acquire().await.map_err(|e| e.to_string())?;
+            program::run(ran).await
         }
         .boxed()
     }
