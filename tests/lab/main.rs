@@ -18,6 +18,7 @@ mod corrupt_blob;
 mod dhcp;
 mod duplicate_uuid;
 mod enrol_survives_kill;
+mod fallback_boot;
 mod firmware_update;
 mod hardware_change;
 mod image_gc;

@@ -25,12 +25,13 @@ pub fn write(tree: &Tree, users: &[User]) -> Vec<String> {
     let mut made = Vec::new();
     for user in users {
         match accounts.add(user, if bash { "/bin/bash" } else { "/bin/sh" }) {
-            Ok((account, told)) => {
-                problems.extend(told.into_iter().map(|why| format!("user {}: {why}", shown(&user.name))));
-                made.push((user, account));
-            }
+            Ok(account) => made.push((user, account)),
             Err(why) => problems.push(format!("user {}: {why}", shown(&user.name))),
         }
+    }
+    // When all are there: one may be in the group of another.
+    for (user, _) in &made {
+        problems.extend(accounts.join(user).into_iter().map(|why| format!("user {}: {why}", shown(&user.name))));
     }
     if let Err(e) = accounts.write(tree) {
         problems.push(format!("users: {e}"));
@@ -188,8 +189,8 @@ impl Accounts {
         [&self.group].into_iter().chain(optional).chain([&self.passwd]).try_for_each(|table| table.write(tree))
     }
 
-    /// Makes a user, or makes that of the image as the plan has it; also gives what was left out. Errors: why nothing was done.
-    fn add(&mut self, user: &User, shell: &str) -> Result<(Account, Vec<String>), String> {
+    /// Makes a user, or makes that of the image as the plan has it. Errors: why nothing was done.
+    fn add(&mut self, user: &User, shell: &str) -> Result<Account, String> {
         honest(user)?;
         let uid = user.uid;
         let said = |said: &str, else_: &str| if said.is_empty() { else_.to_owned() } else { said.to_owned() };
@@ -216,6 +217,11 @@ impl Accounts {
         let password = self.password(user);
         let (number, group) = (uid.to_string(), gid.to_string());
         self.passwd.put(&[&user.name, &password, &number, &group, &comment, &home, &shell]);
+        Ok(Account { ids: (uid, gid), home, shell })
+    }
+
+    /// Puts a user into its groups; gives those that are not there.
+    fn join(&mut self, user: &User) -> Vec<String> {
         let mut told = Vec::new();
         for group in &user.groups {
             if !self.group.join(group, &user.name) {
@@ -225,7 +231,7 @@ impl Accounts {
                 let _ = gshadow.join(group, &user.name);
             }
         }
-        Ok((Account { ids: (uid, gid), home, shell }, told))
+        told
     }
 
     /// The group of the same name and number.
@@ -253,13 +259,13 @@ impl Accounts {
     /// nobody from logging in by a key.
     fn password(&mut self, user: &User) -> String {
         let new = if user.password_hash.is_empty() { "*" } else { &user.password_hash };
-        let Some(shadow) = &mut self.shadow else {
-            let present =
-                self.passwd.fields(&user.name).and_then(|fields| fields.get(1).map(|field| (*field).to_owned()));
-            return present.filter(|_| user.password_hash.is_empty()).unwrap_or_else(|| new.to_owned());
-        };
+        let present = self.passwd.fields(&user.name).and_then(|fields| fields.get(1).map(|field| (*field).to_owned()));
+        let present = present.filter(|_| user.password_hash.is_empty());
+        let Some(shadow) = &mut self.shadow else { return present.unwrap_or_else(|| new.to_owned()) };
         match shadow.fields(&user.name).map(|fields| fields.into_iter().map(str::to_owned).collect::<Vec<_>>()) {
             Some(_) if user.password_hash.is_empty() => {}
+            // An image that keeps it in passwd(5).
+            None if present.as_ref().is_some_and(|field| field != "x") => return present.unwrap_or_default(),
             Some(mut fields) if fields.len() > 1 => {
                 fields[1] = new.to_owned();
                 // Neither to be changed at once, nor over.

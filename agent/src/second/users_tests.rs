@@ -46,7 +46,8 @@ fn user(name: &str, uid: u32) -> User {
 /// As `add` sees them, without owners that only root may give.
 fn added(tree: &Tree, users: &[User]) -> Vec<Result<Vec<String>, String>> {
     let mut accounts = Accounts::read(tree).unwrap();
-    let outcomes = users.iter().map(|user| accounts.add(user, "/bin/bash").map(|(_, told)| told)).collect();
+    let added: Vec<_> = users.iter().map(|user| accounts.add(user, "/bin/bash")).collect();
+    let outcomes = users.iter().zip(added).map(|(user, added)| added.map(|_| accounts.join(user))).collect();
     accounts.write(tree).unwrap();
     outcomes
 }
@@ -137,6 +138,29 @@ fn an_image_without_shadow_has_the_hash_in_passwd() {
     assert_eq!(passwd[3], format!("ann:{HASH}:1000:1000::/home/ann:/bin/bash"));
     assert_eq!(passwd[4], "bo:*:1001:1001::/home/bo:/bin/bash");
     assert!(!root.path().join("etc/shadow").exists());
+}
+
+#[test]
+fn a_user_may_be_in_the_group_of_another_that_comes_later() {
+    let (root, tree) = root();
+    let users = [User { groups: vec!["bo".into()], ..user("ann", 1000) }, user("bo", 1001)];
+    assert_eq!(added(&tree, &users), [Ok(vec![]), Ok(vec![])]);
+    assert_eq!(lines(&root, "etc/group")[4..], ["ann:x:1000:", "bo:x:1001:ann"]);
+}
+
+#[test]
+fn a_hash_that_an_image_keeps_in_passwd_stays_there() {
+    let (root, tree) = root();
+    let line = format!("old:{HASH}:1500:1600:Old:/srv/old:/bin/sh\n");
+    put(root.path(), "etc/passwd", 0o644, &line);
+    put(root.path(), "etc/shadow", 0o640, "root:*:19000:0:99999:7:::\n");
+    assert_eq!(added(&tree, &[User { groups: vec!["adm".into()], ..user("old", 1500) }]), [Ok(vec![])]);
+    assert_eq!(lines(&root, "etc/passwd"), [line.trim_end()]);
+    assert_eq!(lines(&root, "etc/shadow").len(), 1);
+    // The profile's own goes where hashes belong.
+    assert_eq!(added(&tree, &[User { password_hash: HASH.into(), ..user("old", 1500) }]), [Ok(vec![])]);
+    assert_eq!(lines(&root, "etc/passwd"), ["old:x:1500:1600:Old:/srv/old:/bin/sh"]);
+    assert_eq!(lines(&root, "etc/shadow")[1..], [format!("old:{HASH}::0:99999:7:::")]);
 }
 
 #[test]
