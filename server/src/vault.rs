@@ -97,18 +97,24 @@ impl Vault {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).iter().find(|key| key.id() == id).cloned()
     }
 
-    /// Hold what is in the file, if the key of this id is among it.
+    /// Hold what is in the file too, if the key of this id is among it.
     fn read_again(&self, id: &str) {
         let (Source::File(path) | Source::Credential(path)) = &*self.source else { return };
-        let mut last = self.reread.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever comes while another reads does without.
+        let Ok(mut last) = self.reread.try_lock() else { return };
         if last.is_some_and(|last| last.elapsed() < AGAIN) {
             return;
         }
         *last = Some(Instant::now());
+        drop(last);
         match read(path) {
-            Ok(keys) if keys.iter().any(|key| key.id() == id) => {
+            Ok(mut keys) if keys.iter().any(|key| key.id() == id) => {
                 tracing::info!(key = id, "master key {id} is in {} now, and is used from now on", path.display());
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                let mut held = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+                // A row may be sealed with any that is held.
+                held.retain(|held| keys.iter().all(|key| key.id() != held.id()));
+                keys.append(&mut held);
+                *held = keys;
             }
             Ok(_) => {}
             Err(error) => tracing::warn!("{error}"),
@@ -118,9 +124,19 @@ impl Vault {
     /// Hold these keys from now on, the one in force first: durably before this returns, where they are ours to write. Blocks.
     ///
     /// # Errors
-    /// The file could not be written; then the keys are as before.
+    /// The file could not be written, or holds a key that is neither held here nor among these, which would be lost; then the keys
+    /// are as before.
     pub fn replace(&self, keys: Vec<MasterKey>) -> Result<()> {
         if let Source::File(path) = &*self.source {
+            let known = |id: &str| keys.iter().any(|key| key.id() == id) || self.held(id).is_some();
+            if let Some(other) = read(path)?.iter().find(|key| !known(key.id())) {
+                return Err(Error::Conflict(format!(
+                    "{} holds the master key {}, which this server does not know: another server wrote it; restart this one, and try \
+                     again",
+                    path.display(),
+                    other.id()
+                )));
+            }
             write_file(path, write_keys(&keys).as_bytes(), 0o600)
                 .map_err(|e| Error::internal(format!("cannot write the master key to {}: {e}", path.display())))?;
         }
@@ -185,10 +201,19 @@ mod tests {
         let copied = Vault::open(dir.path(), None, None).unwrap();
         std::fs::write(at(FILE), write_keys(&[keys[2].clone(), keys[0].clone()]).as_bytes()).unwrap();
         assert_eq!(copied.key(keys[2].id()).unwrap().id(), keys[2].id());
-        assert_eq!(ids(copied.clone()), [keys[2].id(), keys[0].id()]);
+        assert_eq!(ids(copied.clone()), [keys[2].id(), keys[0].id(), keys[1].id()], "none that is held is lost");
         std::fs::write(at(FILE), write_keys(&[MasterKey::from_bytes([4; 32])]).as_bytes()).unwrap();
+        *copied.reread.lock().unwrap() = None;
         assert!(copied.key("none").is_none());
-        assert_eq!(ids(copied).len(), 2, "a file without the key that is looked for changes nothing");
+        assert!(copied.reread.lock().unwrap().is_some(), "it was read");
+        assert_eq!(ids(copied.clone()).len(), 3, "a file without the key that is looked for changes nothing");
+        let refused = copied.replace(vec![keys[2].clone()]).unwrap_err().to_string();
+        assert!(refused.contains("does not know"), "{refused}");
+        assert_eq!(
+            ids(Vault::open(dir.path(), None, None).unwrap()),
+            [MasterKey::from_bytes([4; 32]).id()],
+            "it is kept"
+        );
         std::fs::write(at(FILE), "hunter2").unwrap();
         let error = Vault::open(dir.path(), None, None).unwrap_err().to_string();
         assert!(error.contains("master.key") && !error.contains("hunter2"), "{error}");

@@ -7,7 +7,7 @@ use super::error::{Exit, Failure, Result};
 use super::interrupt;
 use super::output::{self, Format, answer, typed};
 use super::progress::Progress;
-use super::rollout_compare::{compared, failed_again};
+use super::rollout_compare::{COULD_HAVE_FAILED, compared, did_fail, failed_again};
 use super::rollout_words::{line, list_table, members_table, plan_text, show};
 use crate::config::duration_or_zero;
 use higuma_proto::api::{AbortRollout, NewRollout, Page, Rollout, RolloutMember, RolloutOptions, RolloutPlan};
@@ -247,12 +247,15 @@ pub(super) fn run(global: &Global, command: RolloutCommand) -> Result<()> {
 /// Side by side, in the order in which they were named.
 fn compare(global: &Global, client: &Client, ids: &[String]) -> Result<()> {
     let (mut rollouts, mut failed) = (Vec::new(), Vec::new());
+    if let Some(twice) = ids.iter().enumerate().find_map(|(n, id)| ids.iter().take(n).find(|other| *other == id)) {
+        return Err(Failure::usage(format!("expected different rollouts, got {twice} twice")));
+    }
     for id in ids {
         rollouts.push(typed::<Rollout>(client.get(&path(id))?)?);
         let mut members = Vec::new();
-        for phase in ["failed", "back-failed", "back"] {
+        for phase in COULD_HAVE_FAILED {
             let page: Page<RolloutMember> = typed(client.list(&format!("{}/members", path(id)), &[("phase", phase)])?)?;
-            members.extend(page.items.into_iter().filter(|member| member.failure.is_some()));
+            members.extend(page.items.into_iter().filter(did_fail));
         }
         failed.push(members);
     }

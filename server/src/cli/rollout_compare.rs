@@ -5,6 +5,15 @@ use higuma_proto::api::{Rollout, RolloutMember};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Phases of members that may have failed.
+pub(super) const COULD_HAVE_FAILED: [&str; 8] =
+    ["failed", "back-failed", "back", "back-waiting", "back-draining", "back-booting", "back-undraining", "skipped"];
+
+/// Did it, whatever became of it?
+pub(super) fn did_fail(member: &RolloutMember) -> bool {
+    member.failure.is_some() || matches!(member.phase.as_str(), "failed" | "back-failed")
+}
+
 /// A node that failed in more than one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct FailedAgain {
@@ -30,7 +39,7 @@ pub(super) fn failed_again(rollouts: &[Rollout], failed: &[Vec<RolloutMember>]) 
             hostname: member.hostname.clone(),
             failures: Vec::new(),
         });
-        let why = member.failure.clone().unwrap_or_default();
+        let why = member.failure.clone().unwrap_or_else(|| member.message.clone());
         entry.failures.push(Failure { rollout: rollout.id.clone(), why });
     }
     nodes.into_values().filter(|node| node.failures.len() > 1).collect()
@@ -108,6 +117,17 @@ mod tests {
             message: String::new(),
             failure: Some(why.into()),
         }
+    }
+
+    #[test]
+    fn what_failed_before_reasons_were_kept_has_failed() {
+        let old = RolloutMember { phase: "failed".into(), failure: None, message: "not up".into(), ..member("n1", "") };
+        assert!(did_fail(&old) && did_fail(&member("n1", "why")));
+        assert!(!did_fail(&RolloutMember { failure: None, ..member("n1", "") }));
+        let again = failed_again(&[rollout("r1", None), rollout("r2", None)], &[vec![old], vec![member("n1", "why")]]);
+        let whys =
+            again.first().map(|node| node.failures.iter().map(|failure| failure.why.as_str()).collect::<Vec<_>>());
+        assert_eq!(whys, Some(vec!["not up", "why"]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::output;
 use super::progress::{Bytes, Progress};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Take};
 use std::path::Path;
 
 /// SHA-256 in hex, and the size in bytes.
@@ -37,20 +37,29 @@ pub fn upload(client: &Client, what: &str, path: &Path, progress: &Progress) -> 
     progress.line(&format!("uploading the {what}: {}", output::size(size)));
     let file = File::open(path).map_err(Failure::io("open", path))?;
     // Never more than was announced, should the file grow meanwhile; the server checks the hash.
-    let reader = Counted { inner: file.take(size), bytes: progress.bytes(&format!("uploading the {what}:"), size) };
+    let bytes = Some(progress.bytes(&format!("uploading the {what}:"), size));
+    let reader = Counted { inner: file.take(size), bytes };
     client.put_blob(&sha256, size, reader)?;
     Ok((sha256, size))
 }
 
-struct Counted<'a, R> {
-    inner: R,
-    bytes: Bytes<'a>,
+struct Counted<'a> {
+    inner: Take<File>,
+    /// None: all has gone over, and was told.
+    bytes: Option<Bytes<'a>>,
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.bytes.add(n as u64);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.add(n as u64);
+        }
+        if self.inner.limit() == 0
+            && let Some(bytes) = self.bytes.take()
+        {
+            bytes.end();
+        }
         Ok(n)
     }
 }

@@ -317,7 +317,11 @@ impl Layers {
             boot_deadline: time("boot-deadline")?,
             install_deadline: time("install-deadline")?,
             fallback_after: self.value("fallback-after", forms::tries)?,
-            hook_dir: self.text("hook-dir").filter(|path| !path.is_empty()).map(PathBuf::from),
+            // Programs run in /.
+            hook_dir: self
+                .text("hook-dir")
+                .filter(|path| !path.is_empty())
+                .and_then(|path| std::path::absolute(path).ok()),
             heartbeat_interval: time("heartbeat-interval")?,
             heartbeat_timeout: time("heartbeat-timeout")?,
             parking: Parking {

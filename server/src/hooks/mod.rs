@@ -3,6 +3,7 @@
 
 mod program;
 
+use crate::domain::rollout::PROGRAMS_MAX;
 use crate::error::{Error, Result};
 use crate::service::rollouts::{Asked, Caller, Ran};
 use futures_util::FutureExt;
@@ -13,8 +14,6 @@ use tokio::sync::Semaphore;
 const CONNECT: Duration = Duration::from_secs(3);
 /// From the connect to the status.
 const WHOLE: Duration = Duration::from_secs(10);
-/// Programs at once; the others wait.
-const PROGRAMS: usize = 32;
 
 /// All that is outside of this server.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ impl Outside {
             .tls_backend_preconfigured(higuma_oci::trusted_tls(false).map_err(Error::internal)?)
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { http: client, programs: Semaphore::new(PROGRAMS) })
+        Ok(Self { http: client, programs: Semaphore::new(PROGRAMS_MAX as usize) })
     }
 }
 
@@ -64,8 +63,11 @@ impl Caller for Outside {
 
     fn run(&self, ran: Ran) -> BoxFuture<'_, std::result::Result<bool, String>> {
         async move {
-            let _place = self.programs.acquire().await.map_err(|e| e.to_string())?;
-            program::run(ran).await
+            // One that waits here would hold a place of those that are asked over HTTP.
+            match self.programs.try_acquire() {
+                Ok(_place) => program::run(ran).await,
+                Err(_) => Err(format!("{PROGRAMS_MAX} programs run on this server: it waits for one to end")),
+            }
         }
         .boxed()
     }

@@ -2,7 +2,7 @@
 //! reaches it. No shell is involved. Whoever drops a run stops all of it.
 
 use crate::service::rollouts::Ran;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::process::Stdio;
 use std::time::Duration;
@@ -51,16 +51,44 @@ pub(super) async fn run(ran: Ran) -> Result<bool, String> {
     }
 }
 
-/// All that it started, stopped when it is dropped before its end.
+/// All that it started, stopped when it is dropped before its end. The leader is not waited for until then, so its number is
+/// nobody else's.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // It may have ended just now.
-            let _ = killpg(group, Signal::SIGKILL);
+        let Some(leader) = self.0 else { return };
+        // Some leave the group (timeout(1) does); their parents are known only as long as these live. Each may end just now.
+        for pid in descendants(leader) {
+            let _ = kill(pid, Signal::SIGKILL);
         }
+        let _ = killpg(leader, Signal::SIGKILL);
     }
+}
+
+/// Whose parent, or whose parent's parent, it is.
+fn descendants(leader: Pid) -> Vec<Pid> {
+    let number = |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<i32>().ok();
+    let parent = |pid: i32| {
+        // proc_pid_stat(5): "PID (NAME) STATE PPID ...", and a name may have anything in it.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<i32>().ok()
+    };
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().filter_map(number);
+    let parents: Vec<(i32, i32)> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found = vec![leader.as_raw()];
+    let mut at = 0;
+    while let Some(&of) = found.get(at) {
+        found.extend(
+            parents
+                .iter()
+                .filter(|(pid, parent)| *parent == of && !found.contains(pid))
+                .map(|(pid, _)| *pid)
+                .collect::<Vec<_>>(),
+        );
+        at += 1;
+    }
+    found.into_iter().skip(1).map(Pid::from_raw).collect()
 }
 
 /// One that does not want to read is not made to.
@@ -91,7 +119,7 @@ fn last_line(told: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::time::Instant;
@@ -136,10 +164,21 @@ mod tests {
     async fn who_drops_it_stops_all_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let pids = dir.path().join("pids");
-        let text = format!("sleep 1000 & echo $! > {0}; echo $$ >> {0}; wait", pids.display());
-        assert!(tokio::time::timeout(Duration::from_secs(1), run(script(&dir, &text))).await.is_err());
-        let pids = std::fs::read_to_string(pids).unwrap();
-        assert_eq!(pids.lines().count(), 2);
+        // timeout(1) makes a group of its own.
+        let inner = format!("sleep 1000 & echo $! >> {0}; wait", pids.display());
+        let text = format!("echo $$ > {0}; timeout 1000 sh -c '{inner}'", pids.display());
+        let told = async {
+            loop {
+                match std::fs::read_to_string(&pids) {
+                    Ok(text) if text.lines().count() == 2 => return text,
+                    _ => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        let pids = tokio::select! {
+            ended = run(script(&dir, &text)) => panic!("it ended: {ended:?}"),
+            told = tokio::time::timeout(Duration::from_secs(30), told) => told.unwrap(),
+        };
         // Zombies of a test's children count as gone.
         let runs = |pid: &str| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

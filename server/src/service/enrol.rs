@@ -54,7 +54,9 @@ pub(super) fn reseal(tx: &mut Tx<'_>, old: &MasterKey, new: &MasterKey, most: us
         let owner = owner(row.id)?;
         let place = Place { purpose: PURPOSE, node: &owner, row: row.id };
         if let Some((sealed, key)) = &mut row.sealed {
-            let plain = old.open(&place, sealed)?;
+            let plain = old.open(&place, sealed).map_err(|error| {
+                Error::internal(format!("the passwords of enrolment {} cannot be sealed anew: {error}", row.id))
+            })?;
             *sealed = new.seal(super::random_bytes()?, &place, &plain)?;
             new.id().clone_into(key);
         }

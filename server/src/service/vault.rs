@@ -143,6 +143,13 @@ pub async fn begin(app: &App) -> Result<()> {
             ));
         }
     };
+    let in_force = app.store.read(|tx| tx.setting(IN_FORCE)).await?;
+    if in_force.as_deref().is_some_and(|id| id != old.id()) {
+        return Err(Error::Conflict(
+            "another server has replaced the master key: give this one the same file, restart it, and try again"
+                .to_owned(),
+        ));
+    }
     let new = new_key()?;
     replace(&app.vault, vec![new.clone(), old]).await?;
     put_in_force(app, new.id()).await
@@ -153,6 +160,12 @@ pub async fn reseal_some(app: &App) -> Result<usize> {
     let Some((new, old)) = app.vault.keys().split_first().map(|(new, old)| (new.clone(), old.to_vec())) else {
         return Ok(0);
     };
+    let in_force = app.store.read(|tx| tx.setting(IN_FORCE)).await?;
+    if in_force.is_some_and(|id| app.vault.key(&id).is_none()) {
+        return Err(Error::Unavailable(
+            "another server has replaced the master key: give this one the same file".to_owned(),
+        ));
+    }
     // A server that was killed between file and database.
     put_in_force(app, new.id()).await?;
     app.store

@@ -11,7 +11,7 @@ use crate::domain::lifecycle;
 use crate::domain::node::Node;
 use crate::domain::node_event::NodeEvent;
 use crate::domain::plan::Plan;
-use crate::domain::profile::{File, Param, PasswordHash, Profile, Unit, User};
+use crate::domain::profile::{File, Mode, Param, PasswordHash, Profile, Unit, User};
 use crate::domain::sealed::Mark;
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
@@ -87,6 +87,7 @@ pub fn boot_plan(app: &App, planned: &Planned) -> Result<agent::BootPlan> {
         deadline_seconds: u32::try_from(left).unwrap_or(u32::MAX),
         max_attempts: 3,
         on_failure: "reboot".to_owned(),
+        beside_initrd: plan.mode == Mode::Initramfs,
         users: plan
             .users
             .iter()

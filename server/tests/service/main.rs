@@ -28,6 +28,7 @@ mod modes;
 mod network;
 mod pins;
 mod profiles;
+mod rollout_hooks;
 mod rollouts;
 mod rules;
 mod rules_set;

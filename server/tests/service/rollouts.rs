@@ -1,6 +1,6 @@
 //! Rollouts over nodes that restart when they are asked to: what is stored, asked of others and told.
 
-use crate::common::{Lab, lab, power_on};
+use crate::common::{Lab, lab, power_on_with};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use higuma::domain::bmc::{Bmc, BmcState};
@@ -13,29 +13,32 @@ use higuma::service::plan::{self, PlanAnswer};
 use higuma::service::rollouts::{self, Asked, Caller, Command, MembersQuery, Ran};
 use higuma::service::{App, nodes, profiles, up, vault};
 use higuma::store::{Asker, NodeEventFilter, Store};
+use higuma_proto::agent::Inventory;
 use higuma_proto::api::{NewProfile, NewRollout, NodePatch, Rollout, RolloutMember, RolloutOptions};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-fn uuid(n: usize) -> NodeUuid {
+pub(crate) fn uuid(n: usize) -> NodeUuid {
     format!("4c4c4544-0046-3010-8052-b4c04f4a4d3{n}").parse().unwrap()
 }
 
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
 /// Nodes that run revision 1 of profile `web`; revision 2 is a draft. Those in `stuck` do not come up with it.
-struct Fleet {
-    lab: Lab,
+pub(crate) struct Fleet {
+    pub(crate) lab: Lab,
     boots: Vec<Boot>,
     stuck: Vec<usize>,
+    /// What nodes report from now on.
+    pub(crate) inventory: Inventory,
 }
 
-async fn comes_up(app: &App, n: usize, stuck: &[usize]) -> Boot {
-    let boot = power_on(app, &uuid(n)).await;
+async fn comes_up(app: &App, n: usize, stuck: &[usize], inventory: &Inventory) -> Boot {
+    let boot = power_on_with(app, &uuid(n), inventory.clone()).await;
     let answer = plan::boot_plan(app, &boot, Sha256::of(boot.id.to_string())).await.unwrap();
     let PlanAnswer::Plan(planned) = answer else { panic!("{answer:?}") };
     if planned.plan.revision == 1 || !stuck.contains(&n) {
@@ -45,7 +48,11 @@ async fn comes_up(app: &App, n: usize, stuck: &[usize]) -> Boot {
 }
 
 impl Fleet {
-    async fn new(count: usize, stuck: &[usize]) -> Self {
+    pub(crate) async fn new(count: usize, stuck: &[usize]) -> Self {
+        Self::with(count, stuck, Inventory::default()).await
+    }
+
+    pub(crate) async fn with(count: usize, stuck: &[usize], inventory: Inventory) -> Self {
         let lab = lab(|_| ()).await;
         let app = &lab.app;
         let words = |text: &str| Some(json!({"image": "i:1", "cmdline": text}).as_object().unwrap().clone());
@@ -55,15 +62,15 @@ impl Fleet {
         assert_eq!((draft.revision, draft.active), (2, 1));
         let mut boots = Vec::new();
         for n in 0..count {
-            power_on(app, &uuid(n)).await;
+            power_on_with(app, &uuid(n), inventory.clone()).await;
             let patch = NodePatch { profile: Some("web".into()), ..NodePatch::default() };
             nodes::patch(app, uuid(n), patch).await.unwrap();
-            boots.push(comes_up(app, n, &[]).await);
+            boots.push(comes_up(app, n, &[], &inventory).await);
         }
-        Self { lab, boots, stuck: stuck.to_vec() }
+        Self { lab, boots, stuck: stuck.to_vec(), inventory }
     }
 
-    fn app(&self) -> &App {
+    pub(crate) fn app(&self) -> &App {
         &self.lab.app
     }
 
@@ -75,7 +82,7 @@ impl Fleet {
         self.lab.app = App::new(Store::open(&url).unwrap(), settings).with_vault(vault);
     }
 
-    async fn start(&self, options: RolloutOptions) -> Rollout {
+    pub(crate) async fn start(&self, options: RolloutOptions) -> Rollout {
         rollouts::create(self.app(), asked(options), "ann").await.unwrap().0
     }
 
@@ -86,12 +93,12 @@ impl Fleet {
         for n in 0..self.boots.len() {
             if let Ok((_, Some(reason))) = up::heartbeat(self.app(), &self.boots[n]).await {
                 assert!(reason.starts_with("rollout "), "{reason}");
-                self.boots[n] = comes_up(self.app(), n, &self.stuck).await;
+                self.boots[n] = comes_up(self.app(), n, &self.stuck, &self.inventory).await;
             }
         }
     }
 
-    async fn until(&mut self, id: &str, caller: &dyn Caller, what: impl Fn(&Rollout) -> bool) -> Rollout {
+    pub(crate) async fn until(&mut self, id: &str, caller: &dyn Caller, what: impl Fn(&Rollout) -> bool) -> Rollout {
         let started = Instant::now();
         loop {
             self.step(caller).await;
@@ -116,7 +123,7 @@ impl Fleet {
     }
 }
 
-fn asked(options: RolloutOptions) -> NewRollout {
+pub(crate) fn asked(options: RolloutOptions) -> NewRollout {
     let select = Some("node.profile == 'web'".to_owned());
     NewRollout {
         profile: "web@2".into(),
@@ -126,7 +133,7 @@ fn asked(options: RolloutOptions) -> NewRollout {
     }
 }
 
-fn counts(words: &[(&str, u64)]) -> BTreeMap<String, u64> {
+pub(crate) fn counts(words: &[(&str, u64)]) -> BTreeMap<String, u64> {
     words.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
 }
 
@@ -198,7 +205,7 @@ async fn a_canary_that_does_not_come_up_brings_itself_back() {
     fleet.until(&rollout.id, &caller, |r| r.counts.contains_key("back-booting")).await;
     assert_eq!(fleet.pins().await, [None; 3], "it is assigned what it had");
     // Without a BMC, somebody else restarts it.
-    fleet.boots[0] = comes_up(fleet.app(), 0, &[]).await;
+    fleet.boots[0] = comes_up(fleet.app(), 0, &[], &Inventory::default()).await;
     let ended = fleet.until(&rollout.id, &caller, |r| r.ended_us.is_some()).await;
     assert_eq!((ended.state.as_str(), ended.counts), ("rolled-back", counts(&[("back", 1), ("waiting", 2)])));
     assert_eq!(profiles::show(fleet.app(), name("web"), None).await.unwrap().active, 1);
@@ -317,101 +324,6 @@ async fn a_slow_address_keeps_nobody_else_waiting() {
         tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(later, calls) }).await.unwrap();
     assert_eq!(before, [1, 2], "they did not wait for node 0");
     assert_eq!(answered().await.len(), 3);
-}
-
-/// Hooks that are programs: this says what each run says.
-struct Programs {
-    ran: Mutex<Vec<Ran>>,
-    says: fn(usize) -> Result<bool, String>,
-}
-
-impl Caller for Programs {
-    fn ask(&self, _: Asked) -> BoxFuture<'_, Result<u16, String>> {
-        async { Err("no address is expected".to_owned()) }.boxed()
-    }
-
-    fn run(&self, ran: Ran) -> BoxFuture<'_, Result<bool, String>> {
-        let mut all = self.ran.lock().unwrap();
-        all.push(ran);
-        let says = (self.says)(all.len());
-        async move { says }.boxed()
-    }
-}
-
-#[tokio::test]
-async fn a_hook_may_be_a_program_of_the_operator() {
-    let mut fleet = Fleet::new(1, &[]).await;
-    let options = RolloutOptions {
-        drain: Some("command:drain".into()),
-        undrain: Some("command:undrain".into()),
-        hook_within: Some(60),
-        ..RolloutOptions::default()
-    };
-    let refused = async |fleet: &Fleet, options: &RolloutOptions| {
-        let made = rollouts::create(fleet.app(), asked(options.clone()), "ann").await.unwrap_err().to_string();
-        let planned = rollouts::plan(fleet.app(), asked(options.clone())).await.unwrap_err().to_string();
-        assert_eq!(made, planned);
-        made
-    };
-    assert!(refused(&fleet, &options).await.contains("set hook-dir"));
-    let dir = fleet.lab.path("hooks");
-    std::fs::create_dir(&dir).unwrap();
-    let write = |name: &str, mode: u32| {
-        std::fs::write(dir.join(name), "#!/bin/sh\n").unwrap();
-        std::fs::set_permissions(dir.join(name), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-    };
-    write("drain", 0o755);
-    write("undrain", 0o644);
-    let settings = higuma::service::Settings { hook_dir: Some(dir.clone()), ..(*fleet.app().settings).clone() };
-    fleet.lab.app.settings = std::sync::Arc::new(settings);
-    assert!(refused(&fleet, &options).await.contains("command:undrain: expected an executable file"));
-    write("undrain", 0o755);
-
-    // No secret is needed: nothing goes over the wire. It says "not yet", then no, then yes.
-    let rollout = fleet.start(options).await;
-    let programs = Programs {
-        ran: Mutex::default(),
-        says: |n| match n {
-            1 => Ok(false),
-            2 => Err("drain ended with 3: busy".into()),
-            _ => Ok(true),
-        },
-    };
-    let done = fleet.until(&rollout.id, &programs, |r| r.ended_us.is_some()).await;
-    assert_eq!((done.state.as_str(), done.counts), ("done", counts(&[("up", 1)])), "{}", done.why);
-    let ran = programs.ran.lock().unwrap();
-    let names: Vec<_> = ran.iter().map(|ran| ran.program.clone()).collect();
-    assert_eq!(names, ["drain", "drain", "drain", "undrain"].map(|name| dir.join(name)));
-    let value = |ran: &Ran, name: &str| ran.env.iter().find(|(n, _)| *n == name).unwrap().1.clone();
-    assert_eq!(value(&ran[0], "HIGUMA_ID"), value(&ran[2], "HIGUMA_ID"), "the same wish");
-    assert_eq!((value(&ran[2], "HIGUMA_ATTEMPT"), value(&ran[2], "HIGUMA_NODE")), ("3".into(), uuid(0).to_string()));
-    assert_eq!((value(&ran[3], "HIGUMA_ACTION"), value(&ran[3], "HIGUMA_REVISION")), ("undrain".into(), "2".into()));
-    let body: serde_json::Value = serde_json::from_str(&ran[2].body).unwrap();
-    assert_eq!((&body["action"], &body["attempt"]), (&json!("drain"), &json!(3)));
-}
-
-#[tokio::test]
-async fn a_program_that_does_not_end_is_stopped_at_its_deadline() {
-    let mut fleet = Fleet::new(1, &[]).await;
-    let dir = fleet.lab.path("hooks");
-    std::fs::create_dir(&dir).unwrap();
-    std::fs::write(dir.join("drain"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    std::fs::set_permissions(dir.join("drain"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let settings = higuma::service::Settings { hook_dir: Some(dir), ..(*fleet.app().settings).clone() };
-    fleet.lab.app.settings = std::sync::Arc::new(settings);
-    let options = RolloutOptions {
-        drain: Some("command:drain".into()),
-        hook_within: Some(2),
-        hook_deadline: Some("go-on".into()),
-        ..RolloutOptions::default()
-    };
-    let rollout = fleet.start(options).await;
-    let outside = higuma::hooks::Outside::new().unwrap();
-    let done = fleet.until(&rollout.id, &outside, |r| r.ended_us.is_some()).await;
-    assert_eq!((done.state.as_str(), done.counts), ("done", counts(&[("up", 1)])), "{}", done.why);
-    let id = rollout.id.parse().unwrap();
-    let calls = fleet.app().store.read(move |tx| tx.ended_calls_of(id, &[0])).await.unwrap();
-    assert_eq!(calls[0].message, "it had not ended by its deadline, and was stopped");
 }
 
 #[tokio::test]

@@ -254,6 +254,19 @@ async fn a_dry_run_says_what_would_change_and_why() {
     assert_eq!(tested.matching, 3);
     assert!(tested.failures[0].starts_with("rule broken, node"), "{:?}", tested.failures);
     assert_eq!(admission(app, 2).await.0, "pending", "nothing was changed");
+    // A tag has the rule that says it as its reason.
+    let tags = |name: &str, when: &str, tag: &str| Rule {
+        name: name.into(),
+        when: when.into(),
+        tags: vec![tag.into()],
+        ..Rule::default()
+    };
+    let list = vec![tags("all", "true", "here"), tags("one", "node.serial == 'S1'", "gold")];
+    put(app, &list[..1]).await;
+    while rules::work_once(app).await.unwrap() {}
+    let tested = rules::test(app, RuleTest { rules: Some(list), ..RuleTest::default() }).await.unwrap();
+    let changes: Vec<_> = tested.changes.iter().map(|c| (c.change.as_str(), c.because.as_str())).collect();
+    assert_eq!(changes, [("tags: here -> gold here", "rule one: node.serial == 'S1'")]);
     assert!(rules::test(app, RuleTest::default()).await.is_err());
 }
 

@@ -62,7 +62,7 @@ pub fn build(recipe: &Recipe, out: &Path, progress: &Progress) -> Result<BuiltIm
         root: &Folder::open(&root)?,
         filesystem: recipe.rootfs_type.name(),
     };
-    check::whole(subject, progress)?;
+    let nics = check::whole(subject, progress)?;
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&installed, &kernel).map_err(Failure::io("copy", &installed))?;
     identity::empty(&root.join("boot"))?;
@@ -74,6 +74,7 @@ pub fn build(recipe: &Recipe, out: &Path, progress: &Progress) -> Result<BuiltIm
     }
     let modules = pack::modules(&root, &release, recipe.rootfs_type, out, progress)?;
     let rootfs = pack::rootfs_of(recipe.rootfs_type, &root, recipe.epoch(), out, progress)?;
+    nics.reaches(&rootfs)?;
     let contents = survey::of_folder(&root, out, progress)?;
     progress.line("image built");
     Ok(BuiltImage {

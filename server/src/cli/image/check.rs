@@ -5,6 +5,7 @@
 use super::kernel_config::{self, KernelConfig, Setting};
 use super::root::{Node, Root};
 use crate::cli::error::{Failure, Result};
+use crate::cli::output;
 use crate::cli::progress::Progress;
 use higuma_initramfs::drivers::Drivers;
 use higuma_initramfs::modules::{ModuleIndex, Presence};
@@ -14,6 +15,8 @@ use std::path::Path;
 const INITS: [&str; 5] = ["sbin/init", "lib/systemd/systemd", "usr/lib/systemd/systemd", "etc/init", "bin/init"];
 /// A configuration file is not longer, bytes.
 const LONGEST_CONFIG: u64 = 8 << 20;
+/// The default of a server's embed-limit, bytes.
+const EMBEDDED: u64 = 512 << 20;
 /// ELF header, and the first line of a script.
 const HEAD: u64 = 256;
 
@@ -36,11 +39,34 @@ pub struct Subject<'a> {
     pub filesystem: &'a str,
 }
 
-/// All checks; warnings go to `progress`.
+/// Whether the kernel has drivers to fetch a root file system with.
+#[must_use = "a large root file system cannot boot without: see `reaches`"]
+pub struct Nics(bool);
+
+impl Nics {
+    /// May this root file system be brought to the node by this kernel?
+    ///
+    /// # Errors
+    /// It is too large to be embedded by servers as they are set by default, and the kernel cannot fetch it.
+    pub fn reaches(&self, rootfs: &Path) -> Result<()> {
+        let size = std::fs::metadata(rootfs).map_err(Failure::io("read", rootfs))?.len();
+        match self.0 || size <= EMBEDDED {
+            true => Ok(()),
+            false => Err(Failure::usage(format!(
+                "expected a kernel with a network driver, for a root file system of {} is fetched by it (one of up to {} is embedded, \
+                 see embed-limit): install the kernel's whole modules (Ubuntu: also linux-modules-extra-...), or make the image smaller",
+                output::size(size),
+                output::size(EMBEDDED)
+            ))),
+        }
+    }
+}
+
+/// All checks but that of [`Nics`]; warnings go to `progress`.
 ///
 /// # Errors
 /// The first thing that keeps the image from booting.
-pub fn whole(subject: Subject, progress: &Progress) -> Result<()> {
+pub fn whole(subject: Subject, progress: &Progress) -> Result<Nics> {
     let init = init(subject.name, subject.root)?;
     networks(&subject, progress);
     let index = ModuleIndex::open(subject.modules_root, subject.release)
@@ -49,14 +75,16 @@ pub fn whole(subject: Subject, progress: &Progress) -> Result<()> {
     initramfs(subject.kernel, config.as_ref(), progress)?;
     mounts(&subject, &index, config.as_ref())?;
     let nics = Drivers::nics().map_err(|e| Failure::because("the list of network drivers", &e))?;
-    if nics.names.iter().all(|name| index.presence(name) == Presence::Missing) {
+    let none = nics.names.iter().all(|name| index.presence(name) == Presence::Missing);
+    if none {
         progress.line(&format!(
             "warning: kernel {} has none of the network drivers that Higuma knows: nodes will have no network before the \
              image's own system brings it up",
             subject.release
         ));
     }
-    architectures(&subject, &index, &nics, init)
+    architectures(&subject, &index, &nics, init)?;
+    Ok(Nics(!none))
 }
 
 /// Of a kernel that boots with an initrd of its own: only what the kernel itself must be able to.
@@ -270,6 +298,16 @@ impl std::fmt::Display for Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_root_needs_a_network_driver() -> std::io::Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        for (size, nics, fits) in [(EMBEDDED, false, true), (EMBEDDED + 1, false, false), (EMBEDDED + 1, true, true)] {
+            file.as_file().set_len(size)?;
+            assert_eq!(Nics(nics).reaches(file.path()).is_ok(), fits, "{size} {nics}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn programs_tell_their_machine() {

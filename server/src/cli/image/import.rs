@@ -114,11 +114,12 @@ fn from_tree(
         root: &Folder::open(root)?,
         filesystem: kind.name(),
     };
-    check::whole(subject, progress)?;
+    let nics = check::whole(subject, progress)?;
     let modules = pack::modules(modules_root, &release, kind, out, progress)?;
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
     let rootfs = pack::rootfs(kind, root, out, progress)?;
+    nics.reaches(&rootfs)?;
     let contents = survey::of_folder(root, out, progress)?;
     Ok(BuiltImage {
         arch,
@@ -170,7 +171,8 @@ fn from_rootfs(
         root: looked_at,
         filesystem: kind.name(),
     };
-    check::whole(subject, progress)?;
+    let nics = check::whole(subject, progress)?;
+    nics.reaches(rootfs)?;
     let modules = pack::modules(modules_root, &release, kind, out, progress)?;
     // Of an erofs the owners are lost, so a listing would not be right.
     let contents = squashfs.map(|squashfs| survey::of_squashfs(&squashfs, &root, out, progress)).transpose()?;

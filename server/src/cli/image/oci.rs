@@ -125,12 +125,13 @@ pub(super) fn assemble(
         root: &flat,
         filesystem: options.kind.name(),
     };
-    check::whole(subject, progress)?;
+    let nics = check::whole(subject, progress)?;
     let modules = pack::modules(&modules_root, &release, options.kind, out, progress)?;
     let rootfs = match options.kind {
         RootFs::Squashfs => pack::squashfs_of_image(&flat, out, progress)?,
         RootFs::Erofs => pack::erofs_of_image(&flat, scratch, out, progress)?,
     };
+    nics.reaches(&rootfs)?;
     let part = out.join(pack::KERNEL);
     if kernel != part {
         std::fs::copy(&kernel, &part).map_err(Failure::io("copy", &kernel))?;
@@ -184,17 +185,22 @@ fn credentials(file: Option<&Path>, host: &str) -> Result<Option<Credentials>> {
 
 fn flatten(source: &Source, scratch: &Path, options: &Options, progress: &Progress) -> Result<Flattened> {
     let mut bytes = None;
-    let mut shown = 0;
+    let (mut shown, mut all) = (0, 0);
     let mut on_step = |step: Step| match step {
         Step::Chosen { platform, layers, bytes: total } => {
             progress.line(&format!("image for {platform}: {layers} layers, {}", output::size(total)));
-            bytes = Some(progress.bytes("fetching", total));
+            (bytes, all) = (Some(progress.bytes("fetching", total)), total);
         }
         Step::Fetched(done) => {
             if let Some(bytes) = &mut bytes {
                 bytes.add(done.saturating_sub(shown));
             }
             shown = done.max(shown);
+            if shown >= all
+                && let Some(bytes) = bytes.take()
+            {
+                bytes.end();
+            }
         }
         Step::Again(why) => progress.line(&why),
         Step::Layer(which) => progress.line(&format!("unpacking {which}")),

@@ -21,7 +21,7 @@ pub use fact::{BootFact, Did, Fact};
 pub use member::{Assigned, Member, Phase};
 pub use record::{Call, CallState, Counts, Record, Task};
 pub use room::{Down, Groups};
-pub use spec::{Hooks, Limits, OnDeadline, Spec, TOTAL_MAX, command_of};
+pub use spec::{Hooks, Limits, OnDeadline, PROGRAMS_MAX, Spec, TOTAL_MAX, command_of};
 pub use step::{Look, step, wanted};
 pub use times::Times;
 pub use wave::{WAVES_MAX, Wave, Waves};

@@ -13,6 +13,8 @@ const SECOND: Micros = 1_000_000;
 pub const TOTAL_MAX: usize = 100_000;
 /// Nodes down at once, at most.
 const DOWN_MAX: u32 = 1_000;
+/// Hooks that are programs run so often at once on a server, and a rollout with such hooks takes no more nodes down.
+pub const PROGRAMS_MAX: u32 = 32;
 /// Longest of all times.
 const TIME_MAX: Micros = 7 * 86_400 * SECOND;
 /// Bytes of a program's name.
@@ -150,6 +152,13 @@ impl Spec {
         self.check.as_deref().map_or(Ok(()), address)?;
         for hook in [&self.hooks.drain, &self.hooks.undrain].into_iter().flatten() {
             command_of(hook).map_or_else(|| address(hook), program)?;
+            if command_of(hook).is_some() && total > PROGRAMS_MAX {
+                return Err(Invalid::new(
+                    "nodes down at once",
+                    "1 to 32 with hooks that are programs",
+                    &total.to_string(),
+                ));
+            }
         }
         Ok(())
     }
@@ -227,6 +236,8 @@ mod tests {
         assert!(refused(|s| s.check = Some("command:x".into())).contains("http"), "a check is asked over HTTP");
         let hooks = Hooks { drain: Some("command:drain-k8s".into()), ..Hooks::default() };
         assert!(hooks.any() && !hooks.are_signed());
-        Spec { hooks, ..Spec::default() }.check().unwrap();
+        Spec { hooks: hooks.clone(), ..Spec::default() }.check().unwrap();
+        let many = Spec { hooks, limits: Limits { total: 33, ..Limits::default() }, ..Spec::default() };
+        assert!(many.check().unwrap_err().to_string().contains("1 to 32"));
     }
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::facts::{Hardware, Standing};
+use proptest::prelude::*;
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -34,6 +35,63 @@ fn the_first_that_matches_and_says_something_counts() {
     assert_eq!(of("B").admission, Some((name("out"), Admission::Rejected)));
     assert_eq!((of("C").park, of("C").admission), (None, Some((name("out"), Admission::Rejected))));
     assert_eq!(decide([], &facts("A")), Decision::default());
+}
+
+fn any_rules() -> impl Strategy<Value = Vec<Rule>> {
+    let when = prop_oneof![
+        Just("true"),
+        Just("false"),
+        Just("node.serial == 'A'"),
+        Just("node.serial != 'A'"),
+        Just("node.nics[0].name == 'x'"),
+    ];
+    let says = (
+        prop::option::of(prop_oneof![Just(Admission::Admitted), Just(Admission::Rejected)]),
+        prop::option::of(prop_oneof![Just(ParkAction::Wait), Just(ParkAction::Reboot)]),
+        prop::option::of("[p-r]"),
+        prop::option::of("[c-e]"),
+        prop::collection::btree_set("[t-w]", 1..3),
+    );
+    prop::collection::vec((when, says), 0..8).prop_map(|rules| {
+        let one = |(n, (when, (admission, park, profile, cluster, tags))): (usize, _)| {
+            let (profile, cluster): (Option<String>, Option<String>) = (profile, cluster);
+            let tags: BTreeSet<String> = tags;
+            let sets = Sets {
+                profile: profile.map(|text| name(&text)),
+                cluster: cluster.map(|text| name(&text)),
+                tags: tags.iter().map(|text| name(text)).collect(),
+                ..Sets::default()
+            };
+            Rule { sets, ..rule(&format!("r{n}"), when, admission, park) }
+        };
+        rules.into_iter().enumerate().map(one).collect()
+    })
+}
+
+proptest! {
+    /// The order is all that counts: each thing is said by the first rule that matches and says it, whatever comes after.
+    #[test]
+    fn the_first_says_it_and_later_ones_change_nothing(rules in any_rules(), serial in "[AB]", cut in 0usize..8) {
+        let facts = facts(&serial);
+        let compiled = compile(rules).unwrap();
+        let all = decide(&compiled, &facts);
+        let matching: Vec<&Rule> =
+            compiled.iter().filter(|c| c.selector.matches(&facts) == Ok(true)).map(|c| &c.rule).collect();
+        let first = |says: fn(&Rule) -> bool| matching.iter().find(|rule| says(rule)).map(|rule| rule.name.clone());
+        prop_assert_eq!(all.admission.as_ref().map(|(by, _)| by.clone()), first(|r| r.admission.is_some()));
+        prop_assert_eq!(all.park.as_ref().map(|(by, _, _)| by.clone()), first(|r| r.park.is_some()));
+        prop_assert_eq!(all.profile.as_ref().map(|(by, _)| by.clone()), first(|r| r.sets.profile.is_some()));
+        prop_assert_eq!(all.cluster.as_ref().map(|(by, _)| by.clone()), first(|r| r.sets.cluster.is_some()));
+        let tags: BTreeSet<Name> = matching.iter().flat_map(|rule| rule.sets.tags.iter().cloned()).collect();
+        prop_assert_eq!(&all.tags, &tags);
+        // What the first rules decide stays decided, whatever is put behind them.
+        let some = decide(compiled.iter().take(cut), &facts);
+        prop_assert!(some.admission.is_none() || some.admission == all.admission);
+        prop_assert!(some.park.is_none() || some.park == all.park);
+        prop_assert!(some.profile.is_none() || some.profile == all.profile);
+        prop_assert!(some.cluster.is_none() || some.cluster == all.cluster);
+        prop_assert!(some.tags.is_subset(&all.tags));
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::service::App;
 use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const SECOND: Micros = 1_000_000;
 /// Calls of one server at once.
@@ -24,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const TAKEN: Micros = 30 * SECOND;
 /// A program that still runs is taken for longer so often.
 const RENEW: Duration = Duration::from_secs(10);
+/// The database is let alone for so long when it failed.
+const REST: Duration = Duration::from_secs(5);
 /// Between two tries.
 const AGAIN: Micros = 5 * SECOND;
 /// "Not yet, ask again" (RFC 9110 15.3.3).
@@ -35,13 +38,18 @@ const MESSAGE_MAX: usize = 300;
 /// written down when it comes: an address that is slow keeps nobody else.
 pub async fn call_once(app: &App, caller: &dyn Caller) -> Result<usize> {
     let mut running = FuturesUnordered::new();
-    let (mut tried, mut failed) = (0, None);
+    let (mut tried, mut failed, mut rest) = (0, None, Instant::now());
     loop {
         let room = AT_ONCE.saturating_sub(running.len()).min(TAKE_MAX);
-        if room > 0 && failed.is_none() {
+        if room > 0 && Instant::now() >= rest {
             match take(app, room).await {
                 Ok(taken) => running.extend(taken.into_iter().map(|task| attempt(app, caller, task))),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    // Programs may run for long: others are asked meanwhile, when the database is back.
+                    tracing::warn!("calls of rollouts cannot be taken: {error}; trying again");
+                    failed = Some(error);
+                    rest = Instant::now() + REST;
+                }
             }
         }
         if running.is_empty() {
@@ -51,8 +59,9 @@ pub async fn call_once(app: &App, caller: &dyn Caller) -> Result<usize> {
         while let Some(result) = done {
             tried += 1;
             if let Err(error) = result {
-                // What runs ends; what was taken is taken again later.
-                failed.get_or_insert(error);
+                // What was taken is taken again later.
+                tracing::warn!("what became of a call of a rollout cannot be written down: {error}; trying again");
+                failed = Some(error);
             }
             done = running.next().now_or_never().flatten();
         }
@@ -119,6 +128,11 @@ fn said(answer: std::result::Result<u16, String>) -> (CallState, String) {
 
 /// A program runs as long as its call may take, and the call stays this server's meanwhile; none: nobody wants it any more.
 async fn run(app: &App, caller: &dyn Caller, task: &Task, ran: Ran) -> Result<Option<(CallState, String)>> {
+    let mut held_until = app.now() + TAKEN;
+    if app.now() >= task.deadline {
+        // This server was away until then: nothing is begun that would be stopped at once.
+        return Ok(Some((CallState::Waiting, "its deadline had passed before it could be run".to_owned())));
+    }
     let mut running = caller.run(ran);
     loop {
         let left = u64::try_from(task.deadline.saturating_sub(app.now())).unwrap_or_default();
@@ -132,8 +146,13 @@ async fn run(app: &App, caller: &dyn Caller, task: &Task, ran: Ran) -> Result<Op
             }
             Err(_) => {
                 let (before, longer) = (task.clone(), Task { due: app.now() + TAKEN, ..task.clone() });
-                if !app.store.write(move |tx| tx.step_call(&before, &longer)).await? {
-                    return Ok(None);
+                let until = longer.due;
+                match app.store.write(move |tx| tx.step_call(&before, &longer)).await {
+                    Ok(true) => held_until = until,
+                    Ok(false) => return Ok(None),
+                    // As long as nobody else may take it, it runs on.
+                    Err(error) if app.now() >= held_until => return Err(error),
+                    Err(error) => tracing::warn!("a hook that runs cannot be held: {error}; trying again"),
                 }
             }
         }

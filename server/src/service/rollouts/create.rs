@@ -99,6 +99,7 @@ pub async fn create(app: &App, new: NewRollout, who: &str) -> Result<(api::Rollo
 pub async fn plan(app: &App, new: NewRollout) -> Result<RolloutPlan> {
     let spec = options::spec(&new.options)?;
     options::check_programs(&spec, app.settings.hook_dir.as_deref())?;
+    request::secret(&spec.hooks, new.hook_secret)?;
     let asked: Assignment = new.profile.parse()?;
     let (nodes, _) = chosen(app, new.nodes, new.select, TOTAL_MAX).await?;
     let (now, timeout) = (app.now(), app.settings.heartbeat_timeout);

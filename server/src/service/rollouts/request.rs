@@ -183,7 +183,9 @@ pub(in crate::service) fn reseal(tx: &mut Tx<'_>, old: &MasterKey, new: &MasterK
         let owner = owner(row.id)?;
         let place = Place { purpose: PURPOSE, node: &owner, row: row.id };
         if let Some((sealed, key)) = &mut row.sealed {
-            let plain = old.open(&place, sealed)?;
+            let plain = old.open(&place, sealed).map_err(|error| {
+                Error::internal(format!("the hook secret of rollout {} cannot be sealed anew: {error}", row.id))
+            })?;
             *sealed = new.seal(random_bytes()?, &place, &plain)?;
             new.id().clone_into(key);
         }

@@ -76,7 +76,8 @@ async fn whole_list(app: &App, list: Vec<api::Rule>, cursor: Option<NodeUuid>) -
                 for (rule, why) in new.failed.iter().take(FAILURES.saturating_sub(answer.failures.len())) {
                     answer.failures.push(format!("rule {rule}, node {}: {why}", row.node.uuid));
                 }
-                let changes = changes(&row.node, &present.decide(&facts), &new, policy(&settings), &proposed, &facts);
+                let changes =
+                    changes(&row.node, &present.decide(&facts), &new, policy(&settings), &proposed, (&facts, &seen));
                 answer.matching += u64::from(!changes.is_empty());
                 let room = SHOWN.saturating_sub(answer.changes.len());
                 answer.changes.extend(changes.into_iter().take(room));
@@ -88,6 +89,12 @@ async fn whole_list(app: &App, list: Vec<api::Rule>, cursor: Option<NodeUuid>) -
         .await
 }
 
+/// The first rule that matches and says this tag.
+fn says<'r>(proposed: &'r Ready, facts: &Facts, tag: &crate::domain::Name) -> Option<&'r crate::domain::Name> {
+    let of = |compiled: &&'r rules::Compiled| rules::decide([*compiled], facts).tags.contains(tag);
+    proposed.compiled.iter().map(|(compiled, _)| compiled).find(of).map(|compiled| &compiled.rule.name)
+}
+
 /// What would be different for one node when it registers next.
 fn changes(
     node: &Node,
@@ -95,7 +102,7 @@ fn changes(
     new: &Decision,
     policy: crate::domain::node::AdmissionPolicy,
     proposed: &Ready,
-    facts: &Facts,
+    (facts, seen): (&Facts, &Facts),
 ) -> Vec<api::RuleChange> {
     let change = |what: String, rule: Option<&crate::domain::Name>| api::RuleChange {
         node: node.uuid.to_string(),
@@ -151,7 +158,10 @@ fn changes(
         }
     };
     if after.rule_tags != node.rule_tags {
-        changes.push(change(format!("tags: {} -> {}", list(&node.rule_tags), list(&after.rule_tags)), None));
+        // The first rule that says one of those that are new; where some only go, no rule says them any more.
+        let new = after.rule_tags.difference(&node.rule_tags);
+        let rule = new.into_iter().next().and_then(|tag| says(proposed, seen, tag));
+        changes.push(change(format!("tags: {} -> {}", list(&node.rule_tags), list(&after.rule_tags)), rule));
     }
     changes
 }
