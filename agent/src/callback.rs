@@ -44,6 +44,8 @@ pub struct CallbackFile {
 /// Reports, then sends heartbeats until SIGTERM (exit code 0).
 pub fn run(file: &Path, after_init: Option<&str>) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // Before the image's init may take it away.
+    let text = std::fs::read(file);
     if let Some(before) = after_init {
         // Started by PID 1 before it became the image's init: a session of its own, so that no console kills it.
         let _ = nix::unistd::setsid();
@@ -52,7 +54,7 @@ pub fn run(file: &Path, after_init: Option<&str>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let text = match std::fs::read(file) {
+    let text = match text {
         Ok(text) => text,
         Err(e) => {
             say(UP, &format!("cannot read {}: {e}", file.display()));

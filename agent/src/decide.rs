@@ -18,6 +18,8 @@ pub enum Way {
     Embedded,
     /// Downloaded by the second stage into a tmpfs.
     Streamed,
+    /// There is none: the image's own initrd is the system, and ours stands beside it.
+    Beside,
 }
 
 /// What the decision depends on, bytes.

@@ -14,11 +14,15 @@ use crate::{
     site,
 };
 
+/// Where all of it is when it is joined to an image's own initrd, whose files it must not touch: before each path of a second stage
+/// that is alone.
+pub const BESIDE: &str = "/.higuma";
+/// The agent, below [`BESIDE`] or at the root.
+pub const INIT: &str = "/init";
 /// The plan of the second stage; the agent is the second stage when this file exists.
 pub const PLAN: &str = "/etc/higuma/second-stage.json";
 /// The embedded root file system.
 pub const ROOTFS: &str = "/rootfs.squashfs";
-const INIT: &str = "/init";
 const EMPTY_DIRS: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/etc"];
 
 /// What goes in. The files are read from their start; their offsets move.
@@ -34,6 +38,14 @@ pub struct Contents<'a> {
     pub server_name: &'a str,
     /// The root file system, when it is embedded: below 4 GiB.
     pub rootfs: Option<&'a File>,
+    /// It stands behind an image's own initrd: everything is below [`BESIDE`], and no folder or device of the image is made anew.
+    pub beside: bool,
+}
+
+impl Contents<'_> {
+    fn place(&self, path: &str) -> String {
+        format!("{}{path}", if self.beside { BESIDE } else { "" })
+    }
 }
 
 /// Bytes that [`write`] will write, padding included.
@@ -51,10 +63,10 @@ pub fn size_of(contents: &Contents<'_>) -> Result<u64> {
 /// [`Error::TooLarge`].
 pub fn size_with(contents: &Contents<'_>, agent: u64, rootfs: Option<u64>) -> Result<u64> {
     let mut sizing = Sizing::default();
-    for dir in EMPTY_DIRS {
-        sizing.dir(dir);
+    if !contents.beside {
+        EMPTY_DIRS.into_iter().for_each(|dir| sizing.dir(dir));
+        sizing.devices();
     }
-    sizing.devices();
     let name_length = contents.server_name.trim().len() as u64 + 1;
     let files = [
         (INIT, Some(agent)),
@@ -67,7 +79,7 @@ pub fn size_with(contents: &Contents<'_>, agent: u64, rootfs: Option<u64>) -> Re
         if u32::try_from(size).is_err() {
             return Err(Error::TooLarge { path: path.to_owned(), size });
         }
-        sizing.file(path, size);
+        sizing.file(&contents.place(path), size);
     }
     Ok(sizing.total())
 }
@@ -78,16 +90,19 @@ pub fn size_with(contents: &Contents<'_>, agent: u64, rootfs: Option<u64>) -> Re
 /// [`Error::TooLarge`], [`Error::SizeChanged`], [`Error::Entry`], [`Error::Write`].
 pub fn write<W: Write>(contents: &Contents<'_>, out: W) -> Result<W> {
     let mut archive = Archive::new(out);
-    for dir in EMPTY_DIRS {
-        archive.dir(dir, if dir == "/tmp" { 0o1777 } else { 0o755 })?;
+    if !contents.beside {
+        for dir in EMPTY_DIRS {
+            archive.dir(dir, if dir == "/tmp" { 0o1777 } else { 0o755 })?;
+        }
+        archive.devices()?;
     }
-    archive.devices()?;
-    file(&mut archive, INIT, 0o755, contents.agent)?;
-    archive.file(PLAN, 0o600, contents.plan_json)?;
-    archive.file(site::CA, 0o644, contents.ca_pem)?;
-    archive.file(site::SERVER_NAME, 0o644, format!("{}\n", contents.server_name.trim()).as_bytes())?;
+    let place = |path: &str| contents.place(path);
+    file(&mut archive, &place(INIT), 0o755, contents.agent)?;
+    archive.file(&place(PLAN), 0o600, contents.plan_json)?;
+    archive.file(&place(site::CA), 0o644, contents.ca_pem)?;
+    archive.file(&place(site::SERVER_NAME), 0o644, format!("{}\n", contents.server_name.trim()).as_bytes())?;
     if let Some(rootfs) = contents.rootfs {
-        file(&mut archive, ROOTFS, 0o444, rootfs)?;
+        file(&mut archive, &place(ROOTFS), 0o444, rootfs)?;
     }
     archive.finish()
 }

@@ -139,6 +139,7 @@ fn the_second_stage_is_as_large_as_foretold() {
             ca_pem: CA.as_bytes(),
             server_name: "x.higuma.internal\n",
             rootfs,
+            beside: false,
         };
         let size = second_stage::size_of(&contents).unwrap();
         let bytes = second_stage::write(&contents, Vec::new()).unwrap();
@@ -156,8 +157,36 @@ fn the_second_stage_is_as_large_as_foretold() {
             assert_eq!(get(dir).unwrap().1 & 0o170_000, 0o040_000);
         }
     }
-    let contents = second_stage::Contents { agent: &agent, plan_json: b"", ca_pem: b"", server_name: "", rootfs: None };
+    let contents = second_stage::Contents {
+        agent: &agent,
+        plan_json: b"",
+        ca_pem: b"",
+        server_name: "",
+        rootfs: None,
+        beside: false,
+    };
     assert!(matches!(second_stage::size_with(&contents, 1, Some(1 << 32)), Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn beside_an_images_own_initrd_nothing_of_it_is_touched() {
+    let agent = file(&[7; 1_000]);
+    let contents = second_stage::Contents {
+        agent: &agent,
+        plan_json: b"{}",
+        ca_pem: CA.as_bytes(),
+        server_name: "x.higuma.internal",
+        rootfs: None,
+        beside: true,
+    };
+    let bytes = second_stage::write(&contents, Vec::new()).unwrap();
+    assert_eq!(bytes.len() as u64, second_stage::size_of(&contents).unwrap());
+    let entries = entries(&bytes);
+    assert!(entries.iter().all(|entry| entry.0 == ".higuma" || entry.0.starts_with(".higuma/")), "only ours");
+    let get = |name: &str| entries.iter().find(|entry| entry.0 == name).map(|entry| entry.1);
+    assert_eq!(get(".higuma/init"), Some(0o100_755));
+    assert_eq!(get(".higuma/etc/higuma/second-stage.json"), Some(0o100_600));
+    assert_eq!(get(".higuma/etc/higuma/ca.pem"), Some(0o100_644));
 }
 
 #[test]
@@ -166,8 +195,14 @@ fn a_large_file_is_streamed_from_where_it_lies() {
     let rootfs = tempfile::tempfile().unwrap();
     rootfs.set_len(1 << 30).unwrap();
     let agent = file(b"x");
-    let contents =
-        second_stage::Contents { agent: &agent, plan_json: b"", ca_pem: b"", server_name: "", rootfs: Some(&rootfs) };
+    let contents = second_stage::Contents {
+        agent: &agent,
+        plan_json: b"",
+        ca_pem: b"",
+        server_name: "",
+        rootfs: Some(&rootfs),
+        beside: false,
+    };
     let mut out = Count(0);
     second_stage::write(&contents, &mut out).unwrap();
     assert_eq!(out.0, second_stage::size_of(&contents).unwrap());

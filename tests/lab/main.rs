@@ -22,6 +22,7 @@ mod fallback_boot;
 mod firmware_update;
 mod hardware_change;
 mod image_gc;
+mod initramfs_whole;
 mod installer_local_disk;
 mod inventory_values;
 mod job_survives_kill;

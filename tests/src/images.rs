@@ -129,6 +129,22 @@ pub fn tiny() -> LabResult<PathBuf> {
     })
 }
 
+/// [`tiny`] as one initramfs, and its kernel: the whole system is in it.
+pub fn whole() -> LabResult<KernelAndInitrd> {
+    let kernel = kernel::debian()?;
+    let tiny = tiny()?;
+    let home = cached("whole", &[&tiny.display().to_string()], |home| {
+        let root = home.join("root");
+        run(Command::new("cp").arg("-a").arg(&tiny).arg(&root))?;
+        std::fs::remove_dir_all(root.join("boot"))?;
+        std::fs::rename(root.join("sbin/init"), root.join("init"))?;
+        cpio(&root, &home.join("initrd.img"))?;
+        std::fs::copy(&kernel.image, home.join("vmlinuz"))?;
+        Ok(())
+    })?;
+    Ok(KernelAndInitrd { kernel: home.join("vmlinuz"), initrd: home.join("initrd.img") })
+}
+
 /// A tree like [`tiny`], grown by a file of `mib` MiB that does not compress: an image of a certain size.
 pub fn large(mib: usize) -> LabResult<PathBuf> {
     let tiny = tiny()?;

@@ -28,6 +28,8 @@ pub enum Stock {
     Large(usize),
     /// A kernel and an initrd that never get anywhere.
     Hang,
+    /// `Tiny` as a kernel and an initramfs that is the whole system.
+    Whole,
 }
 
 impl Stock {
@@ -38,6 +40,7 @@ impl Stock {
             Stock::Tiny => "tiny",
             Stock::Large(_) => "large",
             Stock::Hang => "hang",
+            Stock::Whole => "whole",
         }
     }
 
@@ -54,6 +57,7 @@ impl Stock {
             Stock::Tiny => images::tiny()?.display().to_string(),
             Stock::Large(mib) => images::large(mib)?.display().to_string(),
             Stock::Hang => images::hang()?.kernel.display().to_string(),
+            Stock::Whole => images::whole()?.kernel.display().to_string(),
         })
     }
 
@@ -69,8 +73,8 @@ impl Stock {
             }
             Stock::Tiny => vec!["image".into(), "import".into(), "--dir".into(), text(images::tiny()?)],
             Stock::Large(mib) => vec!["image".into(), "import".into(), "--dir".into(), text(images::large(mib)?)],
-            Stock::Hang => {
-                let files = images::hang()?;
+            Stock::Hang | Stock::Whole => {
+                let files = if self == Stock::Hang { images::hang()? } else { images::whole()? };
                 vec![
                     "image".into(),
                     "import".into(),

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use higuma_initramfs::second_stage::{BESIDE, INIT};
 use higuma_proto::agent::{BootPlan, Part};
 
 use super::Stage;
@@ -52,7 +53,7 @@ async fn try_boot(stage: &Stage, plan: &BootPlan, parts: &mut Parts) -> Result<s
     *parts = download.have;
     downloaded?;
 
-    let cmdline = cmdline(plan, way.is_some());
+    let cmdline = cmdline(plan, way);
     let inputs = inputs(stage, plan, way, parts)?;
     let initrd = Arc::new(steps::run(&mut Pack(Some(inputs)), &stage.journal).await?);
     let kernel = Arc::new(take(plan, "kernel", parts)?);
@@ -80,12 +81,13 @@ fn inputs(stage: &Stage, plan: &BootPlan, way: Option<Way>, parts: &mut Parts) -
     let handover =
         serde_json::to_vec(&handover).map_err(|e| StepError::last(format!("cannot write the hand-over: {e}")))?;
     Ok(Inputs {
-        first: take(plan, "modules", parts)?,
+        first: take(plan, if way == Way::Beside { "initrd" } else { "modules" }, parts)?,
         own: Some(Own {
             handover,
             ca_pem: stage.address.ca_pem.clone(),
             server_name: stage.address.server_name.clone(),
             rootfs: if way == Way::Embedded { Some(take(plan, "rootfs", parts)?) } else { None },
+            beside: way == Way::Beside,
         }),
     })
 }
@@ -105,7 +107,7 @@ fn take(plan: &BootPlan, role: &str, parts: &mut Parts) -> Result<File, StepErro
 }
 
 /// The plan's command line and, where we run in the second stage, what we need there. Nothing in it is secret.
-fn cmdline(plan: &BootPlan, ours: bool) -> String {
+fn cmdline(plan: &BootPlan, way: Option<Way>) -> String {
     let mut line = plan.cmdline.trim().to_owned();
     let mut add = |word: &str| {
         let key = word.split('=').next().unwrap_or(word);
@@ -116,8 +118,11 @@ fn cmdline(plan: &BootPlan, ours: bool) -> String {
         }
     };
     add("panic=60");
-    if ours {
-        add("rdinit=/init");
+    match way {
+        None => {}
+        // The last one counts: the plan's own is what we hand over to.
+        Some(Way::Beside) => line.push_str(&format!(" rdinit={BESIDE}{INIT}")),
+        Some(_) => add("rdinit=/init"),
     }
     line.trim_start().to_owned()
 }
@@ -140,8 +145,10 @@ mod tests {
     #[test]
     fn the_command_line_gets_only_what_it_lacks() {
         let plan = |cmdline: &str| BootPlan { cmdline: cmdline.to_owned(), ..BootPlan::default() };
-        assert_eq!(cmdline(&plan("console=ttyS0 quiet"), true), "console=ttyS0 quiet panic=60 rdinit=/init");
-        assert_eq!(cmdline(&plan("panic=5 rdinit=/x"), true), "panic=5 rdinit=/x");
-        assert_eq!(cmdline(&plan(""), false), "panic=60");
+        let own = Some(Way::Embedded);
+        assert_eq!(cmdline(&plan("console=ttyS0 quiet"), own), "console=ttyS0 quiet panic=60 rdinit=/init");
+        assert_eq!(cmdline(&plan("panic=5 rdinit=/x"), own), "panic=5 rdinit=/x");
+        assert_eq!(cmdline(&plan("rdinit=/x"), Some(Way::Beside)), "rdinit=/x panic=60 rdinit=/.higuma/init");
+        assert_eq!(cmdline(&plan(""), None), "panic=60");
     }
 }

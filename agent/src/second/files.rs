@@ -9,6 +9,8 @@ use super::handover::Handover;
 use super::tree::Tree;
 use super::{network, systemd, users, words};
 use crate::callback::CallbackFile;
+use crate::decide::Way;
+use crate::site::Site;
 
 /// Where systemd looks for units of the machine.
 pub const UNITS: &str = "/etc/systemd/system";
@@ -28,7 +30,7 @@ pub fn write_all(tree: &Tree, handover: &Handover, systemd: bool) -> Vec<String>
     };
     note("identity", identity(tree, handover));
     if systemd {
-        note("units", units(tree));
+        note("units", units(tree, handover.way));
     }
     note("authorized keys", authorized_keys(tree, &handover.plan.ssh_authorized_keys));
     // Before the files: these may be theirs.
@@ -58,10 +60,10 @@ fn identity(tree: &Tree, handover: &Handover) -> io::Result<()> {
     Ok(())
 }
 
-fn units(tree: &Tree) -> io::Result<()> {
-    let texts =
-        [("higuma-up.service", systemd::up_unit()), ("higuma-ssh-host-keys.service", systemd::host_keys_unit())];
-    for (unit, text) in texts {
+fn units(tree: &Tree, way: Way) -> io::Result<()> {
+    // Beside an image's own initrd the helper runs already.
+    let up = (way != Way::Beside).then(|| ("higuma-up.service", systemd::up_unit()));
+    for (unit, text) in up.into_iter().chain([("higuma-ssh-host-keys.service", systemd::host_keys_unit())]) {
         tree.write(&format!("{UNITS}/{unit}"), 0o644, text.as_bytes())?;
         tree.symlink(&format!("{UNITS}/multi-user.target.wants/{unit}"), &format!("{UNITS}/{unit}"))?;
     }
@@ -79,25 +81,25 @@ fn authorized_keys(tree: &Tree, keys: &[String]) -> io::Result<()> {
 }
 
 /// Writes what the callback helper needs, and the helper. Comes last: `events` hold what happened before, problems too.
-pub fn callback(
-    tree: &Tree,
-    handover: &Handover,
-    (ca_pem, server_name): (&str, &str),
-    events: Vec<Event>,
-) -> io::Result<()> {
+pub fn callback(tree: &Tree, handover: &Handover, site: &Site, events: Vec<Event>) -> io::Result<()> {
+    tree.folder(systemd::RUN, 0o755)?;
+    callback_file(tree, &format!("{}/callback.json", systemd::RUN), handover, site, events)?;
+    let agent = std::fs::read("/proc/self/exe")?;
+    tree.write(&format!("{}/agent", systemd::RUN), 0o755, &agent)
+}
+
+/// What the helper is told, in this file.
+pub fn callback_file(tree: &Tree, path: &str, handover: &Handover, site: &Site, events: Vec<Event>) -> io::Result<()> {
     let file = CallbackFile {
         grpc: handover.grpc.clone(),
         boot_id: handover.plan.boot_id.clone(),
         credential: handover.callback.clone(),
-        ca_pem: ca_pem.to_owned(),
-        server_name: server_name.to_owned(),
+        ca_pem: site.ca_pem.clone().unwrap_or_default(),
+        server_name: site.server_name.clone().unwrap_or_default(),
         not_before: handover.made_at_us / 1_000_000,
         events,
     };
-    tree.folder(systemd::RUN, 0o755)?;
-    tree.write(&format!("{}/callback.json", systemd::RUN), 0o600, &serde_json::to_vec(&file)?)?;
-    let agent = std::fs::read("/proc/self/exe")?;
-    tree.write(&format!("{}/agent", systemd::RUN), 0o755, &agent)
+    tree.write(path, 0o600, &serde_json::to_vec(&file)?)
 }
 
 #[cfg(test)]
@@ -108,7 +110,6 @@ mod tests {
     use higuma_proto::agent::{BootPlan, File};
 
     use super::*;
-    use crate::decide::Way;
 
     #[test]
     fn a_node_gets_its_own_files_and_the_profile_has_the_last_word() {
@@ -132,7 +133,8 @@ mod tests {
         let problems = write_all(&tree, &handover, true);
         assert_eq!(problems.len(), 1, "only the dishonest path: {problems:?}");
         let event = Event { message: problems.concat(), ..Event::default() };
-        callback(&tree, &handover, ("PEM", "x.higuma.internal"), vec![event]).unwrap();
+        let site = Site::read(&root.path().join("none"));
+        callback(&tree, &handover, &site, vec![event]).unwrap();
         let read = |path: &str| std::fs::read_to_string(root.path().join(path)).unwrap();
         assert_eq!(read("etc/hostname"), "mine\n");
         assert_eq!(read("etc/machine-id"), "0123456789abcdef0123456789abcdef\n");

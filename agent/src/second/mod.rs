@@ -2,6 +2,7 @@
 //! verified), mounts it under a writable overlay, makes it this node's, and lets PID 1 hand over to the image's init. It
 //! does not hold the session credential; what it has to tell travels with the callback.
 
+mod beside;
 mod files;
 pub mod handover;
 mod mount;
@@ -16,7 +17,7 @@ mod words;
 use std::path::Path;
 use std::time::Duration;
 
-use higuma_initramfs::second_stage::PLAN;
+use higuma_initramfs::second_stage::{BESIDE, PLAN};
 use higuma_proto::SECOND_STAGE_SEQ;
 use higuma_proto::steps::SECOND_STAGE;
 
@@ -34,7 +35,12 @@ pub const INITS: &[&str] = &["/sbin/init", "/lib/systemd/systemd", "/etc/init", 
 
 /// Whether this initramfs is a second stage.
 pub fn is_here() -> bool {
-    Path::new(PLAN).exists()
+    home().is_some()
+}
+
+/// What stands before the paths of our own files.
+fn home() -> Option<&'static str> {
+    ["", BESIDE].into_iter().find(|home| Path::new(&format!("{home}{PLAN}")).exists())
 }
 
 /// Prepares the new root. A failure restarts the machine: the server's deadline tells people where it stopped.
@@ -48,12 +54,20 @@ pub async fn run() {
 }
 
 async fn prepare(journal: &Journal) -> Result<(), String> {
-    let handover = Handover::read(Path::new(PLAN))?;
-    let site = Site::read(Path::new("/"));
+    let home = home().ok_or("the hand-over is gone")?;
+    let handover = Handover::read(Path::new(&format!("{home}{PLAN}")))?;
+    let site = Site::read(Path::new(&format!("{home}/")));
     mount::clear();
     if now_us() < handover.made_at_us {
         clock::set(handover.made_at_us / 1_000_000 + 1)?;
         journal.info(SECOND_STAGE, "the clock was behind the first stage's: stepped forward");
+    }
+    if handover.way == Way::Beside {
+        return blocking({
+            let told = journal.clone();
+            move || beside::prepare(&handover, &site, &told)
+        })
+        .await;
     }
     let streams = handover.way == Way::Streamed;
     // DHCP wants af_packet; no device asks for it or for ipv6. What the image's kernel has built in is not packed.
@@ -65,7 +79,7 @@ async fn prepare(journal: &Journal) -> Result<(), String> {
 
     let image = match handover.way {
         Way::Embedded => rootfs::embedded(&handover, journal).await?,
-        Way::Streamed => rootfs::streamed(&handover, journal).await?,
+        Way::Streamed | Way::Beside => rootfs::streamed(&handover, journal).await?,
     };
     let kind = mount::kind(&image)?;
     let name = kind.name();
@@ -90,14 +104,11 @@ async fn prepare(journal: &Journal) -> Result<(), String> {
         told.record(SECOND_STAGE, State::Ok, &words);
         let mut events = handover.events.clone();
         events.extend(told.batch(500));
-        let pair = (site.ca_pem.as_deref().unwrap_or_default(), site.server_name.as_deref().unwrap_or_default());
         // Without it the system could come up and nobody would ever know.
-        files::callback(&tree, &handover, pair, events).map_err(|e| format!("cannot write the callback's file: {e}"))
+        files::callback(&tree, &handover, &site, events).map_err(|e| format!("cannot write the callback's file: {e}"))
     })
     .await?;
-    let switch = switch::Switch { init, start_callback: !systemd };
-    let text = serde_json::to_vec(&switch).map_err(|e| e.to_string())?;
-    std::fs::write(switch::FILE, text).map_err(|e| format!("cannot write {}: {e}", switch::FILE))
+    switch::Switch { init, start_callback: !systemd, beside: false }.write()
 }
 
 /// The program to hand over to: what `init=` asks for and nothing else, or what images usually have.

@@ -10,10 +10,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use higuma_initramfs::second_stage::{BESIDE, INIT};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs};
 use serde::{Deserialize, Serialize};
 
+use super::beside;
 use super::mount::NEW_ROOT;
 use super::systemd::RUN;
 use crate::console::say;
@@ -30,6 +32,17 @@ pub struct Switch {
     pub init: String,
     /// PID 1 starts the callback helper: nothing of the image would.
     pub start_callback: bool,
+    /// The initramfs is the image's whole system: there is no other root.
+    #[serde(default)]
+    pub beside: bool,
+}
+
+impl Switch {
+    /// For PID 1, which reads it when the worker has ended.
+    pub fn write(&self) -> Result<(), String> {
+        let text = serde_json::to_vec(self).map_err(|e| e.to_string())?;
+        std::fs::write(FILE, text).map_err(|e| format!("cannot write {FILE}: {e}"))
+    }
 }
 
 /// Where it is told.
@@ -48,6 +61,9 @@ fn try_hand_over() -> Result<Infallible, String> {
     let text = std::fs::read(FILE).map_err(|e| format!("cannot read {FILE}: {e}"))?;
     let _ = std::fs::remove_file(FILE);
     let switch: Switch = serde_json::from_slice(&text).map_err(|e| format!("{FILE} is damaged: {e}"))?;
+    if switch.beside {
+        return in_place(&switch.init);
+    }
     let old_root = File::open("/").map_err(|e| format!("cannot open the old root: {e}"))?;
     let _ = std::fs::remove_file(crate::worker::ALIVE_FILE);
 
@@ -68,16 +84,9 @@ fn try_hand_over() -> Result<Infallible, String> {
     free(&old_root);
     drop(old_root);
 
-    // The image's processes are not ours to protect or to offer.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
-    let _ = nix::sys::reboot::set_cad_enabled(true);
+    let_go();
     if switch.start_callback {
-        let me = callback::program_of("self").unwrap_or_default();
-        let mut helper = Command::new(format!("{RUN}/agent"));
-        let started = clean(&mut helper).args(["callback", "--after-init", &me]).stdin(Stdio::null()).spawn();
-        if let Err(e) = started {
-            say(STEP, &format!("the callback helper cannot be started: {e}"));
-        }
+        start_helper(&format!("{RUN}/agent"), callback::FILE);
     }
     let mut tried = Vec::new();
     for init in candidates(&switch.init) {
@@ -87,6 +96,35 @@ fn try_hand_over() -> Result<Infallible, String> {
         tried.push(format!("{init}: {e}"));
     }
     Err(format!("no init could be started: {}", tried.join("; ")))
+}
+
+/// The image's processes are not ours to protect or to offer.
+fn let_go() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+    let _ = nix::sys::reboot::set_cad_enabled(true);
+}
+
+fn start_helper(agent: &str, file: &str) {
+    let me = callback::program_of("self").unwrap_or_default();
+    let mut helper = Command::new(agent);
+    let arguments = ["callback", "--file", file, "--after-init", &me];
+    if let Err(e) = clean(&mut helper).args(arguments).stdin(Stdio::null()).spawn() {
+        say(STEP, &format!("the callback helper cannot be started: {e}"));
+    }
+}
+
+/// Becomes the image's init in the root that is here, as bare as the kernel gives it: an init that mounts `/proc` itself must not
+/// find it there.
+fn in_place(init: &str) -> Result<Infallible, String> {
+    let _ = std::fs::remove_file(crate::worker::ALIVE_FILE);
+    let_go();
+    start_helper(&format!("{BESIDE}{INIT}"), beside::CALLBACK);
+    say(STEP, &format!("handing over to {init}"));
+    for folder in ["/run", "/dev", "/sys", "/proc"] {
+        let _ = umount2(folder, MntFlags::MNT_DETACH);
+    }
+    let e = clean(&mut Command::new(init)).exec();
+    Err(format!("{init} cannot be started: {e}"))
 }
 
 /// The wanted one, then what an image usually has.

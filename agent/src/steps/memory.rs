@@ -20,7 +20,7 @@ pub struct Check<'p> {
 }
 
 impl Step for Check<'_> {
-    /// `None`: the image has no root file system of its own (kernel and initrd only).
+    /// `None`: the image's kernel and initrd boot alone.
     type Output = Option<Way>;
 
     fn policy(&self) -> Policy {
@@ -38,7 +38,8 @@ impl Step for Check<'_> {
         let size = |role: &str| self.plan.parts.iter().filter(|p| p.role == role).map(|p| p.size).sum::<u64>();
         let (kernel, rootfs) = (size("kernel"), size("rootfs"));
         if rootfs == 0 {
-            let needed = kexec_rs::memory_needed(kernel, size("initrd"));
+            let beside = self.plan.beside_initrd;
+            let needed = kexec_rs::memory_needed(kernel, size("initrd") + if beside { self.agent } else { 0 });
             if needed > memory.available {
                 return Err(StepError::last(format!(
                     "loading kernel and initrd needs {}, {} is available: use a smaller image or more memory",
@@ -47,11 +48,12 @@ impl Step for Check<'_> {
                 )));
             }
             let message = format!(
-                "kernel and initrd only: loading needs {}, {} is available",
+                "kernel and initrd{}: loading needs {}, {} is available",
+                if beside { ", which is the whole system" } else { " only" },
                 mib(needed),
                 mib(memory.available)
             );
-            return Ok(Done { value: None, message });
+            return Ok(Done { value: beside.then_some(Way::Beside), message });
         }
         let sizes = Sizes {
             kernel,

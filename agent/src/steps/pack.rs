@@ -1,5 +1,5 @@
 //! Packs the second stage's initramfs in memory: the image's modules (or its own initrd), then, for a root file system,
-//! this very binary as `/init` with its hand-over file.
+//! this very binary as `/init` with its hand-over file; beside an initrd that is the whole system, apart from all of its files.
 
 use std::fs::File;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::memory::mib;
 pub struct Inputs {
     /// The image's modules part, or its initrd.
     pub first: File,
-    /// Ours, for images with a root file system.
+    /// Ours; none: the image's kernel and initrd boot alone.
     pub own: Option<Own>,
 }
 
@@ -29,6 +29,8 @@ pub struct Own {
     pub server_name: String,
     /// The root file system when it is embedded.
     pub rootfs: Option<File>,
+    /// `first` is the image's whole system.
+    pub beside: bool,
 }
 
 /// The pack step; its inputs are used up.
@@ -68,6 +70,7 @@ fn pack(inputs: Inputs) -> Result<File, String> {
             ca_pem: own.ca_pem.as_bytes(),
             server_name: &own.server_name,
             rootfs: own.rootfs.as_ref(),
+            beside: own.beside,
         };
         out = second_stage::write(&contents, out).map_err(|e| explain::chain(&e))?;
     }
