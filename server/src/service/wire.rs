@@ -48,6 +48,7 @@ pub fn boot_plan(app: &App, planned: &Planned) -> Result<agent::BootPlan> {
         profile: plan.profile.to_string(),
         revision: plan.revision,
         image: plan.image.as_ref().map(ToString::to_string).unwrap_or_default(),
+        arch: plan.arch.map(|arch| arch.to_string()).unwrap_or_default(),
         parts: plan
             .parts
             .iter()

@@ -9,6 +9,7 @@ use higuma::service::register::{self, Registration};
 use higuma::service::{App, Settings, blobs, first_stage, images, new_secret, profiles, scripts};
 use higuma::store::Store;
 use higuma::vault::Vault;
+use higuma_proto::agent::Inventory;
 use serde_json::json;
 
 pub struct Lab {
@@ -48,6 +49,12 @@ pub async fn lab(change: impl FnOnce(&mut Settings)) -> Lab {
 /// Power on: a machine of which only the UUID is known asks for its script and registers.
 #[allow(dead_code)]
 pub async fn power_on(app: &App, uuid: &NodeUuid) -> Boot {
+    power_on_with(app, uuid, Inventory::default()).await
+}
+
+/// The same, of a machine that tells this of itself when it registers.
+#[allow(dead_code)]
+pub async fn power_on_with(app: &App, uuid: &NodeUuid, inventory: Inventory) -> Boot {
     let told = Told { uuid: Some(uuid.clone()), ..Told::default() };
     let machine = Machine { told, mac: None, arch: Some(Arch::X86_64) };
     let nonce = scripts::script(app, machine, "10.0.0.1:8080").await.unwrap().nonce.unwrap();
@@ -57,7 +64,7 @@ pub async fn power_on(app: &App, uuid: &NodeUuid) -> Boot {
         uuid: Some(uuid.clone()),
         node: None,
         boot_mac: None,
-        inventory: Default::default(),
+        inventory,
         neighbours: Vec::new(),
     };
     let registered = register::register(app, registration).await.unwrap();
