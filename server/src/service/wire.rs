@@ -236,6 +236,7 @@ pub fn boot_summary(boot: &Boot) -> api::BootSummary {
         failed_step: boot.failed_step.clone(),
         failed_reason: boot.failed_reason.clone(),
         os: boot.os.clone(),
+        address: boot.address.map(|address| address.to_string()),
     }
 }
 

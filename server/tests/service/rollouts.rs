@@ -16,6 +16,7 @@ use higuma::store::{Asker, NodeEventFilter, Store};
 use higuma_proto::api::{NewProfile, NewRollout, NodePatch, Rollout, RolloutMember, RolloutOptions};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -39,9 +40,14 @@ async fn comes_up(app: &App, n: usize, stuck: &[usize]) -> Boot {
     let answer = plan::boot_plan(app, &boot, Sha256::of(boot.id.to_string())).await.unwrap();
     let PlanAnswer::Plan(planned) = answer else { panic!("{answer:?}") };
     if planned.plan.revision == 1 || !stuck.contains(&n) {
-        up::report_up(app, &boot, up::Up::default()).await.unwrap();
+        up::report_up(app, &boot, up::Up { peer: Some(peer(n)), ..up::Up::default() }).await.unwrap();
     }
     boot
+}
+
+/// From where node `n` is heard: an address that another DHCP server gave it.
+fn peer(n: usize) -> IpAddr {
+    IpAddr::from([192, 0, 2, u8::try_from(n).unwrap() + 1])
 }
 
 impl Fleet {
@@ -84,7 +90,7 @@ impl Fleet {
         rollouts::step_all(self.app()).await.unwrap();
         rollouts::call_once(self.app(), caller).await.unwrap();
         for n in 0..self.boots.len() {
-            if let Ok((_, Some(reason))) = up::heartbeat(self.app(), &self.boots[n]).await {
+            if let Ok((_, Some(reason))) = up::heartbeat(self.app(), &self.boots[n], None).await {
                 assert!(reason.starts_with("rollout "), "{reason}");
                 self.boots[n] = comes_up(self.app(), n, &self.stuck).await;
             }
@@ -386,6 +392,11 @@ async fn a_hook_may_be_a_program_of_the_operator() {
     assert_eq!(value(&ran[0], "HIGUMA_ID"), value(&ran[2], "HIGUMA_ID"), "the same wish");
     assert_eq!((value(&ran[2], "HIGUMA_ATTEMPT"), value(&ran[2], "HIGUMA_NODE")), ("3".into(), uuid(0).to_string()));
     assert_eq!((value(&ran[3], "HIGUMA_ACTION"), value(&ran[3], "HIGUMA_REVISION")), ("undrain".into(), "2".into()));
+    let addresses: Vec<_> = ran.iter().map(|ran| value(ran, "HIGUMA_ADDRESS")).collect();
+    assert_eq!(
+        addresses, ["192.0.2.1"; 4],
+        "neither a pool nor our DHCP server knows it: from there its system was heard"
+    );
     let body: serde_json::Value = serde_json::from_str(&ran[2].body).unwrap();
     assert_eq!((&body["action"], &body["attempt"]), (&json!("drain"), &json!(3)));
 }
