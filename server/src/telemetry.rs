@@ -72,7 +72,10 @@ fn describe() {
         "Tries with one upstream that failed, by reason"
     );
     metrics::describe_counter!("higuma_blob_cache_failures_total", "Blobs that could not be had, by reason");
-    metrics::describe_gauge!("higuma_blobs_damaged", "Blobs that nobody can get: bad (moved aside) or missing");
+    metrics::describe_gauge!(
+        "higuma_blobs_damaged",
+        "Blobs that nobody can get: bad (moved aside), missing, or wrong_size (in the S3 store)"
+    );
     metrics::describe_counter!("higuma_blob_scrub_bytes_total", "Bytes of blobs that a scrub read");
     metrics::describe_gauge!("higuma_firmware_nodes", "Nodes by how they stand with the firmware rules");
     metrics::describe_gauge!("higuma_nodes", "Nodes by lifecycle");

@@ -1,6 +1,7 @@
 //! Asks what to boot until there is an answer. Waiting has no end of its own: a node without a profile waits for a person.
 //! A plan that this agent cannot carry out is refused here, before anything is downloaded.
 
+use std::env::consts::ARCH;
 use std::time::{Duration, Instant};
 
 use higuma_proto::agent::get_boot_plan_response::Answer;
@@ -193,6 +194,12 @@ fn check(plan: &BootPlan) -> Result<(), String> {
             higuma_proto::BOOT_PLAN_VERSION
         ));
     }
+    if !plan.arch.is_empty() && plan.arch != ARCH {
+        return Err(format!(
+            "image {} is for {}, this machine runs {ARCH}: assign a profile with an image for {ARCH}",
+            plan.image, plan.arch
+        ));
+    }
     for part in &plan.parts {
         if !is_secret(&part.sha256) {
             return Err(format!("the plan's sha256 of the {} is not 64 hex digits", part.role));
@@ -259,6 +266,9 @@ mod tests {
             assert!(check(&plan(bad)).is_err(), "{bad:?}");
         }
         assert!(check(&BootPlan { version: 2, ..plan(&["kernel", "initrd"]) }).is_err_and(|e| e.contains("version 2")));
+        assert!(check(&BootPlan { arch: ARCH.to_owned(), ..plan(&["kernel", "initrd"]) }).is_ok());
+        let other = BootPlan { arch: "sparc64".to_owned(), image: "sun:1".to_owned(), ..plan(&["kernel", "initrd"]) };
+        assert!(check(&other).is_err_and(|e| e.contains("image sun:1 is for sparc64")));
         let mut broken = plan(&["kernel", "initrd"]);
         broken.parts.iter_mut().for_each(|p| p.sha256 = "../../etc".to_owned());
         assert!(check(&broken).is_err());

@@ -98,6 +98,7 @@
 
 mod apply;
 mod bmc;
+mod boot;
 mod cabling;
 mod console;
 mod dhcp;
@@ -124,6 +125,7 @@ mod vault;
 
 pub use apply::{Applied, Apply, ApplyChange, ApplyProfile};
 pub use bmc::{BmcDetail, BmcInfo, BmcLog, BmcLogLine, BmcReading, BmcSummary, SetBmc};
+pub use boot::{BootDetail, BootSummary};
 pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
@@ -158,7 +160,7 @@ pub use rules::{PutRules, Rule, RuleChange, RuleList, RuleTest, RuleTestAnswer};
 pub use secret::{NewSecret, Secret};
 pub use vault::{MasterKeyStatus, RevealedCredential, RevealedCredentials};
 
-use crate::agent::{Event, Inventory, Neighbour};
+use crate::agent::{Inventory, Neighbour};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -312,52 +314,6 @@ pub struct NodePatch {
     /// Retired or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retired: Option<bool>,
-}
-
-/// One boot in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BootSummary {
-    /// UUID of the boot.
-    pub id: String,
-    /// Node.
-    pub node: String,
-    /// registered, booting, running, failed or ended.
-    pub phase: String,
-    /// What it boots: profile name.
-    pub profile: Option<String>,
-    /// And its revision.
-    pub revision: Option<u32>,
-    /// "name:version".
-    pub image: Option<String>,
-    /// Content hash of the boot plan.
-    pub plan_hash: Option<String>,
-    /// Register.
-    pub started_us: i64,
-    /// Given up after this (once there is a plan).
-    pub deadline_us: Option<i64>,
-    /// ReportUp.
-    pub up_us: Option<i64>,
-    /// Last heartbeat of the second stage.
-    pub heartbeat_us: Option<i64>,
-    /// Where it failed.
-    pub failed_step: Option<String>,
-    /// And why.
-    pub failed_reason: Option<String>,
-    /// What the second stage said of itself.
-    pub os: Option<String>,
-}
-
-/// One boot with its events.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BootDetail {
-    /// As in lists.
-    #[serde(flatten)]
-    pub summary: BootSummary,
-    /// In order of seq; at most 2,000.
-    pub events: Vec<Event>,
-    /// What the node asked of boot services until it was up, oldest first, by the server's clock; the last 200 at most.
-    #[serde(default)]
-    pub exchanges: Vec<Exchange>,
 }
 
 /// What a node would get from iPXE, and why; nothing is minted for it.

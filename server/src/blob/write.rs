@@ -63,7 +63,7 @@ impl Upload {
 }
 
 fn write(tmp: &Path, target: &Target, mut chunks: mpsc::Receiver<Message>) -> Result<u64> {
-    let mut file = tempfile::NamedTempFile::new_in(tmp).map_err(Error::internal)?;
+    let mut file = tempfile::NamedTempFile::new_in(tmp).map_err(disk)?;
     let mut hash = sha2::Sha256::new();
     let mut size: u64 = 0;
     loop {

@@ -141,6 +141,9 @@ fn end(b: &BootSummary) -> String {
     if let Some(os) = &b.os {
         lines.push(("System", os.clone()));
     }
+    if let Some(address) = &b.address {
+        lines.push(("Address", address.clone()));
+    }
     output::fields(&lines)
 }
 
@@ -202,6 +205,7 @@ mod tests {
                 failed_step: None,
                 failed_reason: None,
                 os: Some("Debian".into()),
+                address: Some("10.0.2.15".into()),
             },
             events: vec![
                 event(0, 5, "mounts", "ok", ""),
@@ -224,7 +228,7 @@ mod tests {
              \x20        -  mounts        ok\n\
              \x20    9.8 s  network       ok       eth0 10.0.2.15\n\
              \x20   12.3 s  register      ok       ?[2J\n\
-             \nPhase:     running\nUp after:  31.0 s\nSystem:    Debian\n"
+             \nPhase:     running\nUp after:  31.0 s\nSystem:    Debian\nAddress:   10.0.2.15\n"
         );
     }
 }

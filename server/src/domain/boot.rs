@@ -3,6 +3,7 @@
 use super::ids::{Invalid, Micros, Name, NodeUuid, Sha256};
 use super::node::words;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Where a boot is.
@@ -91,6 +92,16 @@ pub struct Boot {
     pub failed_reason: Option<String>,
     /// os-release PRETTY_NAME of the second stage.
     pub os: Option<String>,
+    /// From where its second stage was heard last.
+    pub address: Option<IpAddr>,
+}
+
+/// The address of a node, as its connection shows it. None: it says nothing of the node (a proxy or a tunnel on the server's own
+/// machine) or is of no use without the interface that it belongs to.
+pub fn address_of(peer: IpAddr) -> Option<IpAddr> {
+    let peer = peer.to_canonical();
+    let link_local = matches!(peer, IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfe80);
+    Some(peer).filter(|peer| !(peer.is_loopback() || peer.is_unspecified() || link_local))
 }
 
 impl Boot {
@@ -115,7 +126,13 @@ impl Boot {
             failed_step: None,
             failed_reason: None,
             os: None,
+            address: None,
         }
+    }
+
+    /// Its second stage was heard from here; where nothing is known, what was known before stays.
+    pub fn heard_from(&mut self, peer: Option<IpAddr>) {
+        self.address = peer.and_then(address_of).or(self.address);
     }
 
     /// Go to `next` if that is legal; false (and nothing changed) if not.
@@ -267,6 +284,25 @@ mod tests {
         assert_eq!(boot.failed_step.as_deref(), Some("download"));
         assert!(boot.advance(Phase::Ended));
         assert!(!boot.fail("x", "y") && !boot.advance(Phase::Running));
+    }
+
+    #[test]
+    fn a_peer_is_an_address_of_the_node_only_where_it_says_something_of_it() {
+        let of = |peer: &str| address_of(peer.parse().unwrap()).map(|address| address.to_string());
+        for (peer, expected) in [("10.0.0.7", "10.0.0.7"), ("::ffff:10.0.0.7", "10.0.0.7"), ("fd00::7", "fd00::7")] {
+            assert_eq!(of(peer).as_deref(), Some(expected));
+        }
+        for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "fe80::1"] {
+            assert_eq!(of(peer), None, "{peer}");
+        }
+        let node: NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
+        let mut boot = Boot::new(uuid::Uuid::nil(), node, Sha256::of("x"), String::new(), 1);
+        boot.heard_from("10.0.0.7".parse().ok());
+        boot.heard_from(None);
+        boot.heard_from("127.0.0.1".parse().ok());
+        assert_eq!(boot.address, "10.0.0.7".parse().ok());
+        boot.heard_from("10.0.0.8".parse().ok());
+        assert_eq!(boot.address, "10.0.0.8".parse().ok());
     }
 
     #[test]

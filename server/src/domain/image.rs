@@ -18,6 +18,18 @@ pub enum Arch {
 
 words!(Arch, "architecture", "x86_64 or aarch64", X86_64 = "x86_64", Aarch64 = "aarch64");
 
+impl Arch {
+    /// Of a machine, by the word that its inventory has for its processor. A program for 32-bit x86 (iPXE for BIOS calls itself
+    /// so) tells of itself, not of the machine: it counts as x86_64. None: nothing is known.
+    pub fn of_machine(word: &str) -> Option<Self> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "x86_64" | "x86-64" | "amd64" | "x86" | "i386" | "i486" | "i586" | "i686" => Some(Self::X86_64),
+            "aarch64" | "arm64" => Some(Self::Aarch64),
+            _ => None,
+        }
+    }
+}
+
 /// What a blob is to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -150,6 +162,18 @@ mod tests {
         ] {
             assert!(check_parts(bad.iter().map(|r| part(*r)).collect()).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_known_of_a_machine() {
+        for word in ["x86_64", "amd64", "AMD64", "i386", " i686 "] {
+            assert_eq!(Arch::of_machine(word), Some(Arch::X86_64), "{word:?}");
+        }
+        assert_eq!(
+            (Arch::of_machine("aarch64"), Arch::of_machine("arm64")),
+            (Some(Arch::Aarch64), Some(Arch::Aarch64))
+        );
+        assert_eq!((Arch::of_machine(""), Arch::of_machine("riscv64")), (None, None));
     }
 
     #[test]

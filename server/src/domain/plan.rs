@@ -4,7 +4,7 @@
 
 use super::cmdline::Cmdline;
 use super::ids::{Hostname, Name, NodeUuid, Sha256};
-use super::image::{Image, ImageRef, Part};
+use super::image::{Arch, Image, ImageRef, Part};
 use super::node::Node;
 use super::profile::user::hash_told;
 use super::profile::{File, Mode, PasswordHash, Profile, Setup, Unit, User};
@@ -25,6 +25,8 @@ pub struct Plan {
     pub mode: Mode,
     /// Which image; none in modes without one.
     pub image: Option<ImageRef>,
+    /// For which machines that is; the image's parts are of it, so the hash needs no word of it.
+    pub arch: Option<Arch>,
     /// Its blobs.
     pub parts: Vec<Part>,
     /// Image's command line, then the profile's.
@@ -72,6 +74,7 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Mar
         revision: profile.revision,
         mode,
         image: image.map(|image| image.reference.clone()),
+        arch: image.map(|image| image.arch),
         parts: image.map(|image| image.parts.clone()).unwrap_or_default(),
         cmdline: image.map(|image| image.cmdline.join(&spec.cmdline)).unwrap_or_default(),
         hostname: node.hostname.clone(),
@@ -241,7 +244,7 @@ impl Plan {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::domain::image::{Arch, Role};
+    use crate::domain::image::Role;
     use crate::domain::node::Admission;
     use crate::domain::profile::Spec;
     use crate::domain::sealed::Mark;

@@ -1,5 +1,6 @@
 //! The methods of the Agent service.
 
+use super::listen::Peer;
 use super::status;
 use crate::domain::boot::{Boot, Event};
 use crate::domain::secret::Secret;
@@ -17,6 +18,7 @@ use higuma_proto::agent::{
     ReportBmcRequest, ReportBmcResponse, ReportEventsRequest, ReportEventsResponse, ReportFirmwareRequest,
     ReportFirmwareResponse, ReportUpRequest, ReportUpResponse, Wait,
 };
+use std::net::IpAddr;
 use tonic::{Request, Response, Status};
 
 /// Calls the use cases.
@@ -32,6 +34,11 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 fn caller<T>(request: &Request<T>) -> std::result::Result<Boot, Status> {
     let boot = request.extensions().get::<Boot>().cloned();
     boot.ok_or_else(|| status(Error::internal("a guarded method was called without a boot")))
+}
+
+/// Who is at the other end of the connection.
+fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|Peer(address)| *address)
 }
 
 fn parsed_events(events: Vec<higuma_proto::agent::Event>) -> Result<Vec<Event>> {
@@ -91,16 +98,16 @@ impl Agent for Methods {
     }
 
     async fn report_up(&self, request: Request<ReportUpRequest>) -> Reply<ReportUpResponse> {
-        let boot = caller(&request)?;
+        let (boot, peer) = (caller(&request)?, peer(&request));
         let ReportUpRequest { os, kernel, uptime_seconds, events } = request.into_inner();
-        let said = Up { os, kernel, uptime_seconds, events: parsed_events(events).map_err(status)? };
+        let said = Up { os, kernel, uptime_seconds, events: parsed_events(events).map_err(status)?, peer };
         let heartbeat_seconds = up::report_up(&self.app, &boot, said).await.map_err(status)?;
         Ok(Response::new(ReportUpResponse { heartbeat_seconds }))
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
-        let boot = caller(&request)?;
-        let (heartbeat_seconds, reboot) = up::heartbeat(&self.app, &boot).await.map_err(status)?;
+        let (boot, peer) = (caller(&request)?, peer(&request));
+        let (heartbeat_seconds, reboot) = up::heartbeat(&self.app, &boot, peer).await.map_err(status)?;
         Ok(Response::new(HeartbeatResponse { heartbeat_seconds, reboot: reboot.unwrap_or_default() }))
     }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::service::App;
 use higuma_proto::MAX_MESSAGE_BYTES;
 use higuma_proto::agent::agent_server::AgentServer;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -67,14 +68,13 @@ async fn accept(socket: TcpListener, tls: TlsAcceptor, accepted: Accepted, stop:
             stream = socket.accept() => stream,
         };
         match stream {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 let (tls, accepted) = (tls.clone(), accepted.clone());
                 tokio::spawn(async move {
                     if let Some(stream) = handshake(tls, stream).await {
                         // The error: the server stops.
-                        let _ = accepted
-                            .send(Ok(Connection { stream: Prefaced::new(stream, PREFACE), _place: place }))
-                            .await;
+                        let (stream, peer) = (Prefaced::new(stream, PREFACE), Peer(address.ip()));
+                        let _ = accepted.send(Ok(Connection { stream, peer, _place: place })).await;
                     }
                 });
             }
@@ -99,15 +99,22 @@ async fn handshake(tls: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpS
     }
 }
 
+/// The other end of a connection, by its socket; each call has it among its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// A connection with its place among those allowed.
 struct Connection {
     stream: Prefaced<TlsStream<TcpStream>>,
+    peer: Peer,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
-    fn connect_info(&self) {}
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
 }
 
 impl AsyncRead for Connection {

@@ -8,8 +8,8 @@ use crate::domain::secret::Secret;
 use crate::service::register::Registration;
 use crate::service::up::Up;
 use crate::service::{plan, register as registering, up, wire};
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, ReqData};
+use actix_web::{HttpRequest, HttpResponse};
 use higuma_proto::api::{InstalledBody, NodeProfile, RegisterAnswer, RegisterBody};
 
 /// POST /ipxe/{uuid}/register.
@@ -50,9 +50,15 @@ pub async fn detail(state: Data<State>, boot: ReqData<Boot>) -> Answer {
 }
 
 /// POST /ipxe/{uuid}/installed: the operating system is up; again is a heartbeat.
-pub async fn installed(state: Data<State>, boot: ReqData<Boot>, body: Json<InstalledBody>) -> Answer {
+pub async fn installed(
+    state: Data<State>,
+    boot: ReqData<Boot>,
+    request: HttpRequest,
+    body: Json<InstalledBody>,
+) -> Answer {
     let InstalledBody { os, kernel } = body.into_inner();
-    let said = Up { os, kernel, ..Up::default() };
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let said = Up { os, kernel, peer, ..Up::default() };
     let seconds = up::report_up(&state.app, &boot.into_inner(), said).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "heartbeat_seconds": seconds })))
 }

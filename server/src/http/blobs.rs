@@ -4,6 +4,7 @@
 use super::State;
 use super::blob_answer::{self, ALWAYS, Asked, BlobAnswer, Piece};
 use super::failure::{Answer, Failure};
+use crate::blob::cache::Upstream;
 use crate::blob::{Home, Reader};
 use crate::domain::Sha256;
 use crate::error::Error;
@@ -69,6 +70,11 @@ pub async fn recorded(state: Data<State>, path: Path<String>, request: HttpReque
     let looked = match state.cache.as_ref().filter(|_| shared) {
         Some(cache) => cache.check(&sha256, known).await.map(|()| known),
         None => service::blobs::look(&state.app, &state.blobs, state.cache.as_ref(), &sha256).await,
+    };
+    let looked = match (looked, &state.home) {
+        // One of another size there is sent again, and whole then.
+        (Err(Error::Unavailable(_)), Home::Store(store)) if shared => store.size(&sha256).await.map_err(Error::from),
+        (looked, _) => looked,
     };
     match looked {
         Ok(size) if size == known => Ok(head(&request, &sha256, size)),

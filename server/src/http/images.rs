@@ -2,6 +2,7 @@
 
 use super::api::{PageQuery, S, created, ok};
 use super::failure::{Answer, Failure};
+use crate::blob::cache::Upstream;
 use crate::domain::image::ImageRef;
 use crate::service::auth::Person;
 use crate::service::image_gc as gc_cases;
@@ -11,6 +12,7 @@ use crate::service::scrub as scrub_cases;
 use actix_web::web::{Json, Path, Query, ReqData};
 use actix_web::{HttpRequest, HttpResponse};
 use higuma_proto::api::{ImageGc, ImagePatch, NewImage, NewScrub, SetLabel};
+use std::sync::Arc;
 
 pub async fn list(s: S, page: Query<PageQuery>) -> Answer {
     ok(image_cases::list(&s.app, page.cursor.as_deref(), page.limit).await?)
@@ -29,8 +31,9 @@ pub async fn scrub(s: S) -> Answer {
 }
 
 pub async fn start_scrub(s: S, asked: Json<NewScrub>, person: ReqData<Person>) -> Answer {
-    let (blobs, cache) = (s.blobs.clone(), s.cache.clone());
-    let status = scrub_cases::start(&s.app, blobs, cache, asked.into_inner(), &person.name)?;
+    let store = s.home.store().map(|store| Arc::new(store.clone()) as Arc<dyn Upstream>);
+    let places = scrub_cases::Places { blobs: s.blobs.clone(), cache: s.cache.clone(), store };
+    let status = scrub_cases::start(&s.app, places, asked.into_inner(), &person.name)?;
     Ok(HttpResponse::Accepted().json(status))
 }
 

@@ -113,6 +113,7 @@ fn told_to_anybody(why: &Unplanned) -> String {
         Unplanned::DoesNotFit(_, text) if !text.starts_with("network") => {
             "its profile does not fit it: `higuma node show` tells why".to_owned()
         }
+        Unplanned::OtherArch { arch, own, .. } => format!("its profile has an image for {arch}, and it is {own}"),
         why => why.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use super::parking::{self, NoPlan, Parks};
 use super::{App, Settings, cabling, drift, install, network, secrets, templates};
 use crate::domain::boot::{Boot, Phase};
 use crate::domain::firmware::Action;
-use crate::domain::image::Image;
+use crate::domain::image::{Arch, Image, ImageRef};
 use crate::domain::install::{Next, given_up};
 use crate::domain::node::{Admission, Node};
 use crate::domain::parking::ParkAction;
@@ -364,6 +364,27 @@ pub(super) enum Unplanned {
     /// Of which profile, and which template, where.
     #[error("profile {0} does not fit this node: {1}")]
     DoesNotFit(Name, String),
+    /// Its image is for other machines.
+    #[error(
+        "profile {profile} boots image {image}, which is for {arch}, and this node is {own}: assign a profile with an image for {own}"
+    )]
+    OtherArch {
+        /// Which profile.
+        profile: Name,
+        /// Its image.
+        image: ImageRef,
+        /// For which machines that is.
+        arch: Arch,
+        /// What the node is.
+        own: Arch,
+    },
+}
+
+/// Why the plan's image is nothing for this node's processor. None: it fits, or nothing is known of the processor.
+pub(super) fn other_arch(tx: &mut Tx<'_>, node: &Node, plan: &Plan) -> Result<Option<Unplanned>> {
+    let Some((image, arch)) = plan.image.clone().zip(plan.arch) else { return Ok(None) };
+    let own = tx.node_arch(&node.uuid)?.filter(|own| *own != arch);
+    Ok(own.map(|own| Unplanned::OtherArch { profile: plan.profile.clone(), image, arch, own }))
 }
 
 /// Profiles with their images that were read already, for many nodes in one transaction.
@@ -429,7 +450,8 @@ fn would_for(
     if let Err(wrong) = profile.spec.check_secrets_with(image.as_ref(), secrets) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    Ok(Ok(plan::plan(node, &profile, image.as_ref(), secrets)))
+    let plan = plan::plan(node, &profile, image.as_ref(), secrets);
+    Ok(other_arch(tx, node, &plan)?.map_or(Ok(plan), Err))
 }
 
 /// What plans say of the secrets that a profile names.

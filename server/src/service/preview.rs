@@ -43,6 +43,9 @@ pub async fn show(app: &App, name: Name, revision: Option<Revision>, uuid: NodeU
             profile.spec.check_secrets_with(image.as_ref(), &secrets).map_err(|wrong| refused(wrong.to_string()))?;
             let params = profile.spec.params.clone();
             let plan = plan::plan(&node, &profile, image.as_ref(), &secrets);
+            if let Some(other) = super::plan::other_arch(tx, &node, &plan)? {
+                return Err(refused(other.to_string()));
+            }
             Ok(wire::preview(&node, plan, image.as_ref(), &params))
         })
         .await

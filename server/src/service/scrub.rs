@@ -1,9 +1,11 @@
 //! People have all blobs of a server read again and compared with their names. One scrub at a time, at a bounded pace; what
 //! it knows is of this process. It repairs nothing: a wrong blob is served no more, and whoever uploads it again mends it.
 
+mod bucket;
+
 use super::App;
 use crate::blob::Blobs;
-use crate::blob::cache::Cache;
+use crate::blob::cache::{Cache, Upstream};
 use crate::blob::scrub::{Checked, Pace};
 use crate::domain::{Micros, Sha256};
 use crate::error::{Error, Result};
@@ -36,6 +38,9 @@ struct Known {
     bytes: u64,
     bytes_done: u64,
     blobs_done: u64,
+    /// Recorded blobs that are looked for in the store, and those of them that were.
+    stored: u64,
+    stored_done: u64,
     damage: BTreeMap<Sha256, Damage>,
     stop: CancellationToken,
 }
@@ -52,8 +57,29 @@ enum State {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Damage {
-    missing: bool,
+    what: What,
     images: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Wrong bytes, in a file that was moved aside.
+    Bad,
+    /// Not there.
+    Missing,
+    /// In the store, with another size than the recorded one.
+    Size { found: u64, recorded: u64 },
+}
+
+impl What {
+    /// Label of the metric.
+    fn state(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Missing => "missing",
+            Self::Size { .. } => "wrong_size",
+        }
+    }
 }
 
 impl Scrub {
@@ -66,7 +92,11 @@ impl Scrub {
         let known = self.known();
         let damage = |(sha256, damage): (&Sha256, &Damage)| api::DamagedBlob {
             sha256: sha256.to_string(),
-            missing: damage.missing,
+            missing: damage.what == What::Missing,
+            stored_size: match damage.what {
+                What::Size { found, .. } => Some(found),
+                What::Bad | What::Missing => None,
+            },
             images: damage.images.clone(),
         };
         api::Scrub {
@@ -85,6 +115,8 @@ impl Scrub {
             blobs_done: known.blobs_done,
             bytes_done: known.bytes_done,
             bytes: known.bytes.max(known.bytes_done),
+            stored_done: known.stored_done,
+            stored: known.stored.max(known.stored_done),
             damaged: known.damage.iter().map(damage).collect(),
         }
     }
@@ -122,7 +154,11 @@ impl Scrub {
 }
 
 fn sentence(sha256: &Sha256, damage: &Damage) -> String {
-    let what = if damage.missing { "is missing" } else { "was damaged and is moved to blobs/bad" };
+    let what = match damage.what {
+        What::Bad => "was damaged and is moved to blobs/bad".to_owned(),
+        What::Missing => "is missing".to_owned(),
+        What::Size { found, recorded } => format!("has {found} bytes in the S3 store, expected {recorded}"),
+    };
     let of = match damage.images.is_empty() {
         true => String::new(),
         false => format!(" (of {})", damage.images.join(", ")),
@@ -131,8 +167,8 @@ fn sentence(sha256: &Sha256, damage: &Damage) -> String {
 }
 
 fn publish(known: &Known) {
-    for (state, missing) in [("bad", false), ("missing", true)] {
-        let count = known.damage.values().filter(|damage| damage.missing == missing).count();
+    for state in ["bad", "missing", "wrong_size"] {
+        let count = known.damage.values().filter(|damage| damage.what.state() == state).count();
         metrics::gauge!("higuma_blobs_damaged", "state" => state).set(count as f64);
     }
 }
@@ -143,14 +179,25 @@ pub async fn remember(app: &App, blobs: &Blobs) -> Result<()> {
         if blobs.open_blob(&sha256).await?.is_none()
             && let Some(images) = recorded(app, &sha256).await?
         {
-            app.scrub.damaged(&sha256, Damage { missing: false, images });
+            app.scrub.damaged(&sha256, Damage { what: What::Bad, images });
         }
     }
     Ok(())
 }
 
+/// Where a server has blobs.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Its data folder.
+    pub blobs: Blobs,
+    /// Its cache of what others have.
+    pub cache: Option<Cache>,
+    /// The store that all servers share. None for a boot server: its upstream scrubs its own.
+    pub store: Option<Arc<dyn Upstream>>,
+}
+
 /// Begin, in the background. Errors: one is running.
-pub fn start(app: &App, blobs: Blobs, cache: Option<Cache>, asked: api::NewScrub, who: &str) -> Result<api::Scrub> {
+pub fn start(app: &App, places: Places, asked: api::NewScrub, who: &str) -> Result<api::Scrub> {
     let rate = asked.bytes_per_second.unwrap_or(RATE).max(RATE_LEAST);
     let stop = CancellationToken::new();
     {
@@ -167,7 +214,7 @@ pub fn start(app: &App, blobs: Blobs, cache: Option<Cache>, asked: api::NewScrub
     let status = app.scrub.status();
     tokio::spawn(async move {
         let scrubbed = tokio::select! {
-            scrubbed = run(&app, &blobs, cache.as_ref(), rate) => Some(scrubbed),
+            scrubbed = run(&app, &places, rate) => Some(scrubbed),
             () = stop.cancelled() => None,
         };
         let now = app.now();
@@ -194,14 +241,15 @@ pub fn cancel(app: &App) -> api::Scrub {
     app.scrub.status()
 }
 
-async fn run(app: &App, blobs: &Blobs, cache: Option<&Cache>, rate: u64) -> Result<()> {
+async fn run(app: &App, places: &Places, rate: u64) -> Result<()> {
+    let Places { blobs, cache, store } = places;
     let mut pace = Pace::new(rate);
     let scrub = &app.scrub;
     let read = |bytes: u64| {
         metrics::counter!("higuma_blob_scrub_bytes_total").increment(bytes);
         scrub.known().bytes_done += bytes;
     };
-    let cached = cache.map(Cache::names);
+    let cached = cache.as_ref().map(Cache::names);
     let bytes = match &cached {
         Some((_, bytes)) => *bytes,
         None => app.store.read(|tx| tx.blob_bytes()).await?,
@@ -214,7 +262,7 @@ async fn run(app: &App, blobs: &Blobs, cache: Option<&Cache>, rate: u64) -> Resu
                 Checked::Gone => continue,
                 Checked::Bad => {
                     let images = recorded(app, &sha256).await?.unwrap_or_default();
-                    scrub.damaged(&sha256, Damage { missing: false, images });
+                    scrub.damaged(&sha256, Damage { what: What::Bad, images });
                     again(app, blobs, &sha256).await?;
                 }
             }
@@ -230,6 +278,9 @@ async fn run(app: &App, blobs: &Blobs, cache: Option<&Cache>, rate: u64) -> Resu
         }
     } else {
         missing(app, blobs).await?;
+    }
+    if let Some(store) = store {
+        bucket::look(app, blobs, &**store).await?;
     }
     // What nobody wants any more is no damage.
     let damaged: Vec<Sha256> = scrub.known().damage.keys().cloned().collect();
@@ -265,7 +316,7 @@ async fn missing(app: &App, blobs: &Blobs) -> Result<()> {
                 && !app.scrub.known().damage.contains_key(sha256)
                 && let Some(images) = recorded(app, sha256).await?
             {
-                app.scrub.damaged(sha256, Damage { missing: true, images });
+                app.scrub.damaged(sha256, Damage { what: What::Missing, images });
                 again(app, blobs, sha256).await?;
             }
         }

@@ -5,6 +5,7 @@ use crate::domain::Micros;
 use crate::domain::boot::{Boot, Event, EventState, Phase, clean};
 use crate::error::{Error, Result};
 use higuma_proto::steps;
+use std::net::IpAddr;
 
 /// What the second stage says of itself.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct Up {
     pub uptime_seconds: u64,
     /// Its own events.
     pub events: Vec<Event>,
+    /// From where it is heard: of the connection, never of a header.
+    pub peer: Option<IpAddr>,
 }
 
 /// Up. Again is a heartbeat. From an agent that speaks JSON (session credential) or from a callback. Errors: a newer boot has taken this one's place; the database. Returns the heartbeat
@@ -44,6 +47,7 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
                 fallback::came_up(tx, &boot, now)?;
             }
             boot.heartbeat = Some(now);
+            boot.heard_from(up.peer);
             tx.put_boot(&boot)?;
             touch(tx, &boot, now)?;
             Ok(first)
@@ -56,9 +60,9 @@ pub async fn report_up(app: &App, boot: &Boot, up: Up) -> Result<u32> {
     Ok(interval(app))
 }
 
-/// Still alive. Errors: the boot is not running. Returns the heartbeat interval in seconds, and why the system is to restart
+/// Still alive, and heard from `peer`. Errors: the boot is not running. Returns the heartbeat interval in seconds, and why the system is to restart
 /// itself, if it is.
-pub async fn heartbeat(app: &App, boot: &Boot) -> Result<(u32, Option<String>)> {
+pub async fn heartbeat(app: &App, boot: &Boot, peer: Option<IpAddr>) -> Result<(u32, Option<String>)> {
     let (id, now) = (boot.id, app.now());
     let reboot = app
         .store
@@ -68,6 +72,7 @@ pub async fn heartbeat(app: &App, boot: &Boot) -> Result<(u32, Option<String>)> 
                 return Err(Error::Conflict(format!("this boot is {}, not running: send ReportUp first", boot.phase)));
             }
             boot.heartbeat = Some(now);
+            boot.heard_from(peer);
             tx.put_boot(&boot)?;
             touch(tx, &boot, now)?;
             tx.reboot_request(id)

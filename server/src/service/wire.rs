@@ -48,6 +48,7 @@ pub fn boot_plan(app: &App, planned: &Planned) -> Result<agent::BootPlan> {
         profile: plan.profile.to_string(),
         revision: plan.revision,
         image: plan.image.as_ref().map(ToString::to_string).unwrap_or_default(),
+        arch: plan.arch.map(|arch| arch.to_string()).unwrap_or_default(),
         parts: plan
             .parts
             .iter()
@@ -236,6 +237,7 @@ pub fn boot_summary(boot: &Boot) -> api::BootSummary {
         failed_step: boot.failed_step.clone(),
         failed_reason: boot.failed_reason.clone(),
         os: boot.os.clone(),
+        address: boot.address.map(|address| address.to_string()),
     }
 }
 

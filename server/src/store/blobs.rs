@@ -71,6 +71,28 @@ impl Tx<'_> {
         found.iter().map(|sha256| row.parse("sha256", sha256)).collect()
     }
 
+    /// As [`Tx::blobs_after`], with their sizes.
+    pub fn blob_sizes_after(&mut self, after: Option<&Sha256>, limit: usize) -> Result<Vec<(Sha256, u64)>> {
+        let after = after.map_or("", Sha256::as_str);
+        let found: Vec<(String, i64)> = self.run("blobs", |c| {
+            let query = blobs::table.filter(blobs::sha256.gt(after)).order(blobs::sha256).limit(limit_of(limit));
+            query.select((blobs::sha256, blobs::size)).load(c)
+        })?;
+        found
+            .iter()
+            .map(|(sha256, size)| {
+                let row = Row { table: "blobs", key: sha256 };
+                Ok((row.parse("sha256", sha256)?, row.number("size", *size)?))
+            })
+            .collect()
+    }
+
+    /// How many are recorded.
+    pub fn blob_count(&mut self) -> Result<u64> {
+        let count: i64 = self.run("number of blobs", |c| blobs::table.count().get_result(c))?;
+        Row { table: "blobs", key: &"(counted)" }.number("count", count)
+    }
+
     /// Bytes of all that are recorded.
     pub fn blob_bytes(&mut self) -> Result<u64> {
         let sizes: Vec<i64> = self.run("bytes of blobs", |c| blobs::table.select(blobs::size).load(c))?;

@@ -29,6 +29,7 @@ pub(super) struct BootRec {
     failed_step: Option<String>,
     failed_reason: Option<String>,
     os: Option<String>,
+    address: Option<String>,
 }
 
 impl From<&Boot> for BootRec {
@@ -52,6 +53,7 @@ impl From<&Boot> for BootRec {
             failed_step: boot.failed_step.clone(),
             failed_reason: boot.failed_reason.clone(),
             os: boot.os.clone(),
+            address: boot.address.map(|address| address.to_string()),
         }
     }
 }
@@ -68,6 +70,7 @@ impl BootRec {
             profile: row.parse_opt("profile", self.profile.as_deref())?,
             revision: self.revision.map(|n| row.number("revision", n)).transpose()?,
             plan_hash: row.parse_opt("plan_hash", self.plan_hash.as_deref())?,
+            address: row.parse_opt("address", self.address.as_deref())?,
             http_base: self.http_base,
             image: self.image,
             started: self.started,

@@ -4,6 +4,7 @@ use super::connection::AnyConnection;
 use super::schema::{node_facts, nodes};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::facts::{Hardware, VERSION};
+use crate::domain::image::Arch;
 use crate::domain::{Micros, NodeUuid};
 use crate::error::{Error, Result};
 use diesel::prelude::*;
@@ -16,6 +17,13 @@ struct FactsRec {
     version: i64,
     json: String,
     at: i64,
+}
+
+/// One word of [`Hardware`]: who plans thousands of nodes reads no more of it.
+#[derive(serde::Deserialize)]
+struct ArchAlone {
+    #[serde(default)]
+    arch: String,
 }
 
 fn hardware(node: &str, json: &str) -> Result<Hardware> {
@@ -41,6 +49,16 @@ impl Tx<'_> {
             node_facts::table.find(node.as_str()).select(node_facts::json).first(c).optional()
         })?;
         json.map(|json| hardware(node.as_str(), &json)).transpose()
+    }
+
+    /// The architecture of one node's processor, as far as its last inventory told it.
+    pub fn node_arch(&mut self, node: &NodeUuid) -> Result<Option<Arch>> {
+        let json: Option<String> = self.run(format_args!("architecture of node {node}"), |c| {
+            node_facts::table.find(node.as_str()).select(node_facts::json).first(c).optional()
+        })?;
+        let Some(json) = json else { return Ok(None) };
+        let told: ArchAlone = Row { table: "node_facts", key: node }.json("json", &json)?;
+        Ok(Arch::of_machine(&told.arch))
     }
 
     /// Of many nodes at once; those without any are not in it.

@@ -59,6 +59,7 @@ diesel::table! {
         failed_step -> Nullable<Text>,
         failed_reason -> Nullable<Text>,
         os -> Nullable<Text>,
+        address -> Nullable<Text>,
     }
 }
 diesel::table! {

@@ -32,6 +32,7 @@ pub(in super::super) fn boot(phase: &str, events: Vec<Event>) -> BootDetail {
             failed_step: (phase == "failed").then(|| "download".into()),
             failed_reason: (phase == "failed").then(|| "sha256 of rootfs: <i>wrong</i>".into()),
             os: None,
+            address: None,
         },
         events,
         exchanges: vec![],

@@ -73,13 +73,22 @@ async fn a_boot_that_tries_again_after_its_deadline_is_still_followed() {
     // It came up in the end; again is a heartbeat and stores nothing twice.
     let callback = auth::callback(app, "00").await;
     assert!(matches!(callback, Err(Error::Unauthorized(_))));
-    let says = || up::report_up(app, &session, up::Up { os: "Debian".into(), ..up::Up::default() });
+    let from = |last: u8| Some(std::net::IpAddr::from([10, 0, 0, last]));
+    let says = || up::report_up(app, &session, up::Up { os: "Debian".into(), peer: from(7), ..up::Up::default() });
     says().await.unwrap();
     says().await.unwrap();
-    let node = nodes::show(app, registered.node).await.unwrap();
+    let node = nodes::show(app, registered.node.clone()).await.unwrap();
     assert_eq!(node.summary.lifecycle, "running");
-    let ups = node.boot.unwrap().events.iter().filter(|e| e.step == "up").count();
+    let boot = node.boot.unwrap();
+    assert_eq!(boot.summary.address.as_deref(), Some("10.0.0.7"));
+    let ups = boot.events.iter().filter(|e| e.step == "up").count();
     assert_eq!(ups, 1);
+    // It has another address now; what comes through a proxy of this machine says nothing of it.
+    for peer in [from(8), None, Some(std::net::IpAddr::from([127, 0, 0, 1]))] {
+        up::heartbeat(app, &session, peer).await.unwrap();
+    }
+    let boot = nodes::show(app, registered.node).await.unwrap().boot.unwrap();
+    assert_eq!(boot.summary.address.as_deref(), Some("10.0.0.8"));
 }
 
 #[tokio::test]

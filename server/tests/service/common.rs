@@ -52,7 +52,7 @@ pub async fn power_on(app: &App, uuid: &NodeUuid) -> Boot {
     power_on_with(app, uuid, Inventory::default()).await
 }
 
-/// The same, and it reports this.
+/// The same, of a machine that tells this of itself when it registers.
 #[allow(dead_code)]
 pub async fn power_on_with(app: &App, uuid: &NodeUuid, inventory: Inventory) -> Boot {
     let told = Told { uuid: Some(uuid.clone()), ..Told::default() };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod apply;
+mod arch;
 mod bmc;
 mod bmc_redfish;
 mod boots;

@@ -17,6 +17,7 @@ use higuma_proto::agent::Inventory;
 use higuma_proto::api::{NewProfile, NewRollout, NodePatch, Rollout, RolloutMember, RolloutOptions};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -42,9 +43,14 @@ async fn comes_up(app: &App, n: usize, stuck: &[usize], inventory: &Inventory) -
     let answer = plan::boot_plan(app, &boot, Sha256::of(boot.id.to_string())).await.unwrap();
     let PlanAnswer::Plan(planned) = answer else { panic!("{answer:?}") };
     if planned.plan.revision == 1 || !stuck.contains(&n) {
-        up::report_up(app, &boot, up::Up::default()).await.unwrap();
+        up::report_up(app, &boot, up::Up { peer: Some(peer(n)), ..up::Up::default() }).await.unwrap();
     }
     boot
+}
+
+/// From where node `n` is heard: an address that another DHCP server gave it.
+fn peer(n: usize) -> IpAddr {
+    IpAddr::from([192, 0, 2, u8::try_from(n).unwrap() + 1])
 }
 
 impl Fleet {
@@ -91,7 +97,7 @@ impl Fleet {
         rollouts::step_all(self.app()).await.unwrap();
         rollouts::call_once(self.app(), caller).await.unwrap();
         for n in 0..self.boots.len() {
-            if let Ok((_, Some(reason))) = up::heartbeat(self.app(), &self.boots[n]).await {
+            if let Ok((_, Some(reason))) = up::heartbeat(self.app(), &self.boots[n], None).await {
                 assert!(reason.starts_with("rollout "), "{reason}");
                 self.boots[n] = comes_up(self.app(), n, &self.stuck, &self.inventory).await;
             }

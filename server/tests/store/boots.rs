@@ -23,6 +23,7 @@ pub async fn round_trip_and_lookups(db: Empty) {
         failed_step: Some("x".into()),
         failed_reason: Some("y".into()),
         os: Some("Debian".into()),
+        address: Some("fd00::7".parse().unwrap()),
         ..boot(1, 1, 5)
     };
     let put = full.clone();

@@ -129,6 +129,12 @@ pub struct Scrub {
     pub bytes_done: u64,
     /// Of about so many.
     pub bytes: u64,
+    /// Recorded blobs that were looked for in the S3 store; nothing of them is read there.
+    #[serde(default)]
+    pub stored_done: u64,
+    /// Of so many; 0: there is no such store, or its turn has not come.
+    #[serde(default)]
+    pub stored: u64,
     /// What was found and is not mended yet; at most 1,000.
     pub damaged: Vec<DamagedBlob>,
 }
@@ -138,8 +144,11 @@ pub struct Scrub {
 pub struct DamagedBlob {
     /// Hex.
     pub sha256: String,
-    /// There is no file; else it was wrong, and is moved to `blobs/bad` of the data folder.
+    /// There is no file (or object of the S3 store); else it was wrong, and is moved to `blobs/bad` of the data folder.
     pub missing: bool,
+    /// It is in the S3 store with so many bytes, which are not as many as are recorded; nothing was moved.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stored_size: Option<u64>,
     /// Images that have it, ten at most.
     pub images: Vec<String>,
 }

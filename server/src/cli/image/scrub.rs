@@ -70,9 +70,16 @@ fn show(scrub: &Stored, now: i64) -> String {
         ("Ended", scrub.ended_us.map(|at| output::time_ago(at, now)).unwrap_or_default()),
         ("Read", format!("{} blobs, {done} of {all}", scrub.blobs_done)),
     ];
+    if scrub.stored > 0 {
+        lines.push(("Looked for", format!("{} of {} blobs, in the S3 store", scrub.stored_done, scrub.stored)));
+    }
     lines.extend(scrub.error.iter().map(|error| ("Failed", error.clone())));
     for blob in &scrub.damaged {
-        let what = if blob.missing { "missing" } else { "damaged" };
+        let what = match blob.stored_size {
+            Some(size) => format!("of a wrong size in the S3 store ({size} bytes)"),
+            None if blob.missing => "missing".to_owned(),
+            None => "damaged".to_owned(),
+        };
         lines.push(("Blob", format!("{} is {what}, of {}", blob.sha256, blob.images.join(", "))));
     }
     output::fields(&lines)

@@ -3,8 +3,10 @@
 
 use super::asked::{Asked, Ran, program};
 use super::find;
+use crate::domain::boot::Phase;
 use crate::domain::ids::{Invalid, Micros, NodeUuid};
 use crate::domain::ipam::Kind;
+use crate::domain::node::Node;
 use crate::domain::rollout::{Call, Hooks, Record, Task, command_of};
 use crate::domain::vault::{MasterKey, Place};
 use crate::error::{Error, Result};
@@ -37,7 +39,7 @@ pub(super) async fn request(app: &App, task: &Task) -> Result<std::result::Resul
         .read(move |tx| {
             let record = find(tx, wanted.rollout)?;
             let node = tx.node(&wanted.node)?.ok_or_else(|| Error::NotFound("the node was deleted".to_owned()))?;
-            Ok((record, node.hostname.to_string(), address_of(tx, &wanted.node, now)?))
+            Ok((record, node.hostname.to_string(), address_of(tx, &node, now)?))
         })
         .await?;
     let spec = &record.rollout.spec;
@@ -126,7 +128,9 @@ fn fill(template: &str, name: &str, address: Option<IpAddr>, node: &NodeUuid) ->
         Some(IpAddr::V6(address)) => format!("[{address}]"),
         None if template.contains("{address}") => {
             return Err(
-                "no address of the node is known: neither reserved in a pool nor leased by this DHCP server".to_owned()
+                "no address of the node is known: it is not reserved in a pool, nor leased by this DHCP server, nor was its running \
+                 system heard from one: write {hostname}"
+                    .to_owned(),
             );
         }
         None => String::new(),
@@ -134,20 +138,25 @@ fn fill(template: &str, name: &str, address: Option<IpAddr>, node: &NodeUuid) ->
     Ok(template.replace("{hostname}", name).replace("{address}", &address).replace("{uuid}", node.as_str()))
 }
 
-/// Where the node's system is reached: what is reserved for it, else its newest lease.
-fn address_of(tx: &mut Tx<'_>, node: &NodeUuid, now: Micros) -> Result<Option<IpAddr>> {
-    let mut given = tx.addresses_of(node)?;
+/// Where the node's system is reached: what is reserved for it, else its newest lease, else from where the system that runs now was
+/// heard last, for another DHCP server may have given it its address.
+fn address_of(tx: &mut Tx<'_>, node: &Node, now: Micros) -> Result<Option<IpAddr>> {
+    let mut given = tx.addresses_of(&node.uuid)?;
     // What DHCP gives it comes before what its devices have.
     given.sort_by_key(|row| !row.device.is_empty());
     let reserved = given.into_iter().find(|row| row.kind == Kind::Node && row.released.is_none());
     if let Some(row) = reserved {
         return Ok(Some(row.address));
     }
-    let macs = tx.nics(node)?.iter().filter_map(|(_, mac)| mac.parse().ok()).collect();
-    let client = Some(LeaseClient { uuids: vec![node.clone()], macs });
+    let macs = tx.nics(&node.uuid)?.iter().filter_map(|(_, mac)| mac.parse().ok()).collect();
+    let client = Some(LeaseClient { uuids: vec![node.uuid.clone()], macs });
     let leases = tx.leases(&LeaseFilter { client, ..LeaseFilter::default() }, None, LEASES)?;
     let newest = leases.into_iter().filter(|lease| lease.expires > now).max_by_key(|lease| lease.seen);
-    Ok(newest.map(|lease| IpAddr::V4(lease.address)))
+    if let Some(lease) = newest {
+        return Ok(Some(IpAddr::V4(lease.address)));
+    }
+    let boot = node.boot.map(|id| tx.boot(id)).transpose()?.flatten();
+    Ok(boot.filter(|boot| boot.phase == Phase::Running).and_then(|boot| boot.address))
 }
 
 /// The secret that hooks need. Errors: hooks without one, or one that is none.

@@ -3,6 +3,7 @@
 use super::fixture::Server;
 use higuma::domain::Sha256;
 use std::io::Read;
+use std::process::Command;
 
 #[test]
 fn ranges_and_etags() {
@@ -78,4 +79,44 @@ fn uploads_are_all_or_nothing() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     panic!("the interrupted upload left a file in {}", tmp.display());
+}
+
+/// Blobs on a file system of 4 MiB. Mounting it needs a mount namespace (root has one for the asking, others with a user
+/// namespace), so the test starts itself again in one.
+#[test]
+fn a_full_disk_is_told_and_leaves_no_half_blob() {
+    const NAME: &str = "http::blobs::a_full_disk_is_told_and_leaves_no_half_blob";
+    const INSIDE: &str = "HIGUMA_TEST_SMALL_DISK";
+    if std::env::var_os(INSIDE).is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let namespace = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+        let mut again = Command::new("unshare");
+        again.arg(namespace).arg(std::env::current_exe().unwrap()).args([NAME, "--exact", "--nocapture"]);
+        let out = again.env(INSIDE, "1").env("TMPDIR", dir.path()).output().unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success() && told.contains("1 passed"), "this test needs root or a user namespace: {told}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("blobs");
+    std::fs::create_dir(&folder).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=4m,mode=0755", "tmpfs"]).arg(&folder);
+    assert!(mount.status().unwrap().success());
+    let server = Server::start_in(dir, &[], None);
+    let c = &server.client;
+    c.blob(b"there is room for this");
+    // As large as the file system, in which something is already: there is no room for its last bytes.
+    let large = vec![7u8; 4 << 20];
+    let sha = Sha256::of(&large);
+    let bearer = format!("Bearer {}", c.token);
+    let url = format!("{}/api/v1/blobs/{sha}", c.https);
+    let full = c.send("PUT", &url, &[("authorization", &bearer)], Some(large)).expect(503);
+    let told = full.text();
+    assert!(told.contains("the blob folder is full") && told.contains("free space on the server"), "{told}");
+    c.send("HEAD", &url, &[("authorization", &bearer)], None).expect(404);
+    assert!(!folder.join(&sha.as_str()[..2]).join(sha.as_str()).exists());
+    assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
+    // What came of it is gone: there is room again.
+    c.blob(&vec![8u8; 3 << 20]);
 }
