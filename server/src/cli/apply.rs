@@ -303,8 +303,7 @@ mod tests {
             revision,
             differences,
         };
-        let one =
-            PlanDifference { what: "cmdline".into(), old: Some("a".into()), new: Some("b".into()), lines: None };
+        let one = PlanDifference { what: "cmdline".into(), old: Some("a".into()), new: Some("b".into()), lines: None };
         let changes = vec![
             change("change", Some(2), vec![one]),
             change("inherit", Some(3), vec![]),

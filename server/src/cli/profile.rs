@@ -195,9 +195,7 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             let value = Client::new(global)?.list(&format!("/api/v1/profiles/{}/revisions", encode(&name)), &[])?;
             answer(global.format, value, |page: Page<ProfileRevision>| revisions_table(&page.items, output::now_us()))
         }
-        Profile::Diff { name, from, to } => {
-            super::profile_diff::show(global, &name, from.as_deref(), to.as_deref())
-        }
+        Profile::Diff { name, from, to } => super::profile_diff::show(global, &name, from.as_deref(), to.as_deref()),
         Profile::Activate { name, revision } => {
             let path = format!("/api/v1/profiles/{}/activate?revision={revision}", encode(&name));
             let value = Client::new(global)?.call(Method::POST, &path, None::<&()>)?;

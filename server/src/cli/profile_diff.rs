@@ -17,11 +17,8 @@ pub(super) fn show(global: &Global, name: &str, from: Option<&str>, to: Option<&
 
 fn text(diff: &ProfileDiff, now: i64) -> String {
     let (from, to) = (&diff.from, &diff.to);
-    let mut text = output::fields(&[
-        ("Profile", diff.profile.clone()),
-        ("From", revision(from, now)),
-        ("To", revision(to, now)),
-    ]);
+    let mut text =
+        output::fields(&[("Profile", diff.profile.clone()), ("From", revision(from, now)), ("To", revision(to, now))]);
     let beyond = diff.beyond_words();
     if from.revision == to.revision {
         let (name, number) = (output::clean(&diff.profile), to.revision);

@@ -213,12 +213,8 @@ mod tests {
         let new = json!({"a": format!("{many}more\n"), "b": "y", "c": ["k", "l\nm"], "d": ["one"]});
         let lines: Vec<Option<String>> = differences(&old, &new).into_iter().map(|d| d.lines).collect();
         let line = |text: &str| Some(text.to_owned());
-        let expected = [
-            line("@@ -999,2 +999,3 @@\n 998\n 999\n+more\n"),
-            None,
-            line("@@ -1 +1,2 @@\n k\n+\"l\\nm\"\n"),
-            None,
-        ];
+        let expected =
+            [line("@@ -999,2 +999,3 @@\n 998\n 999\n+more\n"), None, line("@@ -1 +1,2 @@\n k\n+\"l\\nm\"\n"), None];
         assert_eq!(lines, expected);
         // Too much for one answer: the first are compared, of the others it is told that they differ.
         let large = |word: &str| format!("{word}\n{}", "z\n".repeat(COMPARED_MAX / 5));
