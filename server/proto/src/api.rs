@@ -72,6 +72,7 @@
 //! | GET /api/v1/profiles/{name}?revision=N\|newest | -> [`Profile`] (the active revision when none is named) |
 //! | PUT, DELETE /api/v1/profiles/{name}?draft= | [`NewProfile`] -> [`Profile`] (a new revision when it differs; not active as a draft) |
 //! | GET /api/v1/profiles/{name}/revisions?cursor=&limit= | -> Page<[`ProfileRevision`]>, the newest first |
+//! | GET /api/v1/profiles/{name}/diff?from=&to= | -> [`ProfileDiff`] (N or newest; when they are not named: the active revision, and the newest) |
 //! | POST /api/v1/profiles/{name}/activate?revision=N | -> [`Profile`] |
 //! | GET /api/v1/profiles/{name}/preview?node=&revision= | -> [`ProfilePreview`]: all that the node would get, rendered (changes nothing) |
 //! | POST /api/v1/apply | [`Apply`] -> [`Applied`]: profiles, rules and labels of images all at once or not at all (a dry run changes nothing) |
@@ -130,7 +131,7 @@ pub use cabling::*;
 pub use console::{ConsoleInput, ConsoleOutput, ConsoleScreen, ConsoleState, OpenConsole};
 pub use dhcp::{DhcpLease, NodeDhcp};
 pub use disk::{NodeDisk, NodeInstall, NodeLeft};
-pub use drift::{NodeDrift, NodeFallback, PlanDifference, PlanName};
+pub use drift::{DiffedRevision, NodeDrift, NodeFallback, PlanDifference, PlanName, ProfileDiff};
 pub use enrol::{Enrolled, Enrolment, EnrolmentCounts, NewEnrolments, RetryEnrolment};
 pub use event::{AcknowledgeEvents, Acknowledged, NodeEvent};
 pub use exchange::{Exchange, Exchanges};

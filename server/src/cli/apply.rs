@@ -4,7 +4,7 @@
 use super::client::{Client, encode};
 use super::error::{Failure, Result};
 use super::output::{self, answer, typed};
-use super::{Global, profile_words};
+use super::{Global, difference, profile_words};
 use higuma_proto::api::{Applied, Apply, ApplyChange, ApplyProfile, Image, Page, Profile, RuleList};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -13,8 +13,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
 
-/// Lines of a value shown.
-const LINES: usize = 20;
 /// Files of one folder, at most.
 const FILES: usize = 1_000;
 
@@ -153,13 +151,9 @@ fn text(applied: &Applied) -> String {
     let mut text = String::new();
     for change in &applied.changes {
         let _ = writeln!(text, "{}", line(change));
-        for difference in &change.differences {
-            let _ = writeln!(text, "    {}", output::clean(&difference.what));
-            for (sign, value) in [('-', &difference.old), ('+', &difference.new)] {
-                for line in value.iter().flat_map(|value| value.lines()).take(LINES) {
-                    let _ = writeln!(text, "      {sign} {}", output::clean(line));
-                }
-            }
+        for one in &change.differences {
+            let _ = writeln!(text, "    {}", output::clean(&one.what));
+            text += &difference::lines(one, "      ");
         }
     }
     let (changed, same) = (applied.changes.len(), applied.unchanged);
@@ -309,7 +303,7 @@ mod tests {
             revision,
             differences,
         };
-        let one = PlanDifference { what: "cmdline".into(), old: Some("a".into()), new: Some("b".into()) };
+        let one = PlanDifference { what: "cmdline".into(), old: Some("a".into()), new: Some("b".into()), lines: None };
         let changes = vec![
             change("change", Some(2), vec![one]),
             change("inherit", Some(3), vec![]),

@@ -1,15 +1,12 @@
 //! `higuma node drift`: would a reboot change this node, and what?
 
-use super::Global;
 use super::client::{Client, encode};
 use super::error::Result;
 use super::node::resolve;
 use super::output::{self, answer};
+use super::{Global, difference};
 use higuma_proto::api::{NodeDrift, PlanName};
 use std::fmt::Write as _;
-
-/// Lines of a value shown.
-const LINES: usize = 20;
 
 pub(super) fn show(global: &Global, client: &Client, node: &str) -> Result<()> {
     let value = client.get(&format!("/api/v1/nodes/{}/drift", encode(&resolve(client, node)?)))?;
@@ -34,13 +31,9 @@ fn text(drift: &NodeDrift) -> String {
         fields.push(("Fallback", format!("{fallback}, until `higuma node retry`")));
     }
     let mut text = output::fields(&fields);
-    for difference in &drift.differences {
-        let _ = write!(text, "\n{}\n", difference.what);
-        for (sign, value) in [('-', &difference.old), ('+', &difference.new)] {
-            for line in value.iter().flat_map(|value| value.lines()).take(LINES) {
-                let _ = writeln!(text, "  {sign} {}", output::clean(line));
-            }
-        }
+    for one in &drift.differences {
+        let _ = write!(text, "\n{}\n", output::clean(&one.what));
+        text += &difference::lines(one, "  ");
     }
     if drift.more {
         text += "\nThere are more differences than are told.\n";
@@ -67,6 +60,7 @@ mod tests {
                 what: "cmdline".into(),
                 old: Some("quiet".into()),
                 new: Some("debug".into()),
+                lines: None,
             }],
             more: false,
         };

@@ -79,6 +79,18 @@ pub enum Profile {
         /// Name
         name: String,
     },
+    /// What differs between two revisions: in its own words, and in the whole that they make with its parents'
+    #[command(
+        after_help = "Example:\n  higuma profile diff web\n  higuma profile diff web 7 8\n  higuma profile diff web 7 newest -o json | jq .words"
+    )]
+    Diff {
+        /// Name
+        name: String,
+        /// Number or newest [default: the active revision]
+        from: Option<String>,
+        /// Number or newest [default: newest]
+        to: Option<String>,
+    },
     /// Make a revision, a draft or an older one, what nodes boot from now on, but for those pinned to another
     #[command(after_help = "Example:\n  higuma profile activate web 12")]
     Activate {
@@ -183,6 +195,7 @@ pub(super) fn run(global: &Global, command: Profile) -> Result<()> {
             let value = Client::new(global)?.list(&format!("/api/v1/profiles/{}/revisions", encode(&name)), &[])?;
             answer(global.format, value, |page: Page<ProfileRevision>| revisions_table(&page.items, output::now_us()))
         }
+        Profile::Diff { name, from, to } => super::profile_diff::show(global, &name, from.as_deref(), to.as_deref()),
         Profile::Activate { name, revision } => {
             let path = format!("/api/v1/profiles/{}/activate?revision={revision}", encode(&name));
             let value = Client::new(global)?.call(Method::POST, &path, None::<&()>)?;

@@ -3,8 +3,10 @@
 
 use super::boot::{Boot, Phase};
 use super::ids::Invalid;
+use super::line_diff::{cut, unified};
 use super::node::words;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -62,26 +64,64 @@ pub struct Difference {
     pub old: Option<String>,
     /// In what a reboot would give.
     pub new: Option<String>,
+    /// Of texts of several lines, and of lists: what differs, line by line. None: `old` and `new` say it.
+    pub lines: Option<String>,
 }
 
 /// Differences told, at most.
 pub const DIFFERENCES_MAX: usize = 500;
-/// Bytes of a value told, at most.
+/// Bytes of a value told, at most; what is cut says so.
 pub const VALUE_MAX: usize = 4_096;
+/// Bytes of all texts that are compared line by line for one answer.
+const COMPARED_MAX: usize = 2 << 20;
 
 /// What differs between the contents of two plans, in order of name; whatever their fields are called, so that a plan of
 /// another release is compared, too.
 pub fn differences(old: &Value, new: &Value) -> Vec<Difference> {
-    let mut found = Vec::new();
+    let mut found = Found { differences: Vec::new(), left: COMPARED_MAX };
     walk("", Some(old), Some(new), 0, &mut found);
-    found
+    found.differences
+}
+
+struct Found {
+    differences: Vec<Difference>,
+    /// Bytes that may still be compared line by line.
+    left: usize,
+}
+
+impl Found {
+    fn put(&mut self, at: &str, old: Option<&Value>, new: Option<&Value>) {
+        let lines = old.zip(new).and_then(|(old, new)| self.lines(old, new));
+        self.differences.push(Difference { what: at.to_owned(), old: old.map(text), new: new.map(text), lines });
+    }
+
+    fn lines(&mut self, old: &Value, new: &Value) -> Option<String> {
+        let (old, new) = match (old, new) {
+            (Value::String(old), Value::String(new)) if old.contains('\n') || new.contains('\n') => {
+                (Cow::Borrowed(old.as_str()), Cow::Borrowed(new.as_str()))
+            }
+            (Value::Array(old), Value::Array(new)) => (Cow::Owned(items(old)), Cow::Owned(items(new))),
+            _ => return None,
+        };
+        self.left = self.left.checked_sub(old.len() + new.len())?;
+        Some(unified(&old, &new)).filter(|lines| !lines.is_empty())
+    }
+}
+
+/// One a line.
+fn items(list: &[Value]) -> String {
+    let item = |value: &Value| match value {
+        Value::String(text) if !text.contains('\n') => format!("{text}\n"),
+        other => format!("{other}\n"),
+    };
+    list.iter().map(item).collect()
 }
 
 /// Levels of a plan's content.
 const DEPTH_MAX: usize = 8;
 
-fn walk(at: &str, old: Option<&Value>, new: Option<&Value>, depth: usize, found: &mut Vec<Difference>) {
-    if old == new || found.len() >= DIFFERENCES_MAX {
+fn walk(at: &str, old: Option<&Value>, new: Option<&Value>, depth: usize, found: &mut Found) {
+    if old == new || found.differences.len() >= DIFFERENCES_MAX {
         return;
     }
     let object = |value: Option<&Value>| value.is_none_or(Value::is_object);
@@ -96,20 +136,14 @@ fn walk(at: &str, old: Option<&Value>, new: Option<&Value>, depth: usize, found:
         }
         return;
     }
-    found.push(Difference { what: at.to_owned(), old: old.map(text), new: new.map(text) });
+    found.put(at, old, new);
 }
 
 fn text(value: &Value) -> String {
-    let mut text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.len() > VALUE_MAX {
-        let end = (0..=VALUE_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
+    match value {
+        Value::String(text) => cut(text, VALUE_MAX).into_owned(),
+        other => cut(&other.to_string(), VALUE_MAX).into_owned(),
     }
-    text
 }
 
 #[cfg(test)]
@@ -167,6 +201,26 @@ mod tests {
         );
         assert!(differences(&old, &old).is_empty());
         let long = json!({"a": "ä".repeat(5_000)});
-        assert!(differences(&json!({}), &long)[0].new.as_ref().unwrap().len() <= VALUE_MAX + 3);
+        let told = differences(&json!({}), &long).remove(0);
+        assert!(told.new.unwrap().ends_with("ä… (cut: 5904 bytes more)"));
+        assert_eq!(told.lines, None, "there is nothing to compare it with");
+    }
+
+    #[test]
+    fn texts_and_lists_are_compared_line_by_line() {
+        let many: String = (0..1_000).map(|n| format!("{n}\n")).collect();
+        let old = json!({"a": many, "b": "x", "c": ["k"], "d": "one"});
+        let new = json!({"a": format!("{many}more\n"), "b": "y", "c": ["k", "l\nm"], "d": ["one"]});
+        let lines: Vec<Option<String>> = differences(&old, &new).into_iter().map(|d| d.lines).collect();
+        let line = |text: &str| Some(text.to_owned());
+        let expected =
+            [line("@@ -999,2 +999,3 @@\n 998\n 999\n+more\n"), None, line("@@ -1 +1,2 @@\n k\n+\"l\\nm\"\n"), None];
+        assert_eq!(lines, expected);
+        // Too much for one answer: the first are compared, of the others it is told that they differ.
+        let large = |word: &str| format!("{word}\n{}", "z\n".repeat(COMPARED_MAX / 5));
+        let (old, new) = (json!({"a": large("1"), "b": large("1")}), json!({"a": large("2"), "b": large("2")}));
+        let found = differences(&old, &new);
+        assert_eq!(found[0].lines.as_deref(), Some("@@ -1,3 +1,3 @@\n-1\n+2\n z\n z\n"));
+        assert!(found[1].lines.is_none() && found[1].old.as_ref().unwrap().contains("… (cut: "));
     }
 }

@@ -24,6 +24,7 @@ pub mod inventory;
 pub mod ipam;
 pub mod job;
 pub mod lifecycle;
+pub mod line_diff;
 pub mod node;
 pub mod node_event;
 pub mod offer;

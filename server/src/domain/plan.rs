@@ -7,7 +7,7 @@ use super::ids::{Hostname, Name, NodeUuid, Sha256};
 use super::image::{Arch, Image, ImageRef, Part};
 use super::node::Node;
 use super::profile::user::hash_told;
-use super::profile::{File, Mode, PasswordHash, Profile, Setup, Unit, User};
+use super::profile::{File, Mode, Param, PasswordHash, Profile, Setup, Unit, User};
 use super::sealed::Marks;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -57,6 +57,8 @@ pub struct Plan {
     pub answer: String,
     /// The network that its files set up; none: the system's own, and DHCP on every NIC.
     pub network: Option<Setup>,
+    /// What its templates were rendered with, to tell why a text differs. Not hashed: what they make is in the texts.
+    pub params: BTreeMap<String, Param>,
 }
 
 /// Percent of RAM that the writable overlay may take.
@@ -90,6 +92,7 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Mar
         script: spec.script.clone(),
         answer: spec.answer.clone(),
         network: None,
+        params: BTreeMap::new(),
     };
     if matches!(mode, Mode::Diskless | Mode::Initramfs) {
         plan.files.clone_from(&spec.files);
@@ -143,6 +146,9 @@ struct Content<'a> {
     script: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     answer: &'a str,
+    /// Of what is kept only, never of what is hashed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<&'a BTreeMap<String, Param>>,
 }
 
 #[derive(Serialize)]
@@ -217,6 +223,15 @@ impl<'a> UnitContent<'a> {
 impl Plan {
     /// As JSON; its SHA-256 is the plan's hash.
     pub fn content(&self) -> String {
+        self.written(None)
+    }
+
+    /// As [`content`](Self::content), with `params` beside it: what differences are told from.
+    pub fn kept(&self) -> String {
+        self.written(Some(&self.params))
+    }
+
+    fn written(&self, params: Option<&BTreeMap<String, Param>>) -> String {
         let content = Content {
             version: 2,
             parts: self.parts.iter().map(|p| (p.role.as_str(), p.sha256.as_str())).collect(),
@@ -234,6 +249,7 @@ impl Plan {
             mode: Some(self.mode).filter(|m| !matches!(m, Mode::Diskless | Mode::Initramfs)).map(Mode::as_str),
             script: &self.script,
             answer: &self.answer,
+            params,
         };
         // Maps with text keys and plain values: it is always written.
         serde_json::to_string(&content).unwrap_or_default()
@@ -371,6 +387,17 @@ mod tests {
         let mut other = spec.clone();
         other.users.insert("ann".to_owned(), user(PasswordHash::Here(hash.replace("salt", "pepper"))));
         assert_ne!(base.hash, of(&other, &marks(1, "f1")).hash);
+    }
+
+    #[test]
+    fn parameters_are_kept_beside_what_is_hashed() {
+        let (node, profile, image) = fixture();
+        let base = plan(&node, &profile, Some(&image), &none());
+        let other = Plan { params: [("ntp".to_owned(), Param::Text("a".into()))].into(), ..base.clone() };
+        assert_eq!((Sha256::of(other.content()), other.content()), (base.hash.clone(), base.content()));
+        let kept: serde_json::Value = serde_json::from_str(&other.kept()).unwrap();
+        assert_eq!((&kept["params"]["ntp"], &kept["cmdline"]), (&"a".into(), &"quiet console=ttyS0".into()));
+        assert!(base.kept().ends_with(r#""params":{}}"#), "a release that keeps them, and there are none");
     }
 
     #[test]

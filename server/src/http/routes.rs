@@ -234,6 +234,7 @@ fn https() -> Vec<Route> {
         route(PUT,    "/api/v1/profiles/{name}",         Admin,  || web::to(api::update_profile)),
         route(DELETE, "/api/v1/profiles/{name}",         Admin,  || web::to(api::delete_profile)),
         route(GET,    "/api/v1/profiles/{name}/preview", Admin,  || web::to(profiles::preview)),
+        route(GET,    "/api/v1/profiles/{name}/diff",    Admin,  || web::to(profiles::diff)),
         route(GET,    "/api/v1/profiles/{name}/revisions", Admin, || web::to(api::profile_revisions)),
         route(POST,   "/api/v1/profiles/{name}/activate", Admin, || web::to(api::activate_profile)),
         Route { limit: CSV_LIMIT, ..route(POST, "/api/v1/apply", Admin, || web::to(profiles::apply)) },

@@ -6,11 +6,11 @@ mod labels;
 
 use super::profile_words::{Said, said};
 use super::profiles::changes::{is_active, of_save_but};
-use super::{App, profiles, rules, templates};
+use super::profiles::diff::spoken;
+use super::{App, profiles, rules, templates, wire};
 use crate::domain::drift::differences;
 use crate::domain::profile::Profile;
 use crate::domain::profile::inherit::in_order;
-use crate::domain::profile::user::hide_hashes;
 use crate::domain::rules::Rule;
 use crate::domain::{Micros, Name, Sha256};
 use crate::error::{Error, Result};
@@ -237,19 +237,8 @@ fn numbered(list: &[Rule]) -> Value {
     Value::Object(named.collect::<Map<_, _>>())
 }
 
-/// A profile's own words, its parent's name among them, without password hashes.
-fn spoken(profile: &Profile) -> Value {
-    let mut words = profile.words.0.clone();
-    hide_hashes(&mut words);
-    if let Some(parent) = &profile.parent {
-        words.insert("parent".to_owned(), parent.as_str().into());
-    }
-    Value::Object(words)
-}
-
 fn differ(before: Option<Value>, after: &Value) -> Vec<PlanDifference> {
-    let found = differences(&before.unwrap_or_else(|| json!({})), after);
-    found.into_iter().map(|d| PlanDifference { what: d.what, old: d.old, new: d.new }).collect()
+    wire::differences(differences(&before.unwrap_or_else(|| json!({})), after))
 }
 
 fn change(

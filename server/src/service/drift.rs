@@ -2,12 +2,12 @@
 //! and it is worked out here, a piece at a time; nothing polls the fleet.
 
 use super::nodes::find;
-use super::{App, fallback, plan, secrets};
+use super::{App, fallback, plan, secrets, wire};
 use crate::domain::drift::{DIFFERENCES_MAX, Drift, differences};
 use crate::domain::node::Node;
 use crate::domain::plan::Plan;
 use crate::domain::{Micros, Name, NodeUuid, Sha256};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Stale, Tx};
 use higuma_proto::api;
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ pub async fn forget(app: &App) -> Result<()> {
 
 /// Keep what a boot gets, so that a difference can be told later.
 pub(super) fn keep(tx: &mut Tx<'_>, plan: &Plan, now: Micros) -> Result<()> {
-    tx.put_plan_content(&plan.hash, &plan.content(), now)
+    tx.put_plan_content(&plan.hash, &plan.kept(), now)
 }
 
 /// Of one node: what a reboot would do, and what differs.
@@ -146,16 +146,12 @@ pub async fn show(app: &App, uuid: NodeUuid) -> Result<api::NodeDrift> {
             };
             match (drift, before, now) {
                 (Drift::Changed, Some(before), Ok(plan)) => {
-                    let after: serde_json::Value =
-                        serde_json::from_str(&plan.content()).map_err(crate::error::Error::internal)?;
+                    // A release that kept no parameters beside it: nothing is said of them.
+                    let after = if before.get("params").is_some() { plan.kept() } else { plan.content() };
+                    let after: serde_json::Value = serde_json::from_str(&after).map_err(Error::internal)?;
                     let found = differences(&before, &after);
                     answer.more = found.len() >= DIFFERENCES_MAX;
-                    let difference = |d: crate::domain::drift::Difference| api::PlanDifference {
-                        what: d.what,
-                        old: d.old,
-                        new: d.new,
-                    };
-                    answer.differences = found.into_iter().map(difference).collect();
+                    answer.differences = wire::differences(found);
                 }
                 // It booted with a release that did not keep what it got.
                 (Drift::Changed, None, _) => answer.drift = Drift::Unknown.to_string(),

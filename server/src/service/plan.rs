@@ -434,6 +434,8 @@ fn would_for(
     let Some((profile, image, secrets)) = known.0.get(&key).and_then(Option::as_ref) else {
         return Ok(Err(Unplanned::ProfileGone));
     };
+    // Of a profile without templates they make nothing.
+    let params = if profile.spec.has_templates() { profile.spec.params.clone() } else { BTreeMap::new() };
     let profile = match templates::rendered_for(tx, node, profile.clone(), urls)? {
         Ok(profile) => profile,
         Err(failed) => return Ok(Err(Unplanned::DoesNotFit(name.clone(), failed.to_string()))),
@@ -450,7 +452,7 @@ fn would_for(
     if let Err(wrong) = profile.spec.check_secrets_with(image.as_ref(), secrets) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
-    let plan = plan::plan(node, &profile, image.as_ref(), secrets);
+    let plan = Plan { params, ..plan::plan(node, &profile, image.as_ref(), secrets) };
     Ok(other_arch(tx, node, &plan)?.map_or(Ok(plan), Err))
 }
 

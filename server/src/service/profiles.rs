@@ -2,6 +2,7 @@
 //! gets something else by it, all at once or not at all; what a revision says never changes.
 
 pub(super) mod changes;
+pub mod diff;
 
 pub(super) use self::changes::no_revision;
 use self::changes::{Changes, of_activation, of_save};

@@ -4,6 +4,7 @@ use super::firmware::{FirmwareAnswer, HandedOut};
 use super::plan::Planned;
 use super::{App, network, secrets};
 use crate::domain::boot::{Boot, Event};
+use crate::domain::drift::Difference;
 use crate::domain::fallback::Fallback;
 use crate::domain::firmware::TRIES;
 use crate::domain::image::Image;
@@ -358,6 +359,12 @@ fn profile_file(file: File) -> api::ProfileFile {
     let File { path, mode, owner, group, content, secret, template } = file;
     let secret = secret.map(|name| name.to_string());
     api::ProfileFile { path, mode, content, secret, owner, group, template }
+}
+
+/// Of plans, and of words of profiles and rules.
+pub fn differences(found: Vec<Difference>) -> Vec<api::PlanDifference> {
+    let one = |Difference { what, old, new, lines }: Difference| api::PlanDifference { what, old, new, lines };
+    found.into_iter().map(one).collect()
 }
 
 fn preview_secret(name: &Name, mark: &Mark) -> api::PreviewSecret {

@@ -145,7 +145,7 @@ impl Tx<'_> {
         Ok(found.and_then(|(planned, by, pin, active)| planned.filter(|_| by == pin.or(active))))
     }
 
-    /// Keep what a boot got; again: the same.
+    /// Keep what a boot got, and what is kept beside it; again: the same, with what is beside it now.
     pub fn put_plan_content(&mut self, hash: &Sha256, content: &str, now: Micros) -> Result<()> {
         self.run(format_args!("plan {hash}"), |c| {
             let known: i64 = plans::table.find(hash.as_str()).count().get_result(c)?;
@@ -159,6 +159,9 @@ impl Tx<'_> {
                         diesel::insert_into(plans::table).values(row).on_conflict_do_nothing().execute(c)?
                     }
                 };
+            } else {
+                let other = plans::table.find(hash.as_str()).filter(plans::content.ne(content));
+                diesel::update(other).set(plans::content.eq(content)).execute(c)?;
             }
             Ok(())
         })

@@ -31,6 +31,7 @@ mod new_job;
 mod node;
 mod node_cabling;
 mod node_disk;
+mod profiles;
 mod rack;
 mod rollouts;
 mod rules;
@@ -71,6 +72,7 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
         route(GET,  "/jobs/{id}",     Admin,  || web::to(jobs::page)),
         route(POST, "/jobs/{id}/cancel", Admin, || web::to(jobs::cancel)),
+        route(GET,  "/profiles/{name}", Admin, || web::to(profiles::page)),
         route(GET,  "/rollouts",      Admin,  || web::to(rollouts::list)),
         route(GET,  "/rollouts/{id}", Admin,  || web::to(rollouts::page)),
         route(POST, "/rollouts/{id}/{word}", Admin, || web::to(rollouts::act)),

@@ -129,6 +129,8 @@ struct NodePage {
     boot_mac: String,
     admission: String,
     admitted_by: Option<String>,
+    /// Without a pin; empty: none.
+    profile: String,
     profiles: Vec<Choice>,
     maintenance: bool,
     retired: bool,
@@ -269,6 +271,7 @@ impl NodePage {
             boot_mac: summary.boot_mac.unwrap_or_default(),
             admission: summary.admission,
             admitted_by: summary.admitted_by,
+            profile: summary.profile.unwrap_or_default(),
             profiles: pinned
                 .into_iter()
                 .chain(profiles)

@@ -7,7 +7,7 @@ use higuma::service::drift::Worked;
 use higuma::service::nodes::NodeQuery;
 use higuma::service::plan::{self, PlanAnswer};
 use higuma::service::{drift, nodes, profiles, up};
-use higuma_proto::api::{NodeDrift, NodePatch};
+use higuma_proto::api::{NewProfile, NodeDrift, NodePatch};
 use serde_json::json;
 
 const NODE: &str = "4c4c4544-0046-3010-8052-b4c04f4a4d32";
@@ -77,4 +77,36 @@ async fn a_change_is_drift_until_the_next_boot() {
     assert_eq!(told(&lab).await.0.differences[0].what, "hostname");
     drift::forget(&lab.app).await.unwrap();
     assert_eq!(told(&lab).await.0.differences.len(), 1, "what runs is not forgotten");
+}
+
+#[tokio::test]
+async fn parameters_and_lines_that_differ_are_told() {
+    let lab = lab(|_| ()).await;
+    let text: String = (0..3_000).map(|n| format!("line {n}\n")).collect();
+    let new = |ntp: &str, last: &str| {
+        let words = json!({"image": "i:1", "cmdline": "ntp={{ params.ntp }}", "params": {"ntp": ntp, "same": "x"},
+            "files": {"/etc/long": {"content": format!("{text}{last}\n")}}});
+        NewProfile { name: "p".into(), words: words.as_object().cloned(), ..NewProfile::default() }
+    };
+    profiles::update(&lab.app, "p".parse().unwrap(), new("a", "old")).await.unwrap();
+    run(&lab).await;
+    profiles::update(&lab.app, "p".parse().unwrap(), new("b", "new")).await.unwrap();
+    settled(&lab).await;
+    let found = told(&lab).await.0.differences;
+    let what: Vec<&str> = found.iter().map(|d| d.what.as_str()).collect();
+    assert_eq!(what, ["cmdline", "files /etc/long content", "params ntp"]);
+    let lines = "@@ -2999,3 +2999,3 @@\n line 2998\n line 2999\n-old\n+new\n";
+    assert_eq!(found[1].lines.as_deref(), Some(lines), "far down, and not cut off");
+    assert_eq!((found[2].old.as_deref(), found[2].new.as_deref()), (Some("a"), Some("b")));
+
+    // It booted with a release that kept no parameters: nothing is said of them.
+    let boot = nodes::show(&lab.app, uuid()).await.unwrap().boot.unwrap();
+    let hash: Sha256 = boot.summary.plan_hash.unwrap().parse().unwrap();
+    let forget = lab.app.store.write(move |tx| {
+        let mut content = tx.plan_content(&hash)?.unwrap();
+        content.as_object_mut().unwrap().remove("params");
+        tx.put_plan_content(&hash, &content.to_string(), 0)
+    });
+    forget.await.unwrap();
+    assert_eq!(told(&lab).await.0.differences.len(), 2);
 }

@@ -2,9 +2,11 @@
 
 use super::common::lab;
 use higuma::domain::Name;
+use higuma::domain::profile::Revision;
 use higuma::error::Error;
+use higuma::service::profiles::diff::{self, Since};
 use higuma::service::{App, nodes, profiles};
-use higuma_proto::api::{NewProfile, NodePatch, Profile};
+use higuma_proto::api::{NewProfile, NodePatch, PlanDifference, Profile};
 use serde_json::{Value, json};
 
 fn new(name: &str, words: Value) -> NewProfile {
@@ -167,4 +169,43 @@ async fn a_preview_is_what_the_node_would_get_and_an_error_names_node_text_and_l
     let refused = higuma::service::preview::show(app, called("base"), None, node.clone()).await;
     assert!(matches!(&refused, Err(Error::BadRequest(t)) if t.contains("image")), "{refused:?}");
     assert!(matches!(higuma::service::preview::show(app, called("none"), None, node).await, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn two_revisions_are_compared_in_their_own_words_and_whole() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    let user = |c: &str| json!({"ann": {"uid": 1000, "password_hash": format!("$6$saltsalt${}", c.repeat(86))}});
+    let what = |list: Vec<PlanDifference>| list.into_iter().map(|d| d.what).collect::<Vec<String>>();
+    make(app, "base", json!({"params": {"ntp": "a"}})).await.unwrap();
+    make(app, "web", json!({"parent": "base", "image": "i:1", "users": user("a")})).await.unwrap();
+    let second = json!({"parent": "base", "image": "i:1", "cmdline": "debug", "users": user("b")});
+    set(app, "web", second.clone()).await.unwrap();
+    set(app, "base", json!({"params": {"ntp": "b"}})).await.unwrap();
+
+    let number = |n| Some(Revision::Number(n));
+    let said = diff::show(app, called("web"), Since::Of(Revision::Number(1)), number(2)).await.unwrap();
+    assert!(said.beyond_words().is_empty(), "the whole differs in its own words alone");
+    let told = json!(said).to_string();
+    assert!(told.contains("(fingerprint ") && !told.contains("saltsalt"), "{told}");
+    assert_eq!(what(said.words), ["cmdline", "users ann password_hash"]);
+    assert_eq!(what(said.whole), ["cmdline", "users ann password_hash"]);
+
+    let got = diff::show(app, called("web"), Since::Before, None).await.unwrap();
+    assert_eq!((got.from.revision, got.to.revision, got.to.active), (2, 3, true));
+    assert_eq!((got.to.made_by.as_str(), got.to.parent.as_deref()), ("parent base revision 2", Some("base")));
+    assert_eq!((what(got.words).len(), what(got.whole)), (0, vec!["params ntp".to_owned()]));
+
+    // What is active and what is newest, unless others are named.
+    let draft = new("web", json!({"parent": "base", "image": "i:1", "users": user("b")}));
+    profiles::update_by(app, called("web"), draft, true, "person bob").await.unwrap();
+    let drafted = diff::show(app, called("web"), Since::Active, None).await.unwrap();
+    assert_eq!((drafted.from.revision, drafted.to.revision), (3, 4));
+    assert_eq!(what(drafted.words), ["cmdline"]);
+    let first = diff::show(app, called("web"), Since::Before, number(1)).await.unwrap();
+    assert_eq!((first.from.revision, first.to.revision, first.words.len()), (1, 1, 0));
+    for (name, to) in [("web", number(9)), ("none", None)] {
+        let refused = diff::show(app, called(name), Since::Active, to).await;
+        assert!(matches!(&refused, Err(Error::NotFound(_))), "{name}: {refused:?}");
+    }
 }

@@ -77,7 +77,10 @@ async fn a_hook_may_be_a_program_of_the_operator() {
     assert_eq!((value(&ran[2], "HIGUMA_ATTEMPT"), value(&ran[2], "HIGUMA_NODE")), ("3".into(), uuid(0).to_string()));
     assert_eq!((value(&ran[3], "HIGUMA_ACTION"), value(&ran[3], "HIGUMA_REVISION")), ("undrain".into(), "2".into()));
     let addresses: Vec<_> = ran.iter().map(|ran| value(ran, "HIGUMA_ADDRESS")).collect();
-    assert_eq!(addresses, ["192.0.2.1"; 4], "neither a pool nor our DHCP server knows it: from there its system was heard");
+    assert_eq!(
+        addresses, ["192.0.2.1"; 4],
+        "neither a pool nor our DHCP server knows it: from there its system was heard"
+    );
     let body: serde_json::Value = serde_json::from_str(&ran[2].body).unwrap();
     assert_eq!((&body["action"], &body["attempt"]), (&json!("drain"), &json!(3)));
 }

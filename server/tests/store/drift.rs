@@ -75,8 +75,9 @@ pub async fn contents_go_with_the_last_boot(db: Empty) {
         tx.put_boot(&running(1, Some("named")))?;
         // A boot of the past holds nothing.
         tx.put_boot(&Boot { id: id(99), session_hash: Sha256::of("past"), ..running(1, Some("free")) })?;
-        for _ in 0..2 {
-            put.iter().try_for_each(|hash| tx.put_plan_content(hash, r#"{"cmdline":"ü"}"#, 10))?;
+        // Again: with what is beside it now.
+        for content in [r#"{"cmdline":"ü"}"#, r#"{"cmdline":"ü","params":{"ntp":"a"}}"#] {
+            put.iter().try_for_each(|hash| tx.put_plan_content(hash, content, 10))?;
         }
         Ok(())
     })
@@ -84,7 +85,7 @@ pub async fn contents_go_with_the_last_boot(db: Empty) {
     assert_eq!(db.put(|tx| tx.forget_plans(10, 9)).await, 0, "too young");
     assert_eq!(db.put(|tx| tx.forget_plans(11, 9)).await, 1);
     let content = db.get(move |tx| tx.plan_content(&named)).await.unwrap();
-    assert_eq!(content["cmdline"], "ü");
+    assert_eq!((&content["cmdline"], &content["params"]["ntp"]), (&"ü".into(), &"a".into()));
     assert_eq!(db.get(move |tx| tx.plan_content(&free)).await, None);
 }
 

@@ -1,4 +1,4 @@
-//! Would a reboot change a node?
+//! Would a reboot change a node, and what? What differs between two revisions of a profile?
 
 use serde::{Deserialize, Serialize};
 
@@ -13,17 +13,21 @@ pub struct PlanName {
     pub image: String,
 }
 
-/// One thing that a reboot would change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing that a reboot would change, or that differs between two revisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDifference {
     /// Where: `cmdline`, `parts rootfs`, `files /etc/motd content`.
     pub what: String,
-    /// What runs; absent: it is not there. At most 4,096 bytes.
+    /// What runs; absent: it is not there. What is over 4,096 bytes is cut, and says so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub old: Option<String>,
     /// What a reboot would give.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub new: Option<String>,
+    /// Of texts of several lines, and of lists (an item a line): what differs, as `diff -u` tells it. What is over some 400
+    /// lines or 16,384 bytes is cut, and says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lines: Option<String>,
 }
 
 /// What a reboot would do to a node.
@@ -61,4 +65,50 @@ pub struct NodeFallback {
     pub to: String,
     /// Since its first boot with that.
     pub since_us: i64,
+}
+
+/// A revision of a profile that is compared with another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffedRevision {
+    /// Counts from 1.
+    pub revision: u32,
+    /// Nodes without a pin boot it.
+    pub active: bool,
+    /// NAME:VERSION; empty: none of its own or its parent's.
+    pub image: String,
+    /// What it inherits from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent: Option<String>,
+    /// When it was made.
+    pub created_us: i64,
+    /// Who made it: "person NAME", or "parent NAME revision N".
+    pub made_by: String,
+}
+
+/// What differs between two revisions of a profile. Of a password hash its fingerprint is told, of a secret its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileDiff {
+    /// Its name.
+    pub profile: String,
+    /// Which revision is `old`.
+    pub from: DiffedRevision,
+    /// Which is `new`.
+    pub to: DiffedRevision,
+    /// In its own words, `parent` too, in order of name; at most 500.
+    pub words: Vec<PlanDifference>,
+    /// In the whole that they made with its parents' words then; at most 500.
+    pub whole: Vec<PlanDifference>,
+    /// There are more, of either.
+    #[serde(default)]
+    pub more: bool,
+}
+
+impl ProfileDiff {
+    /// Of the whole, what its own words do not tell just so; empty where neither revision inherits.
+    pub fn beyond_words(&self) -> Vec<&PlanDifference> {
+        if self.from.parent.is_none() && self.to.parent.is_none() {
+            return Vec::new();
+        }
+        self.whole.iter().filter(|difference| !self.words.contains(difference)).collect()
+    }
 }

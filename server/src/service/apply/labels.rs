@@ -66,6 +66,7 @@ pub(super) fn put(tx: &mut Tx<'_>, wanted: &Labels, (who, now): (&str, Micros), 
             what: "version".to_owned(),
             old: before.map(|version| version.to_string()),
             new: Some(version.to_string()),
+            lines: None,
         };
         outcome.changes.push(change("label", label, action, None, vec![difference]));
     }
