@@ -141,7 +141,7 @@ mod tests {
         let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let line = |n: usize| words.get(n).cloned().unwrap_or_default();
         assert_eq!(line(1), ["r1", "web@7", "done", "50", "2", "600", "s", "74", "s", "90", "s", "130", "s"]);
-        assert_eq!(line(2), ["r2", "web@7", "done", "50", "1", "600", "s"]);
+        assert_eq!(line(2), ["r2", "web@7", "done", "50", "1", "600", "s", "-", "-", "-"]);
         assert_eq!(line(5), ["n2-name", "r1", "not", "up"]);
         assert!(!text.contains('\u{1b}') && text.contains("disk"), "no message steers a terminal");
         assert!(!compared(&rollouts, &[0, 0], &[]).contains("AGAIN"));

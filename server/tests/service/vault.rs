@@ -285,8 +285,21 @@ async fn another_server_that_replaced_the_key_is_noticed() {
     credentials::plan(&other, uuid(1)).await.unwrap();
     vault::begin(&other).await.unwrap();
     vault::resume(&other).await.unwrap();
+    // It has not got the file yet.
+    let (file, away) = (lab.path("master.key"), lab.path("away"));
+    std::fs::rename(&file, &away).unwrap();
     for n in 1..=2 {
         let error = credentials::plan(&lab.app, uuid(n)).await.unwrap_err();
-        assert!(matches!(&error, Error::Unavailable(text) if text.contains("restart")), "{error:?}");
+        assert!(matches!(&error, Error::Unavailable(text) if text.contains("the same file")), "{error:?}");
     }
+    let error = vault::begin(&lab.app).await.unwrap_err();
+    assert!(matches!(&error, Error::Conflict(text) if text.contains("another server")), "{error:?}");
+    // It is copied, and found without a restart: at the latest after the second in which it is not looked for again.
+    std::fs::rename(&away, &file).unwrap();
+    let since = std::time::Instant::now();
+    while credentials::plan(&lab.app, uuid(1)).await.is_err() {
+        assert!(since.elapsed() < std::time::Duration::from_secs(30), "it is not found");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    credentials::plan(&lab.app, uuid(2)).await.unwrap();
 }
