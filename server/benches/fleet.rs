@@ -13,7 +13,7 @@ use higuma::domain::inventory::Unread;
 use higuma::domain::node::{Admission, Node};
 use higuma::domain::{Mac, NodeUuid, Sha256};
 use higuma::service::drift::{self, Worked};
-use higuma::service::{App, Settings, blobs, images, plan, preview, profiles, rules};
+use higuma::service::{App, Settings, blobs, facts, images, plan, preview, profiles, rules};
 use higuma::store::{Store, StoredInventory, StoredVersion};
 use higuma_proto::agent::{Cpu, Dimm, Disk, Inventory, Memory, Nic};
 use higuma_proto::api::{NewProfile, PutRules, Rule};
@@ -72,6 +72,8 @@ async fn measure(database: &str, url: &str, nodes: u32) {
     }
     fleet(&app, nodes).await;
     table.done("(made)");
+    while facts::fill_in(&app).await.unwrap() {}
+    table.done("facts of all, as after an upgrade");
 
     rules::replace(&app, PutRules { rules: list("first"), expected_hash: None }).await.unwrap();
     evaluate(&app).await;
@@ -100,7 +102,8 @@ async fn measure(database: &str, url: &str, nodes: u32) {
 /// One node's: what a person sees, what an agent is given.
 async fn one(app: &App, nodes: u32) {
     let each = |began: Instant| began.elapsed().as_secs_f64() * 1e6 / f64::from(PLANS);
-    let spread = move |n: u32| uuid(n.wrapping_mul(2_654_435_761) % nodes);
+    // Each another one.
+    let spread = move |n: u32| uuid(n.wrapping_mul((nodes / PLANS).max(1)) % nodes);
     let began = Instant::now();
     for n in 0..PLANS {
         preview::show(app, "web".parse().unwrap(), None, spread(n)).await.unwrap();
@@ -111,7 +114,15 @@ async fn one(app: &App, nodes: u32) {
         let uuid = spread(n);
         let boot = Boot::new(Uuid::from_u128(u128::from(n)), uuid, hash(n), "http://10.0.0.1:8080".into(), app.now());
         let stored = boot.clone();
-        app.store.write(move |tx| tx.put_boot(&stored)).await.unwrap();
+        app.store
+            .write(move |tx| {
+                let mut node = tx.node(&stored.node)?.unwrap();
+                node.boot = Some(stored.id);
+                tx.put_boot(&stored)?;
+                tx.put_node(&node)
+            })
+            .await
+            .unwrap();
         boots.push(boot);
     }
     let began = Instant::now();
@@ -139,8 +150,7 @@ async fn image(app: &App) {
     let blob = Sha256::of("blob");
     blobs::record(app, blob.clone(), 4).await.unwrap();
     let part = |role: &str| json!({"role": role, "sha256": blob.to_string()});
-    let image = json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("modules"), part("rootfs")],
-        "rootfs": "squashfs"});
+    let image = json!({"name": "i", "version": "1", "arch": "x86_64", "parts": [part("kernel"), part("modules"), part("rootfs")]});
     images::create(app, serde_json::from_value(image).unwrap()).await.unwrap();
 }
 
