@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use higuma_proto::agent::{Event, ReportUpRequest};
 use higuma_proto::steps::UP;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{chroot, fchdir};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,14 +45,14 @@ pub struct CallbackFile {
 }
 
 /// Reports, then sends heartbeats until SIGTERM (exit code 0).
-pub fn run(file: &Path, after_init: Option<&str>) -> ExitCode {
+pub fn run(file: &Path, after_init: Option<&str>, follow_root: bool) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Before the image's init may take it away.
     let text = std::fs::read(file);
     if let Some(before) = after_init {
         // Started by PID 1 before it became the image's init: a session of its own, so that no console kills it.
         let _ = nix::unistd::setsid();
-        if !wait_for_init(before) {
+        if !wait_for_init(before, follow_root) {
             say(UP, "the image's init did not take over: nothing is reported");
             return ExitCode::FAILURE;
         }
@@ -77,7 +80,7 @@ pub fn run(file: &Path, after_init: Option<&str>) -> ExitCode {
         let Ok(mut term) = signal(SignalKind::terminate()) else { return ExitCode::FAILURE };
         tokio::select! {
             _ = term.recv() => ExitCode::SUCCESS,
-            why = talk(callback) => {
+            why = talk(callback, follow_root) => {
                 say(UP, &why);
                 ExitCode::FAILURE
             }
@@ -86,7 +89,13 @@ pub fn run(file: &Path, after_init: Option<&str>) -> ExitCode {
 }
 
 /// Runs for ever; returns only why it cannot.
-async fn talk(callback: CallbackFile) -> String {
+async fn talk(callback: CallbackFile, follow_root: bool) -> String {
+    let follow = || {
+        if follow_root {
+            enter_root_of_init()
+        }
+    };
+    follow();
     let address = Address { grpc: callback.grpc, ca_pem: callback.ca_pem, server_name: callback.server_name };
     let client = match Client::new(&address, &callback.credential) {
         Ok(client) => client,
@@ -96,10 +105,11 @@ async fn talk(callback: CallbackFile) -> String {
         // Without it TLS fails for ever; as root it works, and otherwise the report says what is wrong.
         let _ = clock::set(callback.not_before);
     }
-    let mut interval = report(&client, callback.events).await;
+    let mut interval = report(&client, callback.events, follow).await;
     let mut failures = 0u32;
     loop {
         tokio::time::sleep(jittered(interval)).await;
+        follow();
         match client.heartbeat(uptime()).await {
             Ok(answer) => {
                 failures = 0;
@@ -131,6 +141,7 @@ async fn reboot(reason: &str, marker: &Path, commands: &[&'static [&'static str]
         match tokio::time::timeout(REBOOT_PATIENCE, asked).await {
             // Time over: it may well be under way.
             Err(_) | Ok(Ok(Ok(()))) => {
+                let _ = marker.parent().map(std::fs::create_dir_all);
                 let _ = std::fs::write(marker, shown.as_bytes());
                 return;
             }
@@ -160,13 +171,14 @@ fn ask(command: &[&str]) -> Result<(), String> {
 }
 
 /// Tries until the server has it; gives the interval of the heartbeats.
-async fn report(client: &Client, events: Vec<Event>) -> Duration {
+async fn report(client: &Client, events: Vec<Event>, follow: impl Fn()) -> Duration {
     let began = Instant::now();
-    let os = os_name(Path::new("/"));
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
     // The server makes the event `up` itself when it gets the first report.
     let mut failures = 0u32;
     loop {
+        follow();
+        let os = os_name(Path::new("/"));
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         let message = ReportUpRequest {
             os: os.clone(),
             kernel: kernel.clone(),
@@ -215,11 +227,31 @@ pub fn program_of(process: &str) -> Option<String> {
     Some(format!("{}:{}", meta.dev(), meta.ino()))
 }
 
+/// [`program_of`] PID 1, by the `/proc` that PID 1 left as our standard input: the one in our root may be gone by now.
+fn program_of_init() -> Option<String> {
+    let stat = fstatat(std::io::stdin(), "1/exe", AtFlags::empty()).ok()?;
+    Some(format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// Into the root that PID 1 is in now: an initrd's init goes on into another, where names are resolved, programs are and `/proc`
+/// is. What cannot be stays as it is.
+fn enter_root_of_init() {
+    let Ok(root) =
+        openat(std::io::stdin(), "1/root", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+    else {
+        return;
+    };
+    if fchdir(&root).is_ok() {
+        let _ = chroot(".");
+    }
+}
+
 /// Waits until PID 1 runs another program than `before`, which is how the image's init shows.
-fn wait_for_init(before: &str) -> bool {
+fn wait_for_init(before: &str, follow_root: bool) -> bool {
     let end = Instant::now() + INIT_PATIENCE;
     while Instant::now() < end {
-        if program_of("1").is_some_and(|now| now != before) {
+        let now = if follow_root { program_of_init() } else { program_of("1") };
+        if now.is_some_and(|now| now != before) {
             // A moment for an init that ends at once: the kernel would panic, and nothing must be reported.
             std::thread::sleep(Duration::from_secs(3));
             return true;

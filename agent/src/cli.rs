@@ -43,6 +43,9 @@ enum Command {
         /// Wait until PID 1 runs another program than this one before reporting.
         #[arg(long, value_name = "DEVICE:INODE")]
         after_init: Option<String>,
+        /// Go into the root of PID 1 whenever it has another; its /proc is standard input.
+        #[arg(long)]
+        follow_root: bool,
     },
     /// The worker of PID 1.
     #[command(hide = true)]
@@ -73,7 +76,7 @@ pub fn run() -> ExitCode {
         }
         Command::Neighbours(args) => neighbours::command::run(args),
         Command::Boot { dry_run: _ } => first::dry_run(),
-        Command::Callback { file, after_init } => callback::run(&file, after_init.as_deref()),
+        Command::Callback { file, after_init, follow_root } => callback::run(&file, after_init.as_deref(), follow_root),
         Command::Worker => worker::run(),
     }
 }

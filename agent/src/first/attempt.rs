@@ -108,7 +108,12 @@ fn take(plan: &BootPlan, role: &str, parts: &mut Parts) -> Result<File, StepErro
 
 /// The plan's command line and, where we run in the second stage, what we need there. Nothing in it is secret.
 fn cmdline(plan: &BootPlan, way: Option<Way>) -> String {
-    let mut line = plan.cmdline.trim().to_owned();
+    // What stands behind a lone `--` is the init's.
+    let (ours, init) = match plan.cmdline.trim().split_once(" -- ") {
+        Some((ours, init)) => (ours, format!(" -- {init}")),
+        None => (plan.cmdline.trim(), String::new()),
+    };
+    let mut line = ours.to_owned();
     let mut add = |word: &str| {
         let key = word.split('=').next().unwrap_or(word);
         let there = line.split_ascii_whitespace().any(|w| w.split('=').next() == Some(key));
@@ -124,7 +129,7 @@ fn cmdline(plan: &BootPlan, way: Option<Way>) -> String {
         Some(Way::Beside) => line.push_str(&format!(" rdinit={BESIDE}{INIT}")),
         Some(_) => add("rdinit=/init"),
     }
-    line.trim_start().to_owned()
+    format!("{}{init}", line.trim_start())
 }
 
 #[cfg(test)]
@@ -150,5 +155,6 @@ mod tests {
         assert_eq!(cmdline(&plan("panic=5 rdinit=/x"), own), "panic=5 rdinit=/x");
         assert_eq!(cmdline(&plan("rdinit=/x"), Some(Way::Beside)), "rdinit=/x panic=60 rdinit=/.higuma/init");
         assert_eq!(cmdline(&plan(""), None), "panic=60");
+        assert_eq!(cmdline(&plan("a -- b c"), Some(Way::Beside)), "a panic=60 rdinit=/.higuma/init -- b c");
     }
 }

@@ -26,15 +26,23 @@ pub fn prepare(handover: &Handover, site: &Site, journal: &Journal) -> Result<()
     for problem in files::write_all(&tree, handover, systemd) {
         journal.info(SECOND_STAGE, &format!("not written: {problem}"));
     }
+    for path in handover.plan.files.iter().map(|file| &file.path).filter(|path| is_hidden(path)) {
+        journal.info(SECOND_STAGE, &format!("not written: {path}: the image's init mounts something else there"));
+    }
     journal.record(SECOND_STAGE, State::Ok, &format!("handing over to {init} of the image's initrd"));
     let mut events = handover.events.clone();
     events.extend(journal.batch(500));
     files::callback_file(&tree, CALLBACK, handover, site, events)
         .map_err(|e| format!("cannot write the callback's file: {e}"))?;
-    // It has the same credential, and the profile's secrets.
+    switch::Switch { init, start_callback: true, beside: true }.write()?;
+    // Last: a worker that dies before is begun again with it. It has the same credential, and the profile's secrets.
     let plan = format!("{BESIDE}{PLAN}");
-    std::fs::remove_file(&plan).map_err(|e| format!("cannot remove {plan}: {e}"))?;
-    switch::Switch { init, start_callback: true, beside: true }.write()
+    std::fs::remove_file(&plan).map_err(|e| format!("cannot remove {plan}: {e}"))
+}
+
+/// On what PID 1 takes away again, so that the init finds the root as the kernel gives it.
+fn is_hidden(path: &str) -> bool {
+    ["/run/", "/dev/", "/sys/", "/proc/"].iter().any(|folder| path.starts_with(folder))
 }
 
 /// What `rdinit=` of the plan's command line asks for and nothing else, or what the kernel starts.
@@ -68,5 +76,6 @@ mod tests {
         assert!(init_of(&tree, "rdinit=/sbin/init").unwrap_err().contains("/sbin/init"), "never another one");
         tree.write("/sbin/init", 0o755, b"").unwrap();
         assert_eq!(init_of(&tree, "rdinit=/x rdinit=/sbin/init").unwrap(), "/sbin/init");
+        assert!(is_hidden("/run/x") && !is_hidden("/etc/run/x") && !is_hidden("/runner"));
     }
 }

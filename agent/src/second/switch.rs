@@ -86,7 +86,8 @@ fn try_hand_over() -> Result<Infallible, String> {
 
     let_go();
     if switch.start_callback {
-        start_helper(&format!("{RUN}/agent"), callback::FILE);
+        let mut helper = Command::new(format!("{RUN}/agent"));
+        start_helper(clean(&mut helper).arg("callback").stdin(Stdio::null()));
     }
     let mut tried = Vec::new();
     for init in candidates(&switch.init) {
@@ -104,11 +105,9 @@ fn let_go() {
     let _ = nix::sys::reboot::set_cad_enabled(true);
 }
 
-fn start_helper(agent: &str, file: &str) {
+fn start_helper(helper: &mut Command) {
     let me = callback::program_of("self").unwrap_or_default();
-    let mut helper = Command::new(agent);
-    let arguments = ["callback", "--file", file, "--after-init", &me];
-    if let Err(e) = clean(&mut helper).args(arguments).stdin(Stdio::null()).spawn() {
+    if let Err(e) = helper.args(["--after-init", &me]).spawn() {
         say(STEP, &format!("the callback helper cannot be started: {e}"));
     }
 }
@@ -118,12 +117,18 @@ fn start_helper(agent: &str, file: &str) {
 fn in_place(init: &str) -> Result<Infallible, String> {
     let _ = std::fs::remove_file(crate::worker::ALIVE_FILE);
     let_go();
-    start_helper(&format!("{BESIDE}{INIT}"), beside::CALLBACK);
+    // It follows the init into whatever root it goes, by the `/proc` that is here now.
+    let proc = File::open("/proc").map_err(|e| format!("cannot open /proc: {e}"))?;
+    let mut helper = Command::new(format!("{BESIDE}{INIT}"));
+    // An init of an initrd (systemd's among them) ends what is left before it goes, but for names that begin so.
+    clean(&mut helper).arg0("@higuma-agent").args(["callback", "--follow-root", "--file", beside::CALLBACK]);
+    start_helper(helper.stdin(Stdio::from(proc)));
     say(STEP, &format!("handing over to {init}"));
     for folder in ["/run", "/dev", "/sys", "/proc"] {
         let _ = umount2(folder, MntFlags::MNT_DETACH);
     }
-    let e = clean(&mut Command::new(init)).exec();
+    // With what the kernel gave us: words that it does not know are the init's.
+    let e = Command::new(init).args(std::env::args_os().skip(1)).exec();
     Err(format!("{init} cannot be started: {e}"))
 }
 

@@ -61,7 +61,11 @@ impl Step for Pack {
 
 fn pack(inputs: Inputs) -> Result<File, String> {
     let mut out = Concat::new().map_err(|e| explain::chain(&e))?;
-    out.part(Part::Consume(inputs.first)).map_err(|e| explain::chain(&e))?;
+    let beside = inputs.own.as_ref().is_some_and(|own| own.beside);
+    let mut first = Some(inputs.first);
+    if !beside && let Some(first) = first.take() {
+        out.part(Part::Consume(first)).map_err(|e| explain::chain(&e))?;
+    }
     if let Some(own) = inputs.own {
         let agent = File::open("/proc/self/exe").map_err(|e| format!("cannot open this agent's own binary: {e}"))?;
         let contents = Contents {
@@ -73,6 +77,10 @@ fn pack(inputs: Inputs) -> Result<File, String> {
             beside: own.beside,
         };
         out = second_stage::write(&contents, out).map_err(|e| explain::chain(&e))?;
+    }
+    // Behind ours: what ends an initrd, and how the kernel reads on behind it, hangs on how it is packed.
+    if let Some(initrd) = first {
+        out.part(Part::Consume(initrd)).map_err(|e| explain::chain(&e))?;
     }
     out.finish().map_err(|e| explain::chain(&e))
 }

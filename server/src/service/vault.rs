@@ -157,15 +157,16 @@ pub async fn begin(app: &App) -> Result<()> {
 
 /// Second step: seal some rows with the key in force; how many. Zero: all are.
 pub async fn reseal_some(app: &App) -> Result<usize> {
-    let Some((new, old)) = app.vault.keys().split_first().map(|(new, old)| (new.clone(), old.to_vec())) else {
-        return Ok(0);
-    };
     let in_force = app.store.read(|tx| tx.setting(IN_FORCE)).await?;
-    if in_force.is_some_and(|id| app.vault.key(&id).is_none()) {
+    if in_force.as_ref().is_some_and(|id| app.vault.key(id).is_none()) {
         return Err(Error::Unavailable(
             "another server has replaced the master key: give this one the same file".to_owned(),
         ));
     }
+    // After that look, which may have read the file again.
+    let Some((new, old)) = app.vault.keys().split_first().map(|(new, old)| (new.clone(), old.to_vec())) else {
+        return Ok(0);
+    };
     // A server that was killed between file and database.
     put_in_force(app, new.id()).await?;
     app.store

@@ -74,7 +74,7 @@ pub fn build(recipe: &Recipe, out: &Path, progress: &Progress) -> Result<BuiltIm
     }
     let modules = pack::modules(&root, &release, recipe.rootfs_type, out, progress)?;
     let rootfs = pack::rootfs_of(recipe.rootfs_type, &root, recipe.epoch(), out, progress)?;
-    nics.reaches(&rootfs)?;
+    nics.reaches(&rootfs, false)?;
     let contents = survey::of_folder(&root, out, progress)?;
     progress.line("image built");
     Ok(BuiltImage {

@@ -40,6 +40,8 @@ pub struct ImportOptions {
     pub rootfs: Option<PathBuf>,
     /// Folder with lib/modules.
     pub modules_from: Option<PathBuf>,
+    /// A large root file system is right without a network driver that is known.
+    pub any_network_driver: bool,
     /// Refuse a kernel of another architecture.
     pub arch: Option<String>,
 }
@@ -58,7 +60,7 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
                 .map_err(|e| Failure::usage(format!("could not read {}: {e}", source.display())))?;
             if meta.is_dir() && options.kernel_package.is_none() {
                 let (kernel, modules) = (kernel.as_deref(), options.modules_from.as_deref());
-                oci::staged(out, |out| from_tree(source, kernel, modules, options.kind, out, progress))
+                oci::staged(out, |out| from_tree(source, kernel, modules, options, out, progress))
             } else {
                 plain::import(source, options, out, progress)
             }
@@ -96,10 +98,11 @@ fn from_tree(
     root: &Path,
     kernel: Option<&Path>,
     modules_from: Option<&Path>,
-    kind: RootFs,
+    options: &ImportOptions,
     out: &Path,
     progress: &Progress,
 ) -> Result<BuiltImage> {
+    let kind = options.kind;
     let source = kernel.map_or_else(|| pack::kernel_in(root), |k| Ok(k.to_owned()))?;
     let (arch, said) = pack::kernel_facts(&source)?;
     let modules_root = modules_from.unwrap_or(root);
@@ -119,7 +122,7 @@ fn from_tree(
     let kernel = out.join(pack::KERNEL);
     std::fs::copy(&source, &kernel).map_err(Failure::io("copy", &source))?;
     let rootfs = pack::rootfs(kind, root, out, progress)?;
-    nics.reaches(&rootfs)?;
+    nics.reaches(&rootfs, options.any_network_driver)?;
     let contents = survey::of_folder(root, out, progress)?;
     Ok(BuiltImage {
         arch,
@@ -172,7 +175,7 @@ fn from_rootfs(
         filesystem: kind.name(),
     };
     let nics = check::whole(subject, progress)?;
-    nics.reaches(rootfs)?;
+    nics.reaches(rootfs, options.any_network_driver)?;
     let modules = pack::modules(modules_root, &release, kind, out, progress)?;
     // Of an erofs the owners are lost, so a listing would not be right.
     let contents = squashfs.map(|squashfs| survey::of_squashfs(&squashfs, &root, out, progress)).transpose()?;

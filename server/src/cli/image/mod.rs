@@ -131,6 +131,9 @@ pub struct Import {
     /// and 200 times its packed size, but of a squashfs]
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
+    /// Take a root file system of over 512 MiB with a kernel that has none of the network drivers that Higuma knows
+    #[arg(long)]
+    any_network_driver: bool,
     /// Kernel: bzImage or arm64 Image; of an ISO, its path there
     #[arg(long, value_name = "FILE|URL", required_unless_present_any = ["source", "dir", "oci"])]
     kernel: Option<PathBuf>,
@@ -209,6 +212,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                     insecure_http: args.insecure_http,
                 }),
                 max_size: args.max_size,
+                any_network_driver: args.any_network_driver,
                 kernel: args.kernel,
                 kind: args.rootfs_type.into(),
                 kernel_package: (!args.kernel_packages.is_empty()).then_some(KernelPackage {

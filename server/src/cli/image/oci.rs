@@ -131,7 +131,7 @@ pub(super) fn assemble(
         RootFs::Squashfs => pack::squashfs_of_image(&flat, out, progress)?,
         RootFs::Erofs => pack::erofs_of_image(&flat, scratch, out, progress)?,
     };
-    nics.reaches(&rootfs)?;
+    nics.reaches(&rootfs, options.any_network_driver)?;
     let part = out.join(pack::KERNEL);
     if kernel != part {
         std::fs::copy(&kernel, &part).map_err(Failure::io("copy", &kernel))?;
