@@ -1,5 +1,5 @@
-//! An image that is a kernel and an initramfs, and nothing else: it gets its host name and its files, its own init runs, and the
-//! server hears that it is up, and again and again.
+//! An image that is a kernel and an initramfs, and nothing else: it gets its host name and its files, its own init runs, goes into
+//! another root as initrds do, and the server hears that it is up, and again and again.
 
 use crate::steps::{TO_RUNNING, boot_id, wait_registered, wait_running};
 use higuma_proto::api::{NewProfile, Profile};
@@ -28,9 +28,15 @@ fn initramfs_whole() -> LabResult {
     server.api()?.assign(node.uuid(), PROFILE)?;
     let line = node.wait_for(TINY_UP, TO_RUNNING)?;
     ensure(line.contains("by-the-profile"), format!("a file of the profile: {line}"))?;
+    ensure(
+        !std::fs::read_to_string(node.console_file())?.contains("whole: /proc was there"),
+        "its init finds the root as the kernel gives it",
+    )?;
     let running = wait_running(&lab, &server, &node, TO_RUNNING, None)?;
     let boot = running.boot.as_ref().context("no boot")?;
     println!("initramfs_whole: {:?}", boot.summary);
+    // It is the new root's, which the helper followed.
+    ensure(boot.summary.os.as_deref() == Some("Tiny of the Higuma lab"), format!("{:?}", boot.summary.os))?;
     // Longer than a node counts as running that is not heard from.
     std::thread::sleep(Duration::from_secs(20));
     let later = lab.wait_node(&server, &node, "the node, later", Duration::from_secs(1), |_| true)?;

@@ -51,7 +51,9 @@ impl Ceph {
         run(ceph.command("ceph-mon").args(["--mkfs", "-i", "a", "--monmap", &map]))?;
         ceph.daemon("ceph-mon", &["-i", "a"])?;
         let osd = uuid::Uuid::new_v4().to_string();
-        let made = run(ceph.command("ceph").args(["--connect-timeout", "30", "osd", "new", &osd]))?;
+        // A monitor that has just begun answers some commands with EPERM ("problem getting command descriptions").
+        let asked = |arguments: &[&str]| run(ceph.command("ceph").args(["--connect-timeout", "30"]).args(arguments)).ok();
+        let made = wait::until("the monitor to make an OSD", START, || Ok(asked(&["osd", "new", &osd])))?;
         let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
         run(ceph.command("ceph-osd").args(["-i", &id, "--mkfs", "--osd-uuid", &osd]))?;
         let mut osd = ceph.spawn("ceph-osd", &["-i", &id])?;
@@ -60,8 +62,8 @@ impl Ceph {
             if osd.try_wait()?.is_some() {
                 osd = ceph.spawn("ceph-osd", &["-i", &id])?;
             }
-            let told = run(ceph.command("ceph").args(["--connect-timeout", "30", "osd", "stat", "--format", "json"]))?;
-            Ok(String::from_utf8_lossy(&told.stdout).replace(' ', "").contains("\"num_up_osds\":1").then_some(()))
+            let told = asked(&["osd", "stat", "--format", "json"]).map(|told| told.stdout).unwrap_or_default();
+            Ok(String::from_utf8_lossy(&told).replace(' ', "").contains("\"num_up_osds\":1").then_some(()))
         });
         ceph.cluster.push(osd);
         up?;

@@ -129,15 +129,28 @@ pub fn tiny() -> LabResult<PathBuf> {
     })
 }
 
+/// As the initrds of distributions do: makes another root in memory, goes into it, and takes the first one away.
+const WHOLE_INIT: &str = r#"#!/bin/sh
+export PATH=/bin
+[ -e /proc/self ] && echo "whole: /proc was there"
+mount -t proc proc /proc
+mkdir /new
+mount -t tmpfs tmpfs /new
+cp -a /bin /sbin /etc /lib /root /new/
+mkdir /new/proc /new/sys /new/dev /new/run /new/tmp
+mount -o move /proc /new/proc
+exec switch_root /new /sbin/init
+"#;
+
 /// [`tiny`] as one initramfs, and its kernel: the whole system is in it.
 pub fn whole() -> LabResult<KernelAndInitrd> {
     let kernel = kernel::debian()?;
     let tiny = tiny()?;
-    let home = cached("whole", &[&tiny.display().to_string()], |home| {
+    let home = cached("whole", &[&tiny.display().to_string(), WHOLE_INIT], |home| {
         let root = home.join("root");
         run(Command::new("cp").arg("-a").arg(&tiny).arg(&root))?;
         std::fs::remove_dir_all(root.join("boot"))?;
-        std::fs::rename(root.join("sbin/init"), root.join("init"))?;
+        script(&root.join("init"), WHOLE_INIT)?;
         cpio(&root, &home.join("initrd.img"))?;
         std::fs::copy(&kernel.image, home.join("vmlinuz"))?;
         Ok(())
