@@ -290,7 +290,7 @@ async fn another_server_that_replaced_the_key_is_noticed() {
     std::fs::rename(&file, &away).unwrap();
     for n in 1..=2 {
         let error = credentials::plan(&lab.app, uuid(n)).await.unwrap_err();
-        assert!(matches!(&error, Error::Unavailable(text) if text.contains("the same file")), "{error:?}");
+        assert!(matches!(&error, Error::Unavailable(text) if text.contains("not held by this server")), "{error:?}");
     }
     let error = vault::begin(&lab.app).await.unwrap_err();
     assert!(matches!(&error, Error::Conflict(text) if text.contains("another server")), "{error:?}");
