@@ -52,7 +52,8 @@ impl Ceph {
         ceph.daemon("ceph-mon", &["-i", "a"])?;
         let osd = uuid::Uuid::new_v4().to_string();
         // A monitor that has just begun answers some commands with EPERM ("problem getting command descriptions").
-        let asked = |arguments: &[&str]| run(ceph.command("ceph").args(["--connect-timeout", "30"]).args(arguments)).ok();
+        let asked =
+            |arguments: &[&str]| run(ceph.command("ceph").args(["--connect-timeout", "30"]).args(arguments)).ok();
         let made = wait::until("the monitor to make an OSD", START, || Ok(asked(&["osd", "new", &osd])))?;
         let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
         run(ceph.command("ceph-osd").args(["-i", &id, "--mkfs", "--osd-uuid", &osd]))?;
