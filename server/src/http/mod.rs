@@ -50,7 +50,7 @@ use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web::{App as Actix, HttpRequest, HttpServer};
-use front::{Desk, Fronts};
+use front::{Crew, Desk, Fronts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use routes::{Listener, Table};
 use std::net::TcpListener;
@@ -124,6 +124,15 @@ pub fn serve(
             .shutdown_timeout(STOP_SECONDS)
             .disable_signals();
         let (stop, at) = (builder.graceful_shutdown_signal(), socket.local_addr().map_err(Error::internal)?);
+        let desk = Desk {
+            blobs: state.blobs.clone(),
+            cache: state.cache.clone(),
+            deliveries: state.deliveries.clone(),
+            stop: stop.clone(),
+            first: REQUEST_HEAD,
+            keep_alive: KEEP_ALIVE,
+        };
+        let crew = Crew::start(&desk, workers).map_err(Error::internal)?;
         let services = move || {
             let signal = stop.clone();
             let behind = HttpService::build()
@@ -137,8 +146,7 @@ pub fn serve(
                 .local_addr(at)
                 .finish(map_config(app(), |()| AppConfig::default()))
                 .tcp();
-            let desk = Desk { state: state.clone(), stop: stop.clone(), first: REQUEST_HEAD, keep_alive: KEEP_ALIVE };
-            Fronts { desk, behind }
+            Fronts { desk: desk.clone(), crew: crew.clone(), behind }
         };
         return Ok(builder.listen(listener.as_str(), socket, services).map_err(Error::internal)?.run());
     };

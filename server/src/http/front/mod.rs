@@ -1,16 +1,18 @@
 //! Who meets a connection of the plain listener first: requests for blobs that are here whole are answered at once, by the
-//! kernel from file to socket; the connection goes on to the full HTTP server with the first request that is anything else, which
-//! is still unread then. So no address exists here that the table of routes does not have.
+//! kernel from file to socket, on threads of their own; the connection goes on to the full HTTP server with the first request that
+//! is anything else, which is still unread then. So no address exists here that the table of routes does not have.
 
+mod crew;
 mod head;
 mod send;
 
-use super::{State, blob_answer, observe};
-use crate::blob::Reader;
+use super::{blob_answer, observe};
+use crate::blob::cache::Cache;
+use crate::blob::{Blobs, Reader};
 use crate::domain::Sha256;
 use crate::error::Error;
 use crate::service;
-use crate::service::delivery::Busy;
+use crate::service::delivery::{Busy, Deliveries};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{Service, ServiceFactory};
 use futures_util::future::LocalBoxFuture;
@@ -25,6 +27,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
+pub use crew::Crew;
+
 /// Bytes of a head that are looked at; a longer one is for the full server.
 const HEAD: usize = 4096;
 /// A client that closes has said all by then.
@@ -35,12 +39,14 @@ const ROUTE: &str = "/blobs/{sha256}";
 /// Makes [`Front`]s, one a thread.
 pub struct Fronts<F> {
     pub desk: Desk,
+    pub crew: Crew,
     pub behind: F,
 }
 
 /// One thread's.
 pub struct Front<S> {
     desk: Desk,
+    crew: Crew,
     behind: Rc<S>,
 }
 
@@ -58,8 +64,8 @@ where
     type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
-        let (desk, behind) = (self.desk.clone(), self.behind.new_service(()));
-        Box::pin(async move { Ok(Front { desk, behind: Rc::new(behind.await?) }) })
+        let (desk, crew, behind) = (self.desk.clone(), self.crew.clone(), self.behind.new_service(()));
+        Box::pin(async move { Ok(Front { desk, crew, behind: Rc::new(behind.await?) }) })
     }
 }
 
@@ -73,9 +79,15 @@ impl<S: Service<TcpStream, Response = ()> + 'static> Service<TcpStream> for Fron
     }
 
     fn call(&self, socket: TcpStream) -> Self::Future {
-        let (desk, behind) = (self.desk.clone(), self.behind.clone());
+        let (desk, crew, behind) = (self.desk.clone(), self.crew.clone(), self.behind.clone());
         Box::pin(async move {
-            match desk.meet(socket).await {
+            let met = match desk.first(&socket).await {
+                Ok(First::Blob) => crew.meet(socket).await,
+                Ok(First::Other) => Ok(Some(socket)),
+                Ok(First::Ended) => Ok(None),
+                Err(error) => Err(error),
+            };
+            match met {
                 Ok(Some(socket)) => behind.call(socket).await,
                 Ok(None) => Ok(()),
                 Err(error) => {
@@ -90,12 +102,24 @@ impl<S: Service<TcpStream, Response = ()> + 'static> Service<TcpStream> for Fron
 /// What answering needs.
 #[derive(Clone)]
 pub struct Desk {
-    pub state: State,
+    pub blobs: Blobs,
+    pub cache: Option<Cache>,
+    pub deliveries: Deliveries,
     pub stop: GracefulShutdownSignal,
     /// For the first request.
     pub first: Duration,
     /// For the next one.
     pub keep_alive: Duration,
+}
+
+/// What a connection begins with.
+enum First {
+    /// Nothing.
+    Ended,
+    /// Something for the full server.
+    Other,
+    /// A request for a blob, which may be here.
+    Blob,
 }
 
 /// What a connection says next.
@@ -105,6 +129,14 @@ enum Next {
     /// Something for the full server.
     Other,
     Blob(Blob),
+}
+
+enum Heard {
+    /// So many; none: the client has ended it.
+    Bytes(io::Result<usize>),
+    /// In the time that was given.
+    Nothing,
+    Stop,
 }
 
 struct Blob {
@@ -118,33 +150,33 @@ struct Blob {
 }
 
 impl Desk {
-    /// The connection, when there is something for the full server on it.
-    async fn meet(&self, socket: TcpStream) -> io::Result<Option<TcpStream>> {
+    /// What the connection begins with, which stays unread.
+    async fn first(&self, socket: &TcpStream) -> io::Result<First> {
         // A head and the first bytes behind it go out when they are there.
         socket.set_nodelay(true)?;
+        let mut bytes = [0; HEAD];
+        Ok(match self.hear(socket, &mut bytes, self.first).await {
+            Heard::Bytes(length) => match bytes.get(..length?).unwrap_or_default() {
+                [] => First::Ended,
+                head if head::wish(head).is_some() => First::Blob,
+                _ => First::Other,
+            },
+            // The full server tells whom nothing came from.
+            Heard::Nothing => First::Other,
+            Heard::Stop => First::Ended,
+        })
+    }
+
+    /// Answers what is asked for blobs that are here; the connection, when there is something for the full server on it.
+    async fn meet(&self, socket: TcpStream) -> io::Result<Option<TcpStream>> {
         let client = socket.peer_addr()?.ip();
-        let mut patience = self.first;
         loop {
             let mut bytes = [0; HEAD];
-            // A request that is there already is answered, also when the server stops.
-            let length = tokio::select! {
-                biased;
-                length = tokio::time::timeout(patience, peek(&socket, &mut bytes)) => length,
-                () = self.stop.notified() => return Ok(None),
-            };
-            let next = match length {
-                Ok(length) => Ok(self.next(bytes.get(..length?).unwrap_or_default()).await),
-                Err(late) => Err(late),
-            };
-            let blob = match next {
-                Ok(next) => match next {
-                    Next::Ended => return Ok(None),
-                    Next::Other => return Ok(Some(socket)),
-                    Next::Blob(blob) => blob,
-                },
-                // The full server tells whom nothing came from.
-                Err(_) if patience == self.first => return Ok(Some(socket)),
-                Err(_) => return Ok(None),
+            let Heard::Bytes(length) = self.hear(&socket, &mut bytes, self.keep_alive).await else { return Ok(None) };
+            let blob = match self.next(bytes.get(..length?).unwrap_or_default()).await {
+                Next::Ended => return Ok(None),
+                Next::Other => return Ok(Some(socket)),
+                Next::Blob(blob) => blob,
             };
             let closes = blob.closes;
             self.answer(&socket, client, blob).await?;
@@ -152,7 +184,15 @@ impl Desk {
                 end(socket).await;
                 return Ok(None);
             }
-            patience = self.keep_alive;
+        }
+    }
+
+    /// What comes next, which stays unread. A request that is there already is heard, also when the server stops.
+    async fn hear(&self, socket: &TcpStream, bytes: &mut [u8], patience: Duration) -> Heard {
+        tokio::select! {
+            biased;
+            length = tokio::time::timeout(patience, peek(socket, bytes)) => length.map_or(Heard::Nothing, Heard::Bytes),
+            () = self.stop.notified() => Heard::Stop,
         }
     }
 
@@ -162,7 +202,7 @@ impl Desk {
         }
         let Some(wish) = head::wish(bytes) else { return Next::Other };
         // What is not here, or cannot be read, the full server tells.
-        let here = service::blobs::here(&self.state.blobs, self.state.cache.as_ref(), &wish.sha256).await;
+        let here = service::blobs::here(&self.blobs, self.cache.as_ref(), &wish.sha256).await;
         let Ok(Some(reader)) = here else { return Next::Other };
         let answer = blob_answer::answer(&wish.asked, &wish.sha256, reader.size());
         Next::Blob(Blob { sha256: wish.sha256, reader, answer, head: wish.length, closes: wish.closes })
@@ -171,7 +211,7 @@ impl Desk {
     async fn answer(&self, socket: &TcpStream, client: IpAddr, blob: Blob) -> io::Result<()> {
         let Blob { sha256, reader, mut answer, head, closes } = blob;
         let begun = Instant::now();
-        let begin = || self.state.deliveries.begin(client, &sha256, reader.size(), answer.blob_bytes());
+        let begin = || self.deliveries.begin(client, &sha256, reader.size(), answer.blob_bytes());
         let download = match answer.has_body.then(begin).transpose() {
             Ok(download) => download,
             Err(Busy { retry_after }) => {
