@@ -31,6 +31,7 @@ mod new_job;
 mod node;
 mod node_cabling;
 mod node_disk;
+mod profile_list;
 mod profiles;
 mod rack;
 mod rollouts;
@@ -72,6 +73,7 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/jobs",          Admin,  || web::to(new_job::submit)),
         route(GET,  "/jobs/{id}",     Admin,  || web::to(jobs::page)),
         route(POST, "/jobs/{id}/cancel", Admin, || web::to(jobs::cancel)),
+        route(GET,  "/profiles",      Admin,  || web::to(profile_list::page)),
         route(GET,  "/profiles/{name}", Admin, || web::to(profiles::page)),
         route(GET,  "/rollouts",      Admin,  || web::to(rollouts::list)),
         route(GET,  "/rollouts/{id}", Admin,  || web::to(rollouts::page)),
@@ -102,13 +104,14 @@ pub fn routes() -> Vec<Route> {
 const FORM_LIMIT: usize = 16 * 1024;
 
 /// Links at the top of each page, in this order.
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 12] = [
     ("/", "Fleet"),
     ("/events", "Events"),
     ("/bmcs", "BMCs"),
     ("/cabling", "Cabling"),
     ("/addresses", "Addresses"),
     ("/images", "Images"),
+    ("/profiles", "Profiles"),
     ("/firmware", "Firmware"),
     ("/jobs", "Jobs"),
     ("/rollouts", "Rollouts"),

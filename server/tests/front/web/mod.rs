@@ -212,6 +212,8 @@ fn look(browser: &Browser) {
     let image = browser.get("/images/debian/12");
     assert!(image.body.contains("used by profiles: web"), "{}", image.body);
     assert_eq!(browser.get("/images/debian/13").status, 404);
+    let profiles = browser.get("/profiles");
+    assert!(profiles.body.contains("href=\"/profiles/web\""), "{}", profiles.body);
     let profile = browser.get("/profiles/web");
     assert!(profile.status == 200 && profile.body.contains("href=\"/profiles/web?to=1\""), "{}", profile.body);
     assert_eq!((browser.get("/profiles/none").status, browser.get("/profiles/web?from=9").status), (404, 404));
