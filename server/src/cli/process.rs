@@ -18,9 +18,32 @@ const TICK: Duration = Duration::from_millis(100);
 /// After the end of a program: how long its left-over children may keep the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// What becomes of a line that was looked at.
+pub trait Heard {
+    /// It may say why the program failed.
+    fn may_explain(self) -> bool;
+}
+
+impl Heard for () {
+    fn may_explain(self) -> bool {
+        true
+    }
+}
+
+impl Heard for bool {
+    fn may_explain(self) -> bool {
+        self
+    }
+}
+
 /// Run to the end; `package` is the Debian package that has the program, named when it is missing. Every line of
 /// standard output and error goes to `on_line`.
-pub fn run(command: Command, package: &str, deadline: Duration, on_line: impl FnMut(&str)) -> Result<()> {
+pub fn run<H: Heard>(
+    command: Command,
+    package: &str,
+    deadline: Duration,
+    on_line: impl FnMut(&str) -> H,
+) -> Result<()> {
     Running::start(command, package, Stdio::null())?.follow(deadline, on_line)
 }
 
@@ -75,7 +98,7 @@ impl Running {
         Ok(Self { name, child, group, reader })
     }
 
-    fn follow(self, deadline: Duration, on_line: impl FnMut(&str)) -> Result<()> {
+    fn follow<H: Heard>(self, deadline: Duration, on_line: impl FnMut(&str) -> H) -> Result<()> {
         let Self { name, child, group, reader } = self;
         let ended = follow(&name, child, group, reader, deadline, on_line);
         interrupt::release_group(group);
@@ -83,13 +106,13 @@ impl Running {
     }
 }
 
-fn follow(
+fn follow<H: Heard>(
     name: &str,
     mut child: Child,
     group: i32,
     reader: std::io::PipeReader,
     deadline: Duration,
-    mut on_line: impl FnMut(&str),
+    mut on_line: impl FnMut(&str) -> H,
 ) -> Result<()> {
     let (send, receive) = sync_channel::<String>(256);
     std::thread::spawn(move || {
@@ -115,8 +138,7 @@ fn follow(
     let status = loop {
         let open = match receive.recv_timeout(TICK) {
             Ok(line) => {
-                on_line(&line);
-                if !line.trim().is_empty() {
+                if on_line(&line).may_explain() && !line.trim().is_empty() {
                     last.push_back(line);
                 }
                 if last.len() > KEPT_LINES {
@@ -178,6 +200,9 @@ mod tests {
         let mut lines = Vec::new();
         run(sh("echo one; echo two >&2"), "dash", Duration::from_secs(10), |l| lines.push(l.to_owned())).unwrap();
         assert_eq!(lines, ["one", "two"]);
+        let noise = |line: &str| line != "noise";
+        let failed = run(sh("echo noise; exit 3"), "dash", Duration::from_secs(10), noise).unwrap_err();
+        assert!(!failed.message.contains("noise"), "{failed}");
         let failed = run(sh("echo no room >&2; exit 3"), "dash", Duration::from_secs(10), |_| {}).unwrap_err();
         assert!(failed.message.contains("exit status: 3") && failed.message.contains("no room"), "{failed}");
         let missing = run(Command::new("no-such-program"), "some-package", Duration::from_secs(1), |_| {}).unwrap_err();

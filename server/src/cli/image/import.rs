@@ -154,7 +154,7 @@ fn from_rootfs(
             Some(squashfs)
         }
         RootFs::Erofs => {
-            unpack_erofs(rootfs, &root)?;
+            unpack_erofs(rootfs, &root, oci::limits(options.max_size).unpacked)?;
             None
         }
     };
@@ -190,12 +190,32 @@ fn from_rootfs(
     })
 }
 
-/// As the caller's own; its program has no way to take out a part.
-fn unpack_erofs(file: &Path, root: &Path) -> Result<()> {
+/// As the caller's own, when it says that it unpacks to at most `limit` bytes; its program has no way to take out a part.
+fn unpack_erofs(file: &Path, root: &Path, limit: u64) -> Result<()> {
+    let mut command = Command::new("dump.erofs");
+    command.arg("-S").arg(file);
+    let mut said = None;
+    process::run(command, "erofs-utils", DEADLINE, |line| said = said.or_else(|| erofs_size(line)))?;
+    let name = file.display();
+    let size = said.ok_or_else(|| {
+        Failure::usage(format!(
+            "{name}: expected an erofs that dump.erofs can read: it is damaged, fetch or make it again"
+        ))
+    })?;
+    if size > limit {
+        return Err(Failure::usage(format!(
+            "{name}: expected at most {limit} bytes unpacked, it says {size}; if the image is right, see --max-size"
+        )));
+    }
     let mut command = Command::new("fsck.erofs");
     command.arg(format!("--extract={}", root.display()));
     command.args(["--no-preserve-owner", "--preserve-perms", "--overwrite"]).arg(file);
     process::run(command, "erofs-utils", DEADLINE, |_| {})
+}
+
+/// Bytes of all files of an erofs, when this line of `dump.erofs -S` has them.
+fn erofs_size(line: &str) -> Option<u64> {
+    line.strip_prefix("Filesystem total original file size:")?.strip_suffix("Bytes")?.trim().parse().ok()
 }
 
 /// Of the first bytes of a file.

@@ -16,6 +16,7 @@ mod kernel_config;
 mod kernel_package;
 mod oci;
 mod pack;
+mod packing;
 mod plain;
 mod recipe;
 mod recipe_fields;

@@ -1,6 +1,7 @@
 //! From a root tree to the parts of an image: finds the kernel and its release, packs the modules and the root file system.
 //! The tree is only read; links in it are never followed out of it to find a kernel.
 
+use super::packing::{self, Counted};
 use crate::cli::error::{Failure, Result, chain};
 use crate::cli::process;
 use crate::cli::progress::Progress;
@@ -118,6 +119,7 @@ fn squashfs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
         "-noappend",
         "-no-progress",
         "-quiet",
+        "-info",
         "-exit-on-error",
         "-comp",
         "zstd",
@@ -127,7 +129,12 @@ fn squashfs(root: &Path, out: &Path, progress: &Progress) -> Result<PathBuf> {
     command.args(["-mkfs-time", "0", "-xattrs", "-wildcards", "-e"]);
     command.args(["boot/vmlinuz*", "boot/initrd*", "proc/*", "sys/*", "dev/*", "run/*", "tmp/*"]);
     command.env_remove("SOURCE_DATE_EPOCH").env("LC_ALL", "C.UTF-8");
-    process::run(command, "squashfs-tools", DEADLINE, |_| {})?;
+    let mut packed = progress.bytes("packing", packing::of_folder(root));
+    process::run(command, "squashfs-tools", DEADLINE, |line| {
+        packed.add(packing::of_line(line).unwrap_or_default());
+        !packing::is_of_an_entry(line)
+    })?;
+    packed.end();
     Ok(path)
 }
 
@@ -140,15 +147,19 @@ pub fn squashfs_of_image(image: &higuma_oci::Flattened, out: &Path, progress: &P
         std::fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
     }
     let keep = |path: &[u8]| !path.is_empty() && !higuma_oci::running_system(path);
+    let bytes = progress.bytes("packing", packing::of_image(image, &keep));
     let written = process::run_fed(
         higuma_oci::squashfs::pack(&path),
         "squashfs-tools",
         DEADLINE,
         |_| {},
         |input| {
-            let mut input = std::io::BufWriter::with_capacity(1 << 20, input);
-            higuma_oci::write_tar(&image.tree, &image.spool, &mut input, &keep)
-                .map_err(|e| Failure::because("could not pack the root file system", &e))
+            let out = std::io::BufWriter::with_capacity(1 << 20, input);
+            let mut input = Counted { out, bytes };
+            let written = higuma_oci::write_tar(&image.tree, &image.spool, &mut input, &keep)
+                .map_err(|e| Failure::because("could not pack the root file system", &e))?;
+            input.bytes.end();
+            Ok(written)
         },
     )?;
     let empty = tempfile::tempdir_in(out).map_err(Failure::io("make a folder in", out))?;

@@ -165,3 +165,31 @@ fn an_erofs_of_a_tar_keeps_owners_as_root() {
     assert!(text(&done.stderr).contains("expected to run as root"), "{}", text(&done.stderr));
     assert_eq!(home.left_over(), 0);
 }
+
+#[test]
+fn an_erofs_that_says_it_is_huge_is_not_unpacked() {
+    let (home, root) = home();
+    let (kernel, image) = (home.path("kernel"), home.path("root.erofs"));
+    std::fs::copy(root.join(format!("boot/vmlinuz-{RELEASE}")), &kernel).unwrap();
+    std::fs::write(root.join("big"), vec![7; 70_001]).unwrap();
+    assert!(Command::new("mkfs.erofs").arg(&image).arg(&root).output().unwrap().status.success());
+    let refused = |words: &[&str]| {
+        let args = ["image", "import", "--name", "t", "--version", "1", "--max-size", "1", "--kernel"];
+        let done = home.run(&[&args[..], &[kernel.to_str().unwrap(), "--rootfs", image.to_str().unwrap()]].concat());
+        let told = text(&done.stderr);
+        assert!(!done.status.success() && words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
+        assert_eq!(home.left_over(), 0);
+    };
+    // The size in the file's inode: 4 GiB.
+    let mut bytes = std::fs::read(&image).unwrap();
+    let size = 70_001u32.to_le_bytes();
+    let at: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == size).collect();
+    let [at] = at[..] else { panic!("the size is there {} times", at.len()) };
+    bytes[at..at + 4].copy_from_slice(&[0xff; 4]);
+    std::fs::write(&image, &bytes).unwrap();
+    refused(&["expected at most 1073741824 bytes unpacked, it says 429", "--max-size"]);
+    // Cut off.
+    bytes.truncate(2_000);
+    std::fs::write(&image, &bytes).unwrap();
+    refused(&["dump.erofs"]);
+}
