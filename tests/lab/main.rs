@@ -29,6 +29,7 @@ mod job_survives_kill;
 mod lldp_fast;
 mod lldp_oracle;
 mod main_way;
+mod memtest;
 mod neighbours;
 mod never_up;
 mod oci_image;

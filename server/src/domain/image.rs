@@ -33,7 +33,7 @@ impl Arch {
 /// What a blob is to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// bzImage or arm64 Image.
+    /// bzImage or arm64 Image; of a program alone, whatever iPXE starts.
     Kernel,
     /// An initramfs of the image's own.
     Initrd,
@@ -122,15 +122,20 @@ impl Image {
     pub fn part(&self, role: Role) -> Option<&Part> {
         self.parts.iter().find(|p| p.role == role)
     }
+
+    /// A program alone, as memtest86+: no system, and perhaps no Linux. Only a script of iPXE boots it.
+    pub fn is_program(&self) -> bool {
+        self.part(Role::Initrd).is_none() && self.part(Role::Rootfs).is_none()
+    }
 }
 
 /// Check that the parts make something bootable, and sort them.
 pub fn check_parts(mut parts: Vec<Part>) -> Result<Vec<Part>, Invalid> {
-    const FORM: &str = "one kernel, and either an initrd, or a rootfs with modules; each role once";
+    const FORM: &str = "one kernel, alone (a program), with an initrd, or with a rootfs and modules; each role once";
     parts.sort_by_key(|p| p.role);
     let roles: Vec<Role> = parts.iter().map(|p| p.role).collect();
     match roles[..] {
-        [Role::Kernel, Role::Initrd] | [Role::Kernel, Role::Modules, Role::Rootfs] => Ok(parts),
+        [Role::Kernel] | [Role::Kernel, Role::Initrd] | [Role::Kernel, Role::Modules, Role::Rootfs] => Ok(parts),
         _ => {
             let got: Vec<_> = roles.iter().map(|r| r.as_str()).collect();
             Err(Invalid::new("image parts", FORM, &got.join(", ")))
@@ -152,9 +157,10 @@ mod tests {
         use Role::*;
         assert!(check_parts(vec![part(Rootfs), part(Kernel), part(Modules)]).is_ok());
         assert!(check_parts(vec![part(Initrd), part(Kernel)]).is_ok());
+        assert!(check_parts(vec![part(Kernel)]).is_ok());
         for bad in [
             vec![],
-            vec![Kernel],
+            vec![Initrd],
             vec![Rootfs, Modules],
             vec![Kernel, Rootfs],
             vec![Kernel, Kernel, Initrd],

@@ -23,13 +23,13 @@ pub struct Plan {
     pub revision: u32,
     /// How it boots.
     pub mode: Mode,
-    /// Which image; none in modes without one.
+    /// Which image; none where the profile names none.
     pub image: Option<ImageRef>,
     /// For which machines that is; the image's parts are of it, so the hash needs no word of it.
     pub arch: Option<Arch>,
     /// Its blobs.
     pub parts: Vec<Part>,
-    /// Image's command line, then the profile's.
+    /// Image's command line, then the profile's; none in the mode ipxe, whose script says all.
     pub cmdline: Cmdline,
     /// The node's own.
     pub hostname: Hostname,
@@ -69,7 +69,8 @@ pub const OVERLAY_PERCENT: u32 = 50;
 pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Marks) -> Plan {
     let spec = &profile.spec;
     let mode = spec.mode_with(image);
-    let image = image.filter(|_| mode.needs_image());
+    let image = image.filter(|_| mode != Mode::LocalDisk);
+    let booted = image.filter(|_| mode.needs_image());
     let mut plan = Plan {
         hash: Sha256::of(""),
         profile: profile.name.clone(),
@@ -78,7 +79,7 @@ pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Mar
         image: image.map(|image| image.reference.clone()),
         arch: image.map(|image| image.arch),
         parts: image.map(|image| image.parts.clone()).unwrap_or_default(),
-        cmdline: image.map(|image| image.cmdline.join(&spec.cmdline)).unwrap_or_default(),
+        cmdline: booted.map(|image| image.cmdline.join(&spec.cmdline)).unwrap_or_default(),
         hostname: node.hostname.clone(),
         machine_id: machine_id(&node.uuid),
         files: vec![],
@@ -342,7 +343,14 @@ mod tests {
         assert_eq!(base.hash, of(Spec { files: files.clone(), ..disk }, None).hash);
         let script = Spec { mode: Some(Mode::Ipxe), script: "#!ipxe\n".into(), ..Spec::default() };
         let ipxe = of(script.clone(), None);
-        assert_ne!(ipxe.hash, of(Spec { script: "#!ipxe\nexit\n".into(), ..script }, None).hash);
+        assert_ne!(ipxe.hash, of(Spec { script: "#!ipxe\nexit\n".into(), ..script.clone() }, None).hash);
+        // What a script boots of an image is part of it; the command line is the script's to say.
+        let booted = of(script.clone(), Some(&image));
+        assert_eq!((booted.parts.len(), booted.cmdline.as_str(), booted.arch), (1, "", Some(Arch::X86_64)));
+        let parts = vec![Part { role: Role::Kernel, sha256: Sha256::of("k2"), size: 1 }];
+        let other = Image { parts, ..image.clone() };
+        let next = of(script, Some(&other));
+        assert!(booted.hash != ipxe.hash && booted.hash != next.hash);
         let installer = Spec { mode: Some(Mode::Installer), answer: "a".into(), ..profile.spec.clone() };
         let install = of(installer.clone(), Some(&image));
         assert_eq!((install.parts.len(), install.cmdline.as_str()), (1, "quiet console=ttyS0"));

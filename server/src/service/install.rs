@@ -2,9 +2,8 @@
 //! token in its addresses: it is of one boot, reads that boot's answer file and ends its installation, and nothing else.
 
 use super::nodes::find;
-use super::{App, events, new_secret, nodes, templates};
+use super::{App, events, new_secret, nodes, plan, templates};
 use crate::domain::boot::{Boot, EventState, Phase};
-use crate::domain::cmdline::Cmdline;
 use crate::domain::install::{self as domain, ATTEMPTS_MAX, Install, Next, given_up};
 use crate::domain::node::{Admission, Node};
 use crate::domain::plan::Plan;
@@ -131,7 +130,7 @@ pub async fn read(app: &App, token: Secret, document: Document) -> Result<String
                         Error::NotFound(format!("profile {} does not exist any more", install.profile))
                     })?;
                     let urls = Urls::of_installer(&boot.http_base, token.reveal());
-                    let rendered = templates::rendered_for(tx, &node, profile, Some(&urls))?;
+                    let rendered = templates::rendered(tx, &node, profile, None, Some(&urls))?;
                     Ok(rendered.map_err(|failed| Error::Conflict(failed.to_string()))?.spec.answer)
                 }
             }
@@ -208,13 +207,9 @@ pub(super) fn way(tx: &mut Tx<'_>, node: &Node, http_base: &str) -> Result<Way> 
         },
         Some(Mode::Ipxe) => {
             let urls = Urls::of_script(http_base);
-            let spec = match templates::rendered_for(tx, node, profile, Some(&urls))? {
-                Ok(profile) => profile.spec,
-                Err(failed) => return Ok(Way::Unfit(failed.to_string())),
-            };
-            match spec.missing().or(spec.fits(&Cmdline::default()).err()) {
-                Some(wrong) => Ok(Way::Unfit(wrong.to_string())),
-                None => Ok(Way::Script(spec.script)),
+            match plan::would_for(tx, node, &mut plan::Profiles::default(), Some(&urls))? {
+                Ok(plan) => Ok(Way::Script(plan.script)),
+                Err(why) => Ok(Way::Unfit(why.to_string())),
             }
         }
         Some(Mode::Diskless | Mode::Initramfs) | None => Ok(Way::FirstStage),

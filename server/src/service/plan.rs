@@ -412,7 +412,7 @@ pub(super) fn would(
 }
 
 /// As [`would`], with the addresses that one boot is told.
-fn would_for(
+pub(super) fn would_for(
     tx: &mut Tx<'_>,
     node: &Node,
     known: &mut Profiles,
@@ -434,17 +434,17 @@ fn would_for(
     let Some((profile, image, secrets)) = known.0.get(&key).and_then(Option::as_ref) else {
         return Ok(Err(Unplanned::ProfileGone));
     };
+    if image.is_none() && profile.spec.image.is_some() {
+        return Ok(Err(Unplanned::ImageGone));
+    }
     // Of a profile without templates they make nothing.
     let params = if profile.spec.has_templates() { profile.spec.params.clone() } else { BTreeMap::new() };
-    let profile = match templates::rendered_for(tx, node, profile.clone(), urls)? {
+    let profile = match templates::rendered(tx, node, profile.clone(), image.as_ref(), urls)? {
         Ok(profile) => profile,
         Err(failed) => return Ok(Err(Unplanned::DoesNotFit(name.clone(), failed.to_string()))),
     };
     if let Some(missing) = profile.spec.missing() {
         return Ok(Err(Unplanned::Lacks(name.clone(), missing.to_string())));
-    }
-    if image.is_none() && profile.spec.mode_with(None).needs_image() {
-        return Ok(Err(Unplanned::ImageGone));
     }
     if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));

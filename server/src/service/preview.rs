@@ -29,13 +29,14 @@ pub async fn show(app: &App, name: Name, revision: Option<Revision>, uuid: NodeU
                 let (hostname, uuid) = (&node.hostname, &node.uuid);
                 Error::BadRequest(format!("profile {name} for node {hostname} ({uuid}): {why}"))
             };
-            let profile = templates::rendered(tx, &node, profile)?.map_err(|failed| refused(failed.to_string()))?;
+            let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
+            if image.is_none() && profile.spec.image.is_some() {
+                return Err(refused(Unplanned::ImageGone.to_string()));
+            }
+            let profile = templates::rendered(tx, &node, profile, image.as_ref(), None)?
+                .map_err(|failed| refused(failed.to_string()))?;
             if let Some(missing) = profile.spec.missing() {
                 return Err(refused(missing.to_string()));
-            }
-            let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
-            if image.is_none() && profile.spec.mode_with(None).needs_image() {
-                return Err(refused(Unplanned::ImageGone.to_string()));
             }
             let cmdline = image.as_ref().map(|image| image.cmdline.clone()).unwrap_or_default();
             profile.spec.fits(&cmdline).map_err(|wrong| refused(wrong.to_string()))?;

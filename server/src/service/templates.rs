@@ -2,6 +2,7 @@
 
 use super::{App, facts, network};
 use crate::domain::facts::Facts;
+use crate::domain::image::Image;
 use crate::domain::ipam::Pool;
 use crate::domain::node::Node;
 use crate::domain::profile::network::{Given, Site};
@@ -13,16 +14,13 @@ use crate::store::{NodeFilter, Tx};
 /// Nodes rendered in one read.
 const BATCH: usize = 200;
 
-/// The profile with its texts as this node gets them. Inside: a template that does not fit the node.
-pub(super) fn rendered(tx: &mut Tx<'_>, node: &Node, profile: Profile) -> Result<std::result::Result<Profile, Failed>> {
-    rendered_for(tx, node, profile, None)
-}
-
-/// As [`rendered`], with the addresses that one boot is told; none: those in place of them.
-pub(super) fn rendered_for(
+/// The profile with its texts as this node gets them; `image`: the profile's; `urls`: the addresses that one boot is told,
+/// none: those in place of them. Inside: a template that does not fit the node.
+pub(super) fn rendered(
     tx: &mut Tx<'_>,
     node: &Node,
     profile: Profile,
+    image: Option<&Image>,
     urls: Option<&Urls>,
 ) -> Result<std::result::Result<Profile, Failed>> {
     if !profile.spec.is_of_node() {
@@ -31,17 +29,17 @@ pub(super) fn rendered_for(
     let hardware = tx.node_facts(&node.uuid)?.unwrap_or_default();
     let facts = facts::of_node(node, None, hardware, 0, 0);
     let (pools, given) = network::addresses(tx, node, &profile.spec.network)?;
-    Ok(render(node, &facts, profile, urls, (&pools, &given)))
+    Ok(render(node, &facts, profile, (image, urls), (&pools, &given)))
 }
 
 fn render(
     node: &Node,
     facts: &Facts,
     profile: Profile,
-    urls: Option<&Urls>,
+    (image, urls): (Option<&Image>, Option<&Urls>),
     (pools, given): (&[Pool], &[Given]),
 ) -> std::result::Result<Profile, Failed> {
-    let context = Context::new(facts, &profile.spec, profile.name.as_str(), profile.revision, urls);
+    let context = Context::new(facts, &profile.spec, profile.name.as_str(), profile.revision, image, urls);
     let mut spec = profile.spec.render(&context)?;
     if spec.has_network() {
         let site = Site { hardware: &facts.hardware, boot_mac: node.boot_mac.as_ref(), pools, given };
@@ -65,7 +63,7 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
                 let filter = NodeFilter { profile: Some(profile.name.clone()), ..NodeFilter::default() };
                 let rows = tx.nodes(&filter, last.as_ref(), BATCH)?;
                 let image = profile.spec.image.as_ref().map(|image| tx.image(image)).transpose()?.flatten();
-                let image = image.map(|image| image.cmdline).unwrap_or_default();
+                let cmdline = image.as_ref().map(|image| image.cmdline.clone()).unwrap_or_default();
                 let pools = if profile.spec.network.is_empty() { vec![] } else { tx.pools()? };
                 let mut known = tx.facts_of(&rows.iter().map(|row| &row.node.uuid).collect::<Vec<_>>())?;
                 // One that is pinned to another revision does not get this one.
@@ -83,9 +81,9 @@ pub(super) async fn try_all(app: &App, profile: &Profile) -> Result<()> {
                         // It was never here: what its NICs are is known when it boots.
                         profile.spec.network = Network::default();
                     }
-                    let rendered = render(node, &facts, profile, None, (&pools, &[]))
+                    let rendered = render(node, &facts, profile, (image.as_ref(), None), (&pools, &[]))
                         .map_err(|failed| refused(failed.to_string()))?;
-                    rendered.spec.fits(&image).map_err(|wrong| refused(wrong.to_string()))?;
+                    rendered.spec.fits(&cmdline).map_err(|wrong| refused(wrong.to_string()))?;
                 }
                 Ok(rows.last().filter(|_| rows.len() == BATCH).map(|row| row.node.uuid.clone()))
             })

@@ -29,6 +29,7 @@ mod modes;
 mod network;
 mod pins;
 mod profiles;
+mod programs;
 mod rollout_hooks;
 mod rollouts;
 mod rules;

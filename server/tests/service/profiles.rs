@@ -98,7 +98,7 @@ async fn loops_and_what_lacks_an_image_are_refused() {
     assert!(matches!(make(app, "x", json!({"parent": "none"})).await, Err(Error::NotFound(_))));
     bad(make(app, "x", json!({"mode": "diskless", "image": "i:1"})).await, "say initramfs");
     bad(make(app, "x", json!({"image": "i:7"})).await, "there is no image i:7");
-    bad(make(app, "x", json!({"mode": "ipxe", "script": "#!ipxe\n", "image": "i:1"})).await, "image");
+    bad(make(app, "x", json!({"mode": "local-disk", "image": "i:1"})).await, "image");
 
     let node: higuma::domain::NodeUuid = "4c4c4544-0046-3010-8052-b4c04f4a4d32".parse().unwrap();
     super::common::power_on(app, &node).await;

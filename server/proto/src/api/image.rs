@@ -30,7 +30,7 @@ pub struct NewImage {
     /// Kernel release (`uname -r`) for people.
     #[serde(default)]
     pub kernel_release: String,
-    /// One kernel; an initrd and/or (modules and rootfs).
+    /// One kernel, alone (a program), with an initrd, or with modules and rootfs.
     pub parts: Vec<ImagePart>,
     /// What people say of it, at most 4 KiB; may be changed later.
     #[serde(default, skip_serializing_if = "String::is_empty")]

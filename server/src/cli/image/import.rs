@@ -1,5 +1,5 @@
-//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, an ISO, or kernel, initrd and squashfs
-//! files.
+//! Image parts from what a person has: a root folder, a tar file of one, an OCI image, an ISO, kernel, initrd and squashfs
+//! files, or a program alone.
 //! Nothing of theirs is changed; what must be unpacked goes into the scratch folder.
 
 use super::BuiltImage;
@@ -10,6 +10,7 @@ use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
 use super::pack::{self, DEADLINE};
 use super::plain;
+use super::program;
 use super::root::{Folder, Root, Squashfs};
 use crate::cli::error::{Failure, Result};
 use crate::cli::process;
@@ -19,7 +20,7 @@ use higuma_initramfs::rootfs::RootFs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What to import: a root folder, tar or ISO in `source`, or a kernel with an initrd or a rootfs.
+/// What to import: a root folder, tar or ISO in `source`, a kernel with an initrd or a rootfs, or a program.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
     /// Root folder, tar file or ISO; of an ISO, kernel, initrd and rootfs are paths in it.
@@ -38,6 +39,8 @@ pub struct ImportOptions {
     pub initrd: Option<PathBuf>,
     /// squashfs.
     pub rootfs: Option<PathBuf>,
+    /// Alone, and of no Linux.
+    pub program: Option<PathBuf>,
     /// Folder with lib/modules.
     pub modules_from: Option<PathBuf>,
     /// A large root file system is right without a network driver that is known.
@@ -48,6 +51,9 @@ pub struct ImportOptions {
 
 /// Make the parts in `out`; files that are taken as they are stay where they are.
 pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Result<BuiltImage> {
+    if let Some(file) = &options.program {
+        return program::import(file, options.arch.as_deref(), progress);
+    }
     if let Some(image) = &options.oci {
         return oci::import(image, options, out, progress);
     }
@@ -81,7 +87,8 @@ pub fn import(options: &ImportOptions, out: &Path, progress: &Progress) -> Resul
         }
         (None, Some(kernel), None, Some(rootfs)) => from_rootfs(kernel, rootfs, options, out, progress),
         _ => Err(Failure::usage(
-            "expected a root folder, a tar file, an ISO, --kernel with --initrd, or --kernel with --rootfs; see --help",
+            "expected a root folder, a tar file, an ISO, --kernel with --initrd, --kernel with --rootfs, or --program for what is no \
+             Linux; see --help",
         )),
     }?;
     match &options.arch {

@@ -18,6 +18,7 @@ mod oci;
 mod pack;
 mod packing;
 mod plain;
+mod program;
 mod recipe;
 mod recipe_fields;
 mod remote;
@@ -46,10 +47,10 @@ pub enum Image {
     /// Build an image from a distribution's packages
     #[command(subcommand)]
     Build(build_flags::Build),
-    /// Make an image of a root folder, a tar file, an OCI image, an ISO, or kernel + initrd or squashfs files
+    /// Make an image of a root folder, a tar file, an OCI image, an ISO, kernel + initrd or squashfs files, or a program alone
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name installer --version 13 debian-13-amd64-netinst.iso\n  higuma image import --name mine --version 1 mine.iso --kernel boot/linux --initrd boot/initrd.gz\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
+        after_help = "Examples:\n  higuma image import --name web --version 7 ./rootfs\n  higuma image import --name web --version 8 web.tar.zst --cmdline 'console=ttyS0'\n  higuma image import --name rescue --version 1 --kernel vmlinuz --initrd initrd.img\n  higuma image import --name live --version 3 --kernel vmlinuz --rootfs live.squashfs\n  higuma image import --name memtest --version 6.10 --program /boot/memtest86+x64.efi\n  higuma image import --name installer --version 13 debian-13-amd64-netinst.iso\n  higuma image import --name mine --version 1 mine.iso --kernel boot/linux --initrd boot/initrd.gz\n  higuma image import --name os --version 9 --oci registry.example/team/os:9 --credentials login\n  higuma image import --name os --version 9 --oci saved.tar\n  higuma image import --name os --version 10 --oci debian:12 --kernel-package linux-image-amd64\n  higuma image import --name web --version 9 https://builds.example/web.tar.zst --sha256 HEX\n  higuma image import --name rescue --version 2 --kernel http://m.example/linux#sha256=HEX --initrd http://m.example/initrd.gz#sha256=HEX\n\nWhere a file is expected, an address of one is, too: https://..., or http://... with its SHA-256 behind it as #sha256=HEX.\nA root folder, tar file or OCI image needs boot/vmlinuz-RELEASE (or --kernel, --kernel-package) and lib/modules/RELEASE with\nloop, squashfs and overlay."
     )]
     Import(Box<Import>),
     /// List images
@@ -136,7 +137,7 @@ pub struct Import {
     #[arg(long)]
     any_network_driver: bool,
     /// Kernel: bzImage or arm64 Image; of an ISO, its path there
-    #[arg(long, value_name = "FILE|URL", required_unless_present_any = ["source", "dir", "oci"])]
+    #[arg(long, value_name = "FILE|URL", required_unless_present_any = ["source", "dir", "oci", "program"])]
     kernel: Option<PathBuf>,
     /// Kernel for a folder, tar or OCI image that has none: a package file (several times, when a kernel has several), or the
     /// name of a package like linux-image-amd64, which apt fetches; its modules go into the image; no root is needed
@@ -154,6 +155,9 @@ pub struct Import {
     /// Root file system: a squashfs or an erofs; of an ISO, its path there
     #[arg(long, value_name = "FILE|URL", visible_alias = "squashfs")]
     rootfs: Option<PathBuf>,
+    /// Program alone, which is no Linux and iPXE starts: memtest86+, an EFI program; a profile of the mode ipxe boots it
+    #[arg(long, value_name = "FILE|URL", conflicts_with_all = ["source", "dir", "oci", "kernel", "kernel_packages", "initrd", "rootfs", "modules_from"])]
+    program: Option<PathBuf>,
     /// Type of the root file system: squashfs is smaller, erofs faster to read (needs erofs-utils, and a kernel with erofs; of a
     /// tar file also root)
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["oci", "initrd", "rootfs", "kernel_packages"])]
@@ -164,7 +168,7 @@ pub struct Import {
     /// Default kernel command line of the image
     #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "TEXT")]
     cmdline: String,
-    /// Expected architecture: x86_64 or aarch64 [default: the kernel's]
+    /// Expected architecture: x86_64 or aarch64 [default: the kernel's]; of a program that tells none, its architecture
     #[arg(long)]
     arch: Option<String>,
     /// Write the parts and image.json into this folder, and upload nothing
@@ -179,7 +183,7 @@ pub struct BuiltImage {
     pub arch: String,
     /// `uname -r`; empty when not known.
     pub kernel_release: String,
-    /// bzImage or Image.
+    /// bzImage or Image, or a program.
     pub kernel: PathBuf,
     /// Booted as it is.
     pub initrd: Option<PathBuf>,
@@ -223,6 +227,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                 }),
                 initrd: args.initrd,
                 rootfs: args.rootfs,
+                program: args.program,
                 modules_from: args.modules_from,
                 arch: args.arch,
             };

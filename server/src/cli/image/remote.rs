@@ -17,8 +17,13 @@ pub fn local(mut options: ImportOptions, sha256: Option<&str>, progress: &Progre
     let mut image = options.oci.as_ref().map(|oci| PathBuf::from(&oci.image));
     let source = if image.is_some() { &mut image } else { &mut options.source };
     let is_local = source.as_deref().is_none_or(|path| !is_address(path));
-    let files =
-        [(source, sha256), (&mut options.kernel, None), (&mut options.initrd, None), (&mut options.rootfs, None)];
+    let files = [
+        (source, sha256),
+        (&mut options.kernel, None),
+        (&mut options.initrd, None),
+        (&mut options.rootfs, None),
+        (&mut options.program, None),
+    ];
     let mut wanted = Vec::new();
     for (file, sha256) in files {
         if let Some(path) = file

@@ -14,7 +14,7 @@ pub enum Mode {
     Diskless,
     /// The image's kernel and initrd alone, by way of the first stage.
     Initramfs,
-    /// A script of the operator's, in iPXE.
+    /// A script of the operator's, in iPXE; it may boot what an image has.
     Ipxe,
     /// What is on the node's disk.
     LocalDisk,
@@ -71,7 +71,13 @@ impl Spec {
     /// Does the mode go together with the rest, and with the image, where there is one?
     pub fn check_mode(&self, image: Option<&Image>) -> Result<(), Wrong> {
         let has_rootfs = image.map(|i| i.part(Role::Rootfs).is_some());
+        let is_program = image.is_some_and(Image::is_program);
         match self.mode {
+            mode if is_program && !matches!(mode, Some(Mode::Ipxe | Mode::LocalDisk)) => Err(Wrong::new(
+                "mode",
+                "ipxe for an image that is a program alone: it has neither an initrd nor a root file system",
+                mode.map_or("none", Mode::as_str),
+            )),
             Some(Mode::Diskless) if has_rootfs == Some(false) => {
                 Err(Wrong::new("mode", "an image with a root file system for diskless", "one without: say initramfs"))
             }
@@ -83,7 +89,7 @@ impl Spec {
                 "an image of a kernel and an initrd for installer",
                 "one with a root file system",
             )),
-            Some(Mode::Ipxe | Mode::LocalDisk) if self.image.is_some() => {
+            Some(Mode::LocalDisk) if self.image.is_some() => {
                 Err(Wrong::new("image", "no image in this mode (null removes a parent's)", "an image"))
             }
             mode if mode != Some(Mode::Ipxe) && !self.script.is_empty() => {

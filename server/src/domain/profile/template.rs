@@ -6,6 +6,7 @@ use super::guard::guard;
 use super::mode::Mode;
 use super::spec::{File, Spec, Unit};
 use crate::domain::facts::{Facts, Kind, NODE};
+use crate::domain::image::Image;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, functions, tests};
@@ -79,13 +80,21 @@ fn of_line(line: usize) -> String {
     if line == 0 { String::new() } else { format!(", line {line}") }
 }
 
-/// The values that templates of one node see: `node`, `params`, `profile`, and `urls` where the mode has some.
+/// The values that templates of one node see: `node`, `params`, `profile`; `urls` where the mode has some, and `image` in a
+/// script that may boot what one has.
 #[derive(Debug, Clone)]
 pub struct Context(Value);
 
 impl Context {
-    /// Of a node's facts under a revision of a profile; `urls`: none: those in place of real ones.
-    pub fn new(facts: &Facts, spec: &Spec, profile: &str, revision: u32, urls: Option<&Urls>) -> Self {
+    /// Of a node's facts under a revision of a profile, with its image; `urls`: none: those in place of real ones.
+    pub fn new(
+        facts: &Facts,
+        spec: &Spec,
+        profile: &str,
+        revision: u32,
+        image: Option<&Image>,
+        urls: Option<&Urls>,
+    ) -> Self {
         let mut node = serde_json::Map::new();
         for part in [serde_json::to_value(&facts.standing), serde_json::to_value(&facts.hardware)] {
             if let Ok(serde_json::Value::Object(part)) = part {
@@ -100,10 +109,22 @@ impl Context {
         let profile = serde_json::json!({"name": profile, "revision": revision});
         let mut all = serde_json::json!({"node": node, "params": spec.params, "profile": profile});
         if let Some(urls) = urls.cloned().or_else(|| Urls::in_place(spec.mode)) {
+            if let (Some(Mode::Ipxe), Some(image)) = (spec.mode, image) {
+                all["image"] = of_image(image, &urls.server);
+            }
             all["urls"] = serde_json::json!(urls);
         }
         Self(Value::from(Serde(all)))
     }
+}
+
+/// What a script sees of its image: the command line, and by role where each part is.
+fn of_image(image: &Image, server: &str) -> serde_json::Value {
+    let mut seen = serde_json::json!({"cmdline": image.cmdline.as_str()});
+    for part in &image.parts {
+        seen[part.role.as_str()] = format!("{server}/blobs/{}", part.sha256).into();
+    }
+    seen
 }
 
 /// What facts leave out because it is not known is there as "", 0, false or an empty list.

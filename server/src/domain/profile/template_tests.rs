@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 use super::super::spec::Param;
 use super::*;
+use crate::domain::Sha256;
 use crate::domain::facts::{Hardware, Nic, Standing};
+use crate::domain::image::{Arch, Part, Role};
 use crate::domain::profile::Words;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ fn context() -> Context {
     let facts = Facts { standing, hardware: Hardware { nics, ..Hardware::default() } };
     let params: BTreeMap<String, Param> =
         serde_json::from_value(json!({"ntp": ["a", "b"], "debug": false, "n": 7, "t": "x"})).unwrap();
-    Context::new(&facts, &Spec { params, ..Spec::default() }, "web", 3, None)
+    Context::new(&facts, &Spec { params, ..Spec::default() }, "web", 3, None, None)
 }
 
 fn one(text: &str) -> Result<String, Failed> {
@@ -64,7 +66,7 @@ fn addresses_are_told_where_a_mode_has_some() {
         let spec =
             Spec { mode, cmdline: "a={{ urls.answer }} {{ urls.installed }}".parse().unwrap(), ..Spec::default() };
         let facts = Facts { standing: Standing::default(), hardware: Hardware::default() };
-        spec.render(&Context::new(&facts, &spec, "p", 1, urls)).map(|spec| spec.cmdline.to_string())
+        spec.render(&Context::new(&facts, &spec, "p", 1, None, urls)).map(|spec| spec.cmdline.to_string())
     };
     let told = of(Some(Mode::Diskless), None).unwrap_err().problem;
     assert!(told.contains("urls.answer is not defined"), "{told}");
@@ -74,6 +76,34 @@ fn addresses_are_told_where_a_mode_has_some() {
     let urls = Urls::of_installer("http://10.0.0.1:8080", "t");
     let told = of(Some(Mode::Installer), Some(&urls)).unwrap();
     assert_eq!(told, "a=http://10.0.0.1:8080/install/t/answer http://10.0.0.1:8080/install/t/installed");
+}
+
+#[test]
+fn a_script_sees_where_the_parts_of_its_image_are() {
+    let part = |role| Part { role, sha256: Sha256::of("k"), size: 1 };
+    let image = Image {
+        reference: "m:1".parse().unwrap(),
+        arch: Arch::X86_64,
+        cmdline: "console=ttyS0".parse().unwrap(),
+        kernel_release: String::new(),
+        parts: vec![part(Role::Kernel)],
+        created: 0,
+        kept: Default::default(),
+    };
+    let of = |mode, script: &str, urls: Option<&Urls>| {
+        let spec = Spec { mode: Some(mode), script: script.into(), ..Spec::default() };
+        let facts = Facts { standing: Standing::default(), hardware: Hardware::default() };
+        spec.render(&Context::new(&facts, &spec, "p", 1, Some(&image), urls)).map(|spec| spec.script)
+    };
+    let (script, at) = ("kernel {{ image.kernel }} {{ image.cmdline }}", format!("/blobs/{}", Sha256::of("k")));
+    let real = Urls::of_script("http://10.0.0.1:8080");
+    let told = of(Mode::Ipxe, script, Some(&real)).unwrap();
+    assert_eq!(told, format!("kernel http://10.0.0.1:8080{at} console=ttyS0"));
+    // In place of the server's own address, so the plan's hash has the blob.
+    assert!(of(Mode::Ipxe, script, None).unwrap().contains(&format!(".invalid:8080{at} ")));
+    let none = of(Mode::Ipxe, "initrd {{ image.initrd }}", None).unwrap_err().problem;
+    assert_eq!(none, "image.initrd is not defined");
+    assert!(of(Mode::Installer, script, None).is_err(), "its kernel and initrd go by the first stage");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::domain::Sha256;
+use crate::domain::image::{Arch, Image, Part, Role};
 use serde_json::{Value, json};
 
 fn words(value: Value) -> Words {
@@ -100,7 +102,7 @@ fn modes_need_what_they_boot() {
     assert_eq!(mode(json!({"image": "a:1"})), (None, None));
     assert_eq!(mode(json!({"image": "a:1", "script": "#!ipxe\n"})), (None, at("script")));
     assert_eq!(mode(json!({"mode": "ipxe"})).0, at("script"));
-    assert_eq!(mode(json!({"mode": "ipxe", "script": "#!ipxe\n", "image": "a:1"})), (None, at("image")));
+    assert_eq!(mode(json!({"mode": "ipxe", "script": "#!ipxe\n", "image": "a:1"})), (None, None));
     assert_eq!(mode(json!({"mode": "ipxe", "script": "#!ipxe\n"})), (None, None));
     assert_eq!(mode(json!({"mode": "local-disk"})), (None, None));
     assert_eq!(mode(json!({"mode": "local-disk", "image": "a:1"})), (None, at("image")));
@@ -110,6 +112,39 @@ fn modes_need_what_they_boot() {
     assert_eq!(mode(json!({"mode": "installer", "image": "a:1", "script": "#!ipxe\n"})).1, at("script"));
     assert_eq!(mode(json!({"mode": "diskless", "image": "a:1", "answer": "x"})).1, at("answer"));
     assert_eq!(mode(json!({"image": "a:1", "answer": "x"})).1, at("answer"));
+}
+
+#[test]
+fn a_program_alone_is_booted_by_a_script() {
+    let image = |roles: &[Role]| Image {
+        reference: "a:1".parse().unwrap(),
+        arch: Arch::X86_64,
+        cmdline: Default::default(),
+        kernel_release: String::new(),
+        parts: roles.iter().map(|role| Part { role: *role, sha256: Sha256::of(role.as_str()), size: 1 }).collect(),
+        created: 0,
+        kept: Default::default(),
+    };
+    let (program, initrd) = (image(&[Role::Kernel]), image(&[Role::Kernel, Role::Initrd]));
+    let check = |mode: Option<&str>, image: &Image| {
+        let mut words = json!({"image": "a:1"});
+        if let Some(mode) = mode {
+            words["mode"] = json!(mode);
+        }
+        spec(words).unwrap().check_mode(Some(image)).map_err(|wrong| wrong.to_string())
+    };
+    for (mode, told) in [
+        (None, "none"),
+        (Some("diskless"), "diskless"),
+        (Some("initramfs"), "initramfs"),
+        (Some("installer"), "installer"),
+    ] {
+        let refused = check(mode, &program).unwrap_err();
+        assert!(refused.starts_with("mode: expected ipxe for") && refused.ends_with(told), "{refused}");
+    }
+    assert_eq!((check(Some("ipxe"), &program), check(Some("ipxe"), &initrd)), (Ok(()), Ok(())));
+    assert!(check(Some("local-disk"), &program).unwrap_err().starts_with("image: expected no image"));
+    assert_eq!(check(None, &initrd), Ok(()));
 }
 
 proptest::proptest! {

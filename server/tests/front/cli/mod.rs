@@ -16,6 +16,7 @@ mod kernel_package;
 mod limits;
 mod oci;
 mod plain_tar;
+mod program;
 mod secret;
 mod vault;
 
