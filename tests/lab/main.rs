@@ -37,6 +37,7 @@ mod parking;
 mod pxe;
 mod rollout_rollback;
 mod s3_images;
+mod same_bytes;
 mod server_killed;
 mod steps;
 mod tftp;
