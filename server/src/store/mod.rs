@@ -36,6 +36,7 @@ mod postgres;
 mod profile_heads;
 mod profiles;
 mod rollouts;
+pub mod rpmdb;
 mod rules;
 mod schema;
 mod secrets;

@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-type Images = Arc<Mutex<BTreeMap<String, Value>>>;
+pub(super) type Images = Arc<Mutex<BTreeMap<String, Value>>>;
 
 /// A server with the images that are put in.
-fn server() -> (Home, Images) {
+pub(super) fn server() -> (Home, Images) {
     let images = Images::default();
     let known = images.clone();
     let home = Home::new(move |r| match (r.method.as_str(), known.lock().unwrap().get(&r.path)) {
@@ -23,7 +23,7 @@ fn server() -> (Home, Images) {
 }
 
 /// What an import wrote to `folder`, as t:FOLDER.
-fn add(home: &Home, images: &Images, folder: &str) {
+pub(super) fn add(home: &Home, images: &Images, folder: &str) {
     let read = |name: &str| std::fs::read(home.path(folder).join(name)).unwrap();
     let mut image: Value = serde_json::from_slice(&read("image.json")).unwrap();
     let more = json!({"version": folder, "created_us": 1, "digest": "d", "labels": []});
@@ -33,7 +33,7 @@ fn add(home: &Home, images: &Images, folder: &str) {
     images.lock().unwrap().insert(path, image);
 }
 
-fn good(out: &Output) -> &str {
+pub(super) fn good(out: &Output) -> &str {
     assert!(out.status.success(), "{}", text(&out.stderr));
     text(&out.stdout)
 }

@@ -34,7 +34,7 @@ pub struct Package {
 pub struct Head {
     /// Of the format.
     pub format: u32,
-    /// dpkg or apk; empty: none was found that can be read.
+    /// dpkg, apk or rpm; empty: none was found that can be read.
     pub packages_of: String,
     /// In order.
     pub packages: Vec<Package>,

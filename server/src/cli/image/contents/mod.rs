@@ -4,6 +4,7 @@
 pub mod difference;
 pub mod format;
 mod packages;
+mod rpm;
 pub mod survey;
 
 use super::path_of;

@@ -1,35 +1,44 @@
-//! Which packages a root file system has, by the distribution's own list: dpkg's status file, apk's list. Other lists (rpm's is a
-//! database) are not read, and the listing says so by having none. Bytes of strangers: no panic, bounded.
+//! Which packages a root file system has, by the distribution's own list: dpkg's status file, apk's list, rpm's database. Bytes of
+//! strangers: no panic, bounded.
 
 use super::super::root::Root;
 use super::format::Package;
+use super::rpm;
 use crate::cli::error::Result;
+use crate::cli::progress::Progress;
 
-/// Bytes of such a list.
+/// Bytes of a list that is text.
 const LONGEST: u64 = 256 << 20;
 /// Packages; more are left out.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 /// Bytes of a name or version.
 const LONGEST_WORD: usize = 200;
 
-/// The kind of list that was found, empty for none, and what it says, in order.
+/// The kind of list that was found, empty for none, and what it says, in order. A list of dpkg or apk without a package is none: Fedora
+/// has dpkg, too, for whoever builds for Debian.
 ///
 /// # Errors
 /// The list is there and cannot be read.
-pub fn of(root: &dyn Root) -> Result<(&'static str, Vec<Package>)> {
+pub fn of(root: &dyn Root, progress: &Progress) -> Result<(&'static str, Vec<Package>)> {
     for (kind, path, read) in [
         ("dpkg", "var/lib/dpkg/status", dpkg as fn(&str) -> Vec<Package>),
         ("apk", "lib/apk/db/installed", apk),
         ("apk", "usr/lib/apk/db/installed", apk),
     ] {
         if let Some(bytes) = root.head(path, LONGEST)? {
-            let mut packages = read(&String::from_utf8_lossy(&bytes));
-            packages.sort();
-            packages.dedup();
-            return Ok((kind, packages));
+            let packages = read(&String::from_utf8_lossy(&bytes));
+            if !packages.is_empty() {
+                return Ok((kind, in_order(packages)));
+            }
         }
     }
-    Ok(("", Vec::new()))
+    Ok(rpm::of(root, progress)?.map_or(("", Vec::new()), |packages| ("rpm", in_order(packages))))
+}
+
+fn in_order(mut packages: Vec<Package>) -> Vec<Package> {
+    packages.sort();
+    packages.dedup();
+    packages
 }
 
 /// deb822 paragraphs; only what is installed counts, not what left its configuration behind.
@@ -68,7 +77,8 @@ fn paragraphs(text: &str, read: impl Fn(&[&str]) -> Option<Package>) -> Vec<Pack
     packages
 }
 
-fn package(name: &str, arch: &str, version: &str) -> Option<Package> {
+/// None when its name or version is empty, too long, or no word.
+pub(super) fn package(name: &str, arch: &str, version: &str) -> Option<Package> {
     let word = |word: &str| !word.is_empty() && word.len() <= LONGEST_WORD && !word.chars().any(char::is_control);
     [name, version].iter().all(|text| word(text)).then(|| Package {
         name: name.to_owned(),

@@ -81,7 +81,7 @@ fn walk(root: &Path, out: &Path, progress: &Progress, amend: impl Fn(&[u8], &mut
         }
         writer.put(&entry, again)?;
     }
-    let (kind, list) = packages::of(&Folder::open(root)?)?;
+    let (kind, list) = packages::of(&Folder::open(root)?, progress)?;
     let path = out.join(CONTENTS);
     writer.finish(kind, list, &path)?;
     Ok(path)
@@ -129,7 +129,7 @@ pub fn of_image(image: &Flattened, out: &Path, progress: &Progress) -> Result<Pa
         (entry.kind, entry.target) = (kind.to_owned(), target);
         writer.put(&entry, again)
     })?;
-    let (kind, list) = packages::of(image)?;
+    let (kind, list) = packages::of(image, progress)?;
     let path = out.join(CONTENTS);
     writer.finish(kind, list, &path)?;
     Ok(path)
