@@ -5,6 +5,7 @@
 //! Sources: OCI image-spec 1.1 (layer.md, manifest.md, image-layout.md), OCI distribution-spec 1.1, pax (POSIX.1-2017).
 
 pub mod archive;
+mod cache;
 mod credentials;
 mod digest;
 mod error;
@@ -12,6 +13,7 @@ mod layer;
 mod layout;
 mod limits;
 mod load;
+mod lock;
 mod manifest;
 mod name;
 mod reference;
@@ -22,6 +24,7 @@ mod tree;
 mod trust;
 mod write;
 
+pub use cache::Cache;
 pub use credentials::Credentials;
 pub use digest::Digest;
 pub use error::{Error, Result};
@@ -29,6 +32,7 @@ pub use layer::{Blob, apply_layer, apply_tar};
 pub use layout::Layout;
 pub use limits::Limits;
 pub use load::{Flattened, Options, Source, Step, load};
+pub use lock::try_lock;
 pub use manifest::Platform;
 pub use name::Name;
 pub use reference::Reference;

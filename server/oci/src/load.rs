@@ -1,6 +1,8 @@
 //! From what a person named to the flattened tree: finds the manifest, fetches what is not on this machine, puts layer on
-//! layer. All files are in the scratch folder of the caller, who removes it; on an error nothing else is left.
+//! layer. All files are in the scratch folder of the caller, who removes it, but for what comes from a registry when the caller
+//! has a cache for that: there it stays until the caller removes it.
 
+use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::layer::{Blob, apply_layer};
 use crate::layout::Layout;
@@ -10,6 +12,7 @@ use crate::reference::Reference;
 use crate::registry::{Registry, RegistryOptions};
 use crate::spool::Spool;
 use crate::tree::Tree;
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 
 /// Where an image is.
@@ -61,6 +64,8 @@ pub struct Options {
     pub limits: Limits,
     /// For images in a registry.
     pub registry: RegistryOptions,
+    /// Keeps what comes from a registry for another pull.
+    pub cache: Option<Cache>,
 }
 
 /// What goes on, for people.
@@ -77,7 +82,9 @@ pub enum Step {
     },
     /// So many bytes of the layers are here.
     Fetched(u64),
-    /// A download broke off, and is tried again.
+    /// So many are here now, and those that are new are of an earlier pull.
+    Had(u64),
+    /// A download broke off, and is tried again; or it waits for another process.
     Again(String),
     /// A layer is being put on.
     Layer(String),
@@ -120,15 +127,16 @@ pub fn load(source: &Source, scratch: &Path, options: &Options, on_step: &mut dy
         }
         Source::Registry(reference) => {
             let registry = Registry::new(reference, &options.registry)?;
-            let resolved = registry.resolve(options.platform.as_ref(), limits)?;
+            let cache = options.cache.as_ref();
+            let resolved = registry.resolve(options.platform.as_ref(), limits, cache)?;
             let (count, bytes) = (resolved.layers.len(), resolved.layers.iter().map(|(layer, _)| layer.size).sum());
             on_step(Step::Chosen { platform: resolved.platform.clone(), layers: count, bytes });
-            let files = registry.fetch(&resolved.layers, scratch, on_step)?;
-            for (index, ((layer, diff_id), path)) in resolved.layers.into_iter().zip(files).enumerate() {
+            let files = registry.fetch(&resolved.layers, scratch, cache, on_step)?;
+            for (index, ((layer, diff_id), mut file)) in resolved.layers.into_iter().zip(files).enumerate() {
                 let what = label(index, count);
                 on_step(Step::Layer(what.clone()));
-                let file = std::fs::File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
-                // Digest and size were checked as it came.
+                file.rewind().map_err(Error::io(format!("read {what}")))?;
+                // Digest and size were checked as it came, or when it was found.
                 let blob =
                     Blob { what, input: Box::new(file), digest: None, size: Some(layer.size), diff_id: Some(diff_id) };
                 apply_layer(&mut tree, &mut spool, blob)?;

@@ -71,6 +71,12 @@ impl Bytes<'_> {
         self
     }
 
+    /// So many more turned out to be there before.
+    pub fn had(&mut self, bytes: u64) {
+        self.first += bytes;
+        self.done += bytes;
+    }
+
     /// So many more bytes went over.
     pub fn add(&mut self, bytes: u64) {
         self.done += bytes;
@@ -131,5 +137,14 @@ mod tests {
         assert_eq!(state(MIB, 0, 0, after(1)), "1.0 MiB, 1.0 MiB/s");
         assert_eq!(state(0, 0, 2 * MIB, after(0)), "0 B of 2.0 MiB, 0 %");
         assert_eq!(state(MIB, MIB, MIB, after(1)), "1.0 MiB of 1.0 MiB, 100 %");
+    }
+
+    #[test]
+    fn what_was_there_counts_for_no_rate() {
+        let progress = Progress::quiet();
+        let mut bytes = progress.bytes("fetching", 10).from(1);
+        bytes.had(4);
+        bytes.add(2);
+        assert_eq!((bytes.first, bytes.done), (5, 7));
     }
 }

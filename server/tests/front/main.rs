@@ -12,4 +12,8 @@ mod http;
 #[allow(dead_code)]
 #[path = "../store/pg.rs"]
 mod pg;
+/// The registry of the OCI crate's tests.
+#[allow(dead_code)]
+#[path = "../../oci/tests/oci/registry_server.rs"]
+mod registry_server;
 mod web;

@@ -1,18 +1,20 @@
-//! Layers into files: three at a time, resumed by Range (RFC 9110 section 14) where they broke off, hashed as they come.
-//! More bytes than announced, or others, end it at once: that is no accident of the network.
+//! Layers into files: three at a time, resumed by Range (RFC 9110 section 14) where they broke off, in this pull or in an
+//! earlier one, hashed as they come. More bytes than announced, or others, end it at once: that is no accident of the network.
 
+use super::part::Part;
 use super::wire::{Failed, Wire};
-use crate::digest::{Digest, Hasher};
+use crate::cache::{Cache, Place};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::load::Step;
 use crate::manifest::Descriptor;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
-use std::collections::BTreeSet;
-use std::io::{Seek, SeekFrom, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -20,162 +22,253 @@ const AT_ONCE: usize = 3;
 /// However slow: so many bytes a second, and some time besides.
 const SLOWEST: u64 = 50_000;
 const BESIDES: Duration = Duration::from_secs(300);
+/// How often another process is looked after that fetches the same.
+const TICK: Duration = Duration::from_millis(100);
 
 enum News {
+    /// Came, or must come again.
     Bytes(i64),
+    /// Were here before.
+    Had(u64),
     Again(String),
 }
 
-/// See the module; the files' places are in the order of the layers.
+/// See the module; the open files are in the order of the layers, one that comes twice is the same file. `scratch` is for what
+/// the cache does not keep.
 pub(super) async fn all(
     wire: &Arc<Wire>,
     layers: &[(Descriptor, Digest)],
-    folder: &Path,
+    scratch: &Path,
+    cache: Option<&Cache>,
     on_step: &mut dyn FnMut(Step),
-) -> Result<Vec<PathBuf>> {
-    let places = layers.iter().map(|(layer, _)| {
-        let digest = layer.digest()?;
-        Ok(folder.join(format!("{}-{}", digest.algorithm(), digest.hex())))
-    });
-    let places: Vec<PathBuf> = places.collect::<Result<_>>()?;
+) -> Result<Vec<Arc<File>>> {
+    let digests: Vec<Digest> = layers.iter().map(|(layer, _)| layer.digest()).collect::<Result<_>>()?;
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let (send, mut receive) = mpsc::channel(64);
-    let mut tasks = JoinSet::new();
+    let mut tasks: JoinSet<Result<(Digest, File)>> = JoinSet::new();
     let mut begun = BTreeSet::new();
-    for ((layer, _), path) in layers.iter().zip(&places) {
-        let digest = layer.digest()?;
-        if !begun.insert(digest.clone()) {
+    for ((layer, _), digest) in layers.iter().zip(&digests) {
+        if !begun.insert(digest) {
             continue;
         }
-        let (wire, slots, path, send, size) = (wire.clone(), slots.clone(), path.clone(), send.clone(), layer.size);
+        let layer = Layer {
+            wire: wire.clone(),
+            cache: cache.filter(|_| Cache::keeps(digest)).cloned(),
+            scratch: scratch.join(format!("{}-{}", digest.algorithm(), digest.hex())),
+            digest: digest.clone(),
+            size: layer.size,
+            what: format!("the layer {digest}"),
+            news: send.clone(),
+        };
+        let slots = slots.clone();
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            let deadline = BESIDES + Duration::from_secs(size / SLOWEST);
-            let what = format!("the layer {digest}");
-            match tokio::time::timeout(deadline, one(&wire, &digest, size, &path, &what, &send)).await {
-                Ok(result) => result,
-                Err(_) => Err(wire.error(format!("{what} did not come within {} s", deadline.as_secs()))),
-            }
+            layer.fetch().await
         });
     }
     drop(send);
     let mut total: i64 = 0;
+    let mut files = BTreeMap::new();
     // Dropping the set, also on an error, ends all that is under way.
     loop {
         tokio::select! {
+            // News before the end that they lead to.
+            biased;
             Some(news) = receive.recv() => match news {
                 News::Bytes(bytes) => {
                     total += bytes;
                     on_step(Step::Fetched(u64::try_from(total).unwrap_or(0)));
                 }
+                News::Had(bytes) => {
+                    total += i64::try_from(bytes).unwrap_or(0);
+                    on_step(Step::Had(u64::try_from(total).unwrap_or(0)));
+                }
                 News::Again(why) => on_step(Step::Again(why)),
             },
             done = tasks.join_next() => match done {
-                None => return Ok(places),
-                Some(Ok(result)) => result?,
+                None => break,
+                Some(Ok(result)) => {
+                    let (digest, file) = result?;
+                    files.insert(digest, Arc::new(file));
+                }
                 Some(Err(e)) => return Err(wire.error(format!("a download was lost: {e}"))),
             },
         }
     }
+    let file = |digest: &Digest| files.get(digest).cloned().ok_or_else(|| wire.error("a download was lost"));
+    digests.iter().map(file).collect()
 }
 
-/// What has come of one layer.
-struct Partial<'a> {
-    file: std::fs::File,
-    path: &'a Path,
-    have: u64,
-    hasher: Hasher,
-}
-
-impl Partial<'_> {
-    fn restart(&mut self, digest: &Digest) -> Result<()> {
-        let failed = || Error::io(format!("write {}", self.path.display()));
-        self.file.set_len(0).map_err(failed())?;
-        self.file.seek(SeekFrom::Start(0)).map_err(failed())?;
-        (self.have, self.hasher) = (0, Hasher::like(digest));
-        Ok(())
-    }
-}
-
-async fn one(
-    wire: &Wire,
-    digest: &Digest,
+/// One layer on its way.
+struct Layer {
+    wire: Arc<Wire>,
+    /// None: it is not kept.
+    cache: Option<Cache>,
+    /// Its file then.
+    scratch: PathBuf,
+    digest: Digest,
     size: u64,
-    path: &Path,
-    what: &str,
-    news: &mpsc::Sender<News>,
-) -> Result<()> {
-    let file = std::fs::File::create_new(path).map_err(Error::io(format!("make {}", path.display())))?;
-    let mut partial = Partial { file, path, have: 0, hasher: Hasher::like(digest) };
-    let (mut tries, mut furthest) = (0, 0);
-    loop {
-        match attempt(wire, digest, size, &mut partial, what, news).await {
-            Ok(()) => break,
-            Err(failed) => {
-                // Only tries that got no further count.
-                if partial.have > furthest {
-                    (tries, furthest) = (0, partial.have);
-                }
-                tries += 1;
-                if let Failed::Again(error, _) = &failed
-                    && tries < wire.options.tries
-                {
-                    let _ = news
-                        .send(News::Again(format!("{error}; going on after {} of {size} bytes", partial.have)))
-                        .await;
-                }
-                wire.wait(failed, tries).await?;
+    /// For people.
+    what: String,
+    news: mpsc::Sender<News>,
+}
+
+impl Layer {
+    async fn tell(&self, news: News) {
+        let _ = self.news.send(news).await;
+    }
+
+    /// Its file, whole and checked.
+    async fn fetch(self) -> Result<(Digest, File)> {
+        let place = match &self.cache {
+            Some(cache) => Some(self.place(cache).await?),
+            None => None,
+        };
+        let deadline = BESIDES + Duration::from_secs(self.size / SLOWEST);
+        let file = match tokio::time::timeout(deadline, self.whole(place)).await {
+            Ok(result) => result?,
+            Err(_) => {
+                return Err(self.wire.error(format!("{} did not come within {} s", self.what, deadline.as_secs())));
+            }
+        };
+        Ok((self.digest, file))
+    }
+
+    /// Its place in the cache, when no other process fetches it any more: what that one got is there then.
+    async fn place(&self, cache: &Cache) -> Result<Place> {
+        let started = Instant::now();
+        let mut told = false;
+        loop {
+            if let Some(place) = cache.try_place(&self.digest)? {
+                return Ok(place);
+            }
+            if started.elapsed() > cache.wait {
+                let problem =
+                    format!("another command is fetching {}, and does not end: end it, or try again later", self.what);
+                return Err(self.wire.error(problem));
+            }
+            if !told {
+                self.tell(News::Again(format!("waiting for another command that fetches {}", self.what))).await;
+                told = true;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    async fn whole(&self, place: Option<Place>) -> Result<File> {
+        let mut part = match place {
+            Some(place) => self.left(place).await?,
+            None => Part::new(self.scratch.clone(), &self.digest)?,
+        };
+        if part.old {
+            self.tell(News::Had(part.have)).await;
+            if part.is_whole() {
+                // It is right, and stays, when a registry lies about its size.
+                return match part.have == self.size {
+                    true => Ok(part.into_file()),
+                    false => Err(self.wrong_size(format!("{} bytes", part.have))),
+                };
+            }
+        }
+        match self.checked(&mut part).await {
+            Ok(()) => Ok(part.into_file()),
+            Err(error) => {
+                part.failed(&error);
+                Err(error)
             }
         }
     }
-    digest.equals(what, &partial.hasher.finish())
-}
 
-/// From where it is to the end.
-async fn attempt(
-    wire: &Wire,
-    digest: &Digest,
-    size: u64,
-    partial: &mut Partial<'_>,
-    what: &str,
-    news: &mpsc::Sender<News>,
-) -> std::result::Result<(), Failed> {
-    let mut headers = HeaderMap::new();
-    if partial.have > 0
-        && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", partial.have))
-    {
-        headers.insert(RANGE, range);
-    }
-    let mut response = wire.get(&format!("blobs/{digest}"), headers, what).await?;
-    let start = format!("bytes {}-", partial.have);
-    let resumes = response.status() == StatusCode::PARTIAL_CONTENT
-        && response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.starts_with(&start));
-    if partial.have > 0 && !resumes {
-        let _ = news.send(News::Bytes(-i64::try_from(partial.have).unwrap_or(0))).await;
-        partial.restart(digest)?;
-        if response.status() == StatusCode::PARTIAL_CONTENT {
-            return Err(Failed::Again(wire.error(format!("{what}: it sent another part than was asked for")), None));
+    /// What an earlier pull left. It may be gigabytes: reading them must not hold up the other layers.
+    async fn left(&self, place: Place) -> Result<Part> {
+        let (digest, size) = (self.digest.clone(), self.size);
+        match tokio::task::spawn_blocking(move || Part::left(place, &digest, size)).await {
+            Ok(part) => part,
+            Err(e) => Err(self.wire.error(format!("{}: reading what is here of it was lost: {e}", self.what))),
         }
     }
-    loop {
-        let chunk = match response.chunk().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => break,
-            Err(e) => return Err(wire.broken(what, &e)),
-        };
-        if partial.have + chunk.len() as u64 > size {
-            let (expected, got) = (format!("{size} bytes"), "more".into());
-            return Err(Error::Mismatch { what: what.into(), expected, got }.into());
+
+    /// To its end, and its digest compared. What an earlier pull left may be wrong: without it once more.
+    async fn checked(&self, part: &mut Part) -> Result<()> {
+        loop {
+            self.to_its_end(part).await?;
+            match self.digest.equals(&self.what, &part.hash()) {
+                Err(_) if part.old => {
+                    let text = format!("{}: what was here of it is damaged; all of it again", self.what);
+                    self.tell(News::Again(text)).await;
+                    self.restart(part).await?;
+                }
+                compared => return compared,
+            }
         }
-        partial.file.write_all(&chunk).map_err(Error::io(format!("write {}", partial.path.display())))?;
-        partial.hasher.update(&chunk);
-        partial.have += chunk.len() as u64;
-        let _ = news.send(News::Bytes(chunk.len() as i64)).await;
     }
-    match partial.have == size {
-        true => Ok(()),
-        false => {
-            Err(Failed::Again(wire.error(format!("{what}: it ended after {} of {size} bytes", partial.have)), None))
+
+    async fn to_its_end(&self, part: &mut Part) -> Result<()> {
+        let (mut tries, mut furthest) = (0, part.have);
+        loop {
+            let Err(failed) = self.attempt(part).await else { return Ok(()) };
+            // Only tries that got no further count.
+            if part.have > furthest {
+                (tries, furthest) = (0, part.have);
+            }
+            tries += 1;
+            if let Failed::Again(error, _) = &failed
+                && tries < self.wire.options.tries
+            {
+                let text = format!("{error}; going on after {} of {} bytes", part.have, self.size);
+                self.tell(News::Again(text)).await;
+            }
+            self.wire.wait(failed, tries).await?;
         }
+    }
+
+    /// From where it is to the end.
+    async fn attempt(&self, part: &mut Part) -> std::result::Result<(), Failed> {
+        let (wire, what) = (&self.wire, &self.what);
+        let mut headers = HeaderMap::new();
+        if part.have > 0
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", part.have))
+        {
+            headers.insert(RANGE, range);
+        }
+        let mut response = wire.get(&format!("blobs/{}", self.digest), headers, what).await?;
+        let start = format!("bytes {}-", part.have);
+        let range = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
+        let resumes = response.status() == StatusCode::PARTIAL_CONTENT && range.is_some_and(|v| v.starts_with(&start));
+        if part.have > 0 && !resumes {
+            self.restart(part).await?;
+            if matches!(response.status(), StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE) {
+                let problem = format!("{what}: it did not send the part that was asked for");
+                return Err(Failed::Again(wire.error(problem), None));
+            }
+        }
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(e) => return Err(wire.broken(what, &e)),
+            };
+            if part.have + chunk.len() as u64 > self.size {
+                return Err(self.wrong_size("more".into()).into());
+            }
+            part.write(&chunk)?;
+            self.tell(News::Bytes(chunk.len() as i64)).await;
+        }
+        match part.have == self.size {
+            true => Ok(()),
+            false => {
+                let problem = format!("{what}: it ended after {} of {} bytes", part.have, self.size);
+                Err(Failed::Again(wire.error(problem), None))
+            }
+        }
+    }
+
+    async fn restart(&self, part: &mut Part) -> Result<()> {
+        self.tell(News::Bytes(-i64::try_from(part.have).unwrap_or(0))).await;
+        part.restart()
+    }
+
+    fn wrong_size(&self, got: String) -> Error {
+        Error::Mismatch { what: self.what.clone(), expected: format!("{} bytes", self.size), got }
     }
 }

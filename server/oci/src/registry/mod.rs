@@ -3,8 +3,10 @@
 
 mod auth;
 mod download;
+mod part;
 mod wire;
 
+use crate::cache::Cache;
 use crate::credentials::Credentials;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -12,7 +14,8 @@ use crate::limits::Limits;
 use crate::load::Step;
 use crate::manifest::{self, ACCEPT, Descriptor, LONGEST, Platform, Resolved};
 use crate::reference::Reference;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Wire;
@@ -58,11 +61,16 @@ impl Registry {
         Ok(Self { wire: Arc::new(Wire::new(reference, options)?), runtime })
     }
 
-    /// The manifest and configuration for an architecture.
+    /// The manifest and configuration for an architecture; the latter is kept. What a name stands for is always asked.
     ///
     /// # Errors
     /// Any [`Error`].
-    pub(crate) fn resolve(&self, wanted: Option<&Platform>, limits: &Limits) -> Result<Resolved> {
+    pub(crate) fn resolve(
+        &self,
+        wanted: Option<&Platform>,
+        limits: &Limits,
+        cache: Option<&Cache>,
+    ) -> Result<Resolved> {
         let reference = &self.wire.reference;
         let what = reference.to_string();
         let top =
@@ -81,22 +89,31 @@ impl Registry {
                 t if t.contains("manifest") || t.contains("index") => "manifests",
                 _ => "blobs",
             };
+            let cache = cache.filter(|_| place == "blobs" && Cache::keeps(&digest));
+            if let Some(bytes) = cache.and_then(|cache| cache.read(&digest, LONGEST)) {
+                return Ok(bytes);
+            }
             let bytes = self.runtime.block_on(self.wire.small(&format!("{place}/{digest}"), ACCEPT, &what))?;
             digest.check(&format!("{what}: {place}/{digest}"), &bytes)?;
+            if let Some(cache) = cache {
+                cache.write(&digest, &bytes);
+            }
             Ok(bytes)
         })
     }
 
-    /// Layers into files in `folder`, three at a time; a layer that comes twice is one file. Digest and size are checked.
+    /// Layers into files in the cache, else in `scratch`, three at a time; a layer that comes twice is one file. Digest and
+    /// size of all bytes are checked. What is in the cache already is not fetched.
     ///
     /// # Errors
-    /// Any [`Error`]; the files that are there by then are the caller's to remove, with the folder.
+    /// Any [`Error`]; the files that are in `scratch` by then are the caller's to remove, with the folder.
     pub(crate) fn fetch(
         &self,
         layers: &[(Descriptor, Digest)],
-        folder: &Path,
+        scratch: &Path,
+        cache: Option<&Cache>,
         on_step: &mut dyn FnMut(Step),
-    ) -> Result<Vec<PathBuf>> {
-        self.runtime.block_on(download::all(&self.wire, layers, folder, on_step))
+    ) -> Result<Vec<Arc<File>>> {
+        self.runtime.block_on(download::all(&self.wire, layers, scratch, cache, on_step))
     }
 }

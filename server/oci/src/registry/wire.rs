@@ -6,7 +6,7 @@ use crate::error::{Error, Result, shown};
 use crate::manifest::LONGEST;
 use crate::reference::Reference;
 use crate::trust::trusted_tls;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -116,7 +116,8 @@ impl Wire {
         }
     }
 
-    /// One request; a token is fetched when one is asked for. Anything but 2xx is an error.
+    /// One request; a token is fetched when one is asked for. Anything but 2xx is an error, and 416 to who asked for a range:
+    /// that one can begin anew.
     pub(super) async fn get(
         &self,
         path: &str,
@@ -134,6 +135,7 @@ impl Wire {
             let response = request.send().await.map_err(|e| self.broken(what, &e))?;
             match response.status() {
                 status if status.is_success() => return Ok(response),
+                StatusCode::RANGE_NOT_SATISFIABLE if headers.contains_key(RANGE) => return Ok(response),
                 StatusCode::UNAUTHORIZED if !asked => {
                     asked = true;
                     let challenge = challenge(&response);

@@ -55,3 +55,14 @@ pub fn layer(name: &str) -> (Vec<u8>, Vec<u8>) {
     let layer = Layer::new().file(name, name);
     (layer.gzip(), layer.tar())
 }
+
+/// A layer of some 30 KB, which do not pack well: others for another seed.
+pub fn noisy(name: &str, mut seed: u64) -> (Vec<u8>, Vec<u8>) {
+    let mut letter = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + (seed >> 58) as u8)
+    };
+    let noise: String = (0..40_000).map(|_| letter()).collect();
+    let layer = Layer::new().file(name, &noise);
+    (layer.gzip(), layer.tar())
+}

@@ -11,4 +11,5 @@ mod model;
 mod overlay;
 mod registry;
 mod registry_server;
+mod resume;
 mod stream;

@@ -1,8 +1,8 @@
 //! Pulls from a registry that is slow, moody or lies: what is got is right, or there is an error that says why, with
 //! nothing left in the scratch folder but what its owner removes.
 
-use crate::files::{Files, layer};
-use crate::make::{Layer, lines};
+use crate::files::{Files, layer, noisy};
+use crate::make::lines;
 use crate::registry_server::{Answer, Request, Server};
 use higuma_oci::{Credentials, Digest, Error, Options, Platform, RegistryOptions, Source, load};
 use serde_json::json;
@@ -11,16 +11,7 @@ use std::time::Duration;
 /// An image for two architectures, and the names of its two layers.
 fn image() -> (Files, Vec<u8>, [String; 2]) {
     let mut files = Files::default();
-    let big = {
-        let mut seed = 1_u64;
-        let mut letter = || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            char::from(b'!' + (seed >> 58) as u8)
-        };
-        let noise: String = (0..40_000).map(|_| letter()).collect();
-        let layer = Layer::new().file("big", &noise);
-        (layer.gzip(), layer.tar())
-    };
+    let big = noisy("big", 1);
     let names = [&big, &layer("two")].map(|(stored, _)| Digest::of(stored).to_string());
     let (amd, arm) = (files.image("amd64", &[big, layer("two")]), files.image("arm64", &[layer("arm")]));
     let index = json!({ "schemaVersion": 2, "manifests": [amd, arm] }).to_string();
@@ -28,7 +19,7 @@ fn image() -> (Files, Vec<u8>, [String; 2]) {
 }
 
 /// What an honest registry answers.
-fn honest(files: &Files, index: &[u8], request: &Request) -> Answer {
+pub fn honest(files: &Files, index: &[u8], request: &Request) -> Answer {
     let Some(path) = request.path.strip_prefix("/v2/team/os/") else { return Answer::status(404) };
     match path.rsplit_once('/') {
         Some(("manifests", "1")) => Answer::ok(index),
@@ -40,7 +31,7 @@ fn honest(files: &Files, index: &[u8], request: &Request) -> Answer {
     }
 }
 
-fn options(credentials: Option<&str>) -> Options {
+pub fn options(credentials: Option<&str>) -> Options {
     let credentials = credentials.map(|text| Credentials::read(text, "x").unwrap());
     let (first_wait, silence) = (Duration::from_millis(1), Duration::from_secs(5));
     let registry = RegistryOptions { credentials, first_wait, silence, tries: 4, ..RegistryOptions::default() };
@@ -68,7 +59,7 @@ fn lying(lie: impl Fn(&Request, usize, &[String; 2], &Files) -> Option<Answer> +
     })
 }
 
-fn stored<'a>(files: &'a Files, digest: &str) -> &'a [u8] {
+pub fn stored<'a>(files: &'a Files, digest: &str) -> &'a [u8] {
     &files.0[&format!("blobs/{}", digest.replace(':', "/"))]
 }
 

@@ -1,12 +1,13 @@
 //! The folder of a person with what was downloaded: whole files under the SHA-256 of their content (so one in use is
-//! never changed), parts that can be gone on with, and a lock for each address. What was not used for 14 days goes.
+//! never changed), parts that can be gone on with, and a lock for each address. Layers of OCI images, whole or not, are
+//! among the parts (`higuma_oci::Cache`). What was not used for 14 days goes.
 //! Never holds anything but downloads: whatever else is in the folder is left alone.
 
 use crate::cli::error::{Exit, Failure, Result};
 use crate::cli::interrupt;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::File;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -87,21 +88,8 @@ impl Folder {
 
     fn try_place(&self, key: &str) -> Result<Option<Place>> {
         let path = self.path.join(format!("{key}.lock"));
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let lock = open.map_err(Failure::io("open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return Err(Failure::io("lock", &path)(e)),
-        }
-        // Who tidies up may have removed it in between, and another has a new one.
-        let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-        match (&lock.metadata(), &std::fs::metadata(&path)) {
-            (Ok(mine), Ok(there)) if same(mine, there) => {}
-            _ => return Ok(None),
-        }
-        used(&lock);
-        Ok(Some(Place { folder: self.path.clone(), key: key.to_owned(), _lock: lock }))
+        let lock = higuma_oci::try_lock(&path).map_err(Failure::io("lock", &path))?;
+        Ok(lock.map(|lock| Place { folder: self.path.clone(), key: key.to_owned(), _lock: lock }))
     }
 
     /// Removes what nobody used for 14 days before `now`; what cannot be removed stays.

@@ -1,6 +1,7 @@
 //! Files from the web for the command line: fetched into the person's cache, gone on with after a broken connection or
 //! an interrupted command, checked against their SHA-256. A file under its final name is whole. Secrets of an address
-//! are never shown. Not for the API and not for registries: those have clients of their own.
+//! are never shown. Not for the API and not for registries: those have clients of their own; what comes of layers is kept in
+//! the same folder, though.
 
 mod address;
 mod folder;

@@ -19,6 +19,7 @@ mod pack;
 mod packing;
 mod plain;
 mod program;
+mod pull;
 mod recipe;
 mod recipe_fields;
 mod remote;
@@ -215,6 +216,7 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                     image,
                     credentials: args.credentials,
                     insecure_http: args.insecure_http,
+                    cache: None,
                 }),
                 max_size: args.max_size,
                 any_network_driver: args.any_network_driver,
@@ -232,10 +234,21 @@ pub(super) fn run(global: &Global, command: Image) -> Result<()> {
                 arch: args.arch,
             };
             let (sha256, keeps) = (args.sha256, args.output.is_some());
+            let mut cache = None;
             make(global, &args.name, &args.version, &args.cmdline, String::new(), args.output, |dir, p| {
-                let built = import(&remote::local(options, sha256.as_deref(), p)?, dir, p)?;
+                let mut options = remote::local(options, sha256.as_deref(), p)?;
+                if let Some(oci) = &mut options.oci {
+                    oci.cache = pull::cache(&oci.image, p);
+                    cache = oci.cache.clone();
+                }
+                let built = import(&options, dir, p)?;
                 if keeps { remote::keep(built, dir) } else { Ok(built) }
-            })
+            })?;
+            // Not before: an upload may fail, too.
+            if let Some(cache) = cache {
+                cache.remove();
+            }
+            Ok(())
         }
         Image::List => {
             let value = Client::new(global)?.list("/api/v1/images", &[])?;

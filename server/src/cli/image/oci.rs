@@ -7,22 +7,18 @@ use super::check::{self, Subject};
 use super::contents::survey;
 use super::import::ImportOptions;
 use super::kernel_package;
-use super::{pack, plain};
+use super::{pack, plain, pull};
 use crate::cli::error::{Failure, Result, chain};
-use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
 use higuma_initramfs::kernel_package::KernelTree;
 use higuma_initramfs::rootfs::RootFs;
-use higuma_oci::{Credentials, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source, Step};
-use std::io::Read;
+use higuma_oci::{Cache, Flattened, Found, Limits, Options, Platform, RegistryOptions, Source};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// Where distributions put modules; the first is mostly a link to the second.
 const MODULES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
-/// Credentials are not longer, bytes.
-const LONGEST_CREDENTIALS: u64 = 1 << 20;
 
 /// Which OCI image.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +29,8 @@ pub struct OciOptions {
     pub credentials: Option<PathBuf>,
     /// Plain HTTP.
     pub insecure_http: bool,
+    /// Keeps what comes of it until the import has ended well.
+    pub cache: Option<Cache>,
 }
 
 /// Make the parts in `out`: all of them, or none.
@@ -66,12 +64,13 @@ fn make(image: &OciOptions, options: &ImportOptions, out: &Path, progress: &Prog
     let scratch = Scratch::new()?;
     let limits = limits(options.max_size);
     let credentials = match &source {
-        Source::Registry(reference) => credentials(image.credentials.as_deref(), &reference.host)?,
+        Source::Registry(reference) => pull::credentials(image.credentials.as_deref(), &reference.host)?,
         Source::Path { .. } => None,
     };
     let registry = RegistryOptions { credentials, insecure_http: image.insecure_http, ..RegistryOptions::default() };
-    let load = Options { platform: options.arch.as_deref().map(Platform::new), limits, registry };
-    let flat = flatten(&source, scratch.path(), &load, progress)?;
+    let platform = options.arch.as_deref().map(Platform::new);
+    let load = Options { platform, limits, registry, cache: image.cache.clone() };
+    let flat = pull::flatten(&source, scratch.path(), &load, progress)?;
     check::init(&image.image, &flat)?;
     let package = options.kernel_package.as_ref();
     let package =
@@ -157,55 +156,16 @@ pub(super) fn failure(error: higuma_oci::Error) -> Failure {
             Failure { exit: crate::cli::error::Exit::Unauthorised, message: format!("{text}: see --credentials") }
         }
         Error::Registry { .. } => Failure { exit: crate::cli::error::Exit::Unavailable, message: text },
+        Error::Io { source, .. } if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            Failure::failed(format!(
+                "{text}; make room, or set TMPDIR (for what is unpacked) or XDG_CACHE_HOME (for what comes from a registry) to \
+                 a folder on a larger disk"
+            ))
+        }
         Error::Io { .. } => Failure::failed(text),
         Error::Limit { .. } => Failure::usage(format!("{text}; if the image is right, see --max-size")),
         _ => Failure::usage(text),
     }
-}
-
-/// Out of the file, standard input, or what `docker login` keeps (`$DOCKER_CONFIG`, else ~/.docker).
-fn credentials(file: Option<&Path>, host: &str) -> Result<Option<Credentials>> {
-    let mut text = Zeroizing::new(String::new());
-    let read = |input: &mut dyn Read, text: &mut String| input.take(LONGEST_CREDENTIALS).read_to_string(text);
-    match file {
-        Some(path) if path == Path::new("-") => {
-            read(&mut std::io::stdin().lock(), &mut text).map_err(Failure::io("read", path))?
-        }
-        Some(path) => {
-            std::fs::File::open(path).and_then(|mut f| read(&mut f, &mut text)).map_err(Failure::io("read", path))?
-        }
-        None => {
-            let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-            let folder = folder.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")));
-            return folder.map_or(Ok(None), |folder| Credentials::of_docker(&folder, host)).map_err(failure);
-        }
-    };
-    Credentials::read(&text, host).map(Some).map_err(failure)
-}
-
-fn flatten(source: &Source, scratch: &Path, options: &Options, progress: &Progress) -> Result<Flattened> {
-    let mut bytes = None;
-    let (mut shown, mut all) = (0, 0);
-    let mut on_step = |step: Step| match step {
-        Step::Chosen { platform, layers, bytes: total } => {
-            progress.line(&format!("image for {platform}: {layers} layers, {}", output::size(total)));
-            (bytes, all) = (Some(progress.bytes("fetching", total)), total);
-        }
-        Step::Fetched(done) => {
-            if let Some(bytes) = &mut bytes {
-                bytes.add(done.saturating_sub(shown));
-            }
-            shown = done.max(shown);
-            if shown >= all
-                && let Some(bytes) = bytes.take()
-            {
-                bytes.end();
-            }
-        }
-        Step::Again(why) => progress.line(&why),
-        Step::Layer(which) => progress.line(&format!("unpacking {which}")),
-    };
-    higuma_oci::load(source, scratch, options, &mut on_step).map_err(failure)
 }
 
 /// The one kernel in /boot, else beside its modules (Fedora and its kin), written to `out`.

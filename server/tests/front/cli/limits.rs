@@ -18,7 +18,7 @@ fn home() -> (Home, PathBuf) {
 /// Runs the import with a file system of `mib` MiB at `small`, which is gone afterwards; gives how many files were left in it.
 /// Mounting needs a mount namespace: root has one for the asking, others with a user namespace; where neither may be had, the test
 /// fails and says so.
-fn with_small(home: &Home, small: &str, mib: u32, source: &str, more: &[&str]) -> (Output, usize) {
+pub(super) fn with_small(home: &Home, small: &str, mib: u32, source: &str, more: &[&str]) -> (Output, usize) {
     let small = home.path(small);
     std::fs::create_dir_all(&small).unwrap();
     let namespace = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
@@ -38,6 +38,9 @@ fn with_small(home: &Home, small: &str, mib: u32, source: &str, more: &[&str]) -
     }
     if small.ends_with("tmp-small") {
         run.env("TMPDIR", &small);
+    }
+    if small.ends_with("cache-small") {
+        run.env("XDG_CACHE_HOME", &small);
     }
     let out = run.output().unwrap();
     assert_ne!(out.status.code(), Some(99), "{}", text(&out.stderr));

@@ -17,6 +17,7 @@ mod limits;
 mod oci;
 mod plain_tar;
 mod program;
+mod pull;
 mod rpm;
 mod secret;
 mod vault;
