@@ -18,6 +18,7 @@ use actix_service::{Service, ServiceFactory};
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use nix::sys::socket::{MsgFlags, recv};
+use socket2::SockRef;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
@@ -31,6 +32,10 @@ pub use crew::Crew;
 
 /// Bytes of a head that are looked at; a longer one is for the full server.
 const HEAD: usize = 4096;
+/// Bytes of a connection that may wait in the kernel, on their way to nobody yet. Its own bound is megabytes: what hundreds of downloads
+/// of one blob have waiting is in no cache of the processor any more when it goes out, and goes at less than half the speed
+/// (docs/src/performance.md).
+const UNSENT: u32 = 64 * 1024;
 /// A client that closes has said all by then.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Its line of the table.
@@ -170,6 +175,8 @@ impl Desk {
     /// Answers what is asked for blobs that are here; the connection, when there is something for the full server on it.
     async fn meet(&self, socket: TcpStream) -> io::Result<Option<TcpStream>> {
         let client = socket.peer_addr()?.ip();
+        // Without it, it goes too.
+        let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
         loop {
             let mut bytes = [0; HEAD];
             let Heard::Bytes(length) = self.hear(&socket, &mut bytes, self.keep_alive).await else { return Ok(None) };

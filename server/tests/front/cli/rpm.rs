@@ -1,11 +1,11 @@
-//! Packages of an image whose list is rpm's database: found behind openSUSE's link, compared, and left out, with a word about it, where the
-//! database is damaged or of a kind that is not read.
+//! Packages of an image whose list is rpm's database: those that rpm itself tells, found behind openSUSE's link, compared, and left out,
+//! with a word about it, where the database is damaged or of a kind that is not read.
 
 use super::contents::{add, good, server};
 use super::{Home, text, tree};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// A header as rpm lays it: name, version, release, architecture.
 fn header(texts: [&str; 4]) -> Vec<u8> {
@@ -96,4 +96,48 @@ fn packages_of_rpm_are_listed_and_compared_and_a_damaged_list_is_left_out() {
     let told: Value = serde_json::from_str(good(&listed)).unwrap();
     assert_eq!((told["packages_of"].as_str(), told["packages"].as_array().unwrap().len()), (Some(""), 0));
     assert_eq!(home.left_over(), 0);
+}
+
+/// Of Debian's package rpm, with this folder for its database.
+fn rpm(program: &str, database: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(program);
+    command.args(["--define", "_db_backend sqlite", "--define", &format!("_dbpath {}", database.display())]);
+    let done = command.args(arguments).output().expect("the program is in the package rpm");
+    assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn the_same_packages_as_rpm_tells() {
+    let (home, images) = server();
+    let root = home.path("root");
+    std::fs::create_dir(&root).unwrap();
+    tree(&root);
+    let database = root.join("usr/lib/sysimage/rpm");
+    std::fs::create_dir_all(&database).unwrap();
+    rpm("rpm", &database, &["--initdb"]);
+    let made = home.path("made");
+    let top = format!("_topdir {}", made.display());
+    for (name, more) in [("alpha", "Epoch: 2\nBuildArch: noarch\n"), ("beta", ""), ("gamma", "Epoch: 0\n")] {
+        let spec = home.path(&format!("{name}.spec"));
+        let long = "word ".repeat(4_000);
+        let head = format!("Name: {name}\nVersion: 1.2~rc1\nRelease: 3.el9\nSummary: s\nLicense: MIT\n{more}");
+        std::fs::write(&spec, format!("{head}%description\n{long}\n%files\n")).unwrap();
+        rpm("rpmbuild", &database, &["-bb", "--quiet", "--define", &top, spec.to_str().unwrap()]);
+    }
+    for folder in std::fs::read_dir(made.join("RPMS")).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            rpm("rpm", &database, &["--nodeps", "--justdb", "--ignorearch", "-i", file.to_str().unwrap()]);
+        }
+    }
+    let told = rpm("rpm", &database, &["-qa", "--qf", "%{NAME} %{ARCH} %{EVR}\n"]);
+    let mut told: Vec<&str> = told.lines().collect();
+    told.sort_unstable();
+    good(&import(&home, &root, "one"));
+    add(&home, &images, "one");
+    let listed = home.run(&["image", "contents", "t:one", "--packages"]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = good(&listed).lines().map(words).collect();
+    assert!(told.len() == 3 && lines[1..4] == told && lines[4].ends_with("3 packages of rpm"), "{lines:?} {told:?}");
 }
