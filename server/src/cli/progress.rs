@@ -73,13 +73,13 @@ impl Bytes<'_> {
 
     /// So many more turned out to be there before.
     pub fn had(&mut self, bytes: u64) {
-        self.first += bytes;
-        self.done += bytes;
+        self.first = self.first.saturating_add(bytes);
+        self.done = self.done.saturating_add(bytes);
     }
 
     /// So many more bytes went over.
     pub fn add(&mut self, bytes: u64) {
-        self.done += bytes;
+        self.done = self.done.saturating_add(bytes);
         if self.progress.quiet || !self.progress.terminal || self.shown.elapsed() < Duration::from_millis(200) {
             return;
         }

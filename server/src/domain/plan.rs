@@ -69,7 +69,12 @@ pub const OVERLAY_PERCENT: u32 = 50;
 pub fn plan(node: &Node, profile: &Profile, image: Option<&Image>, secrets: &Marks) -> Plan {
     let spec = &profile.spec;
     let mode = spec.mode_with(image);
-    let image = image.filter(|_| mode != Mode::LocalDisk);
+    let image = image.filter(|image| match mode {
+        Mode::LocalDisk => false,
+        // One that the script does not load, as an heir has that of its parent, reaches no node.
+        Mode::Ipxe => image.parts.iter().any(|part| spec.script.contains(part.sha256.as_str())),
+        Mode::Diskless | Mode::Initramfs | Mode::Installer => true,
+    });
     let booted = image.filter(|_| mode.needs_image());
     let mut plan = Plan {
         hash: Sha256::of(""),
@@ -344,12 +349,17 @@ mod tests {
         let script = Spec { mode: Some(Mode::Ipxe), script: "#!ipxe\n".into(), ..Spec::default() };
         let ipxe = of(script.clone(), None);
         assert_ne!(ipxe.hash, of(Spec { script: "#!ipxe\nexit\n".into(), ..script.clone() }, None).hash);
-        // What a script boots of an image is part of it; the command line is the script's to say.
-        let booted = of(script.clone(), Some(&image));
+        // What a script boots of an image is part of it; the command line is the script's to say. Another image is not.
+        assert_eq!(of(script.clone(), Some(&image)).hash, ipxe.hash);
+        let loads = |image: &Image| {
+            let load = format!("#!ipxe\nkernel /blobs/{}\n", image.parts[0].sha256);
+            of(Spec { script: load, ..script.clone() }, Some(image))
+        };
+        let booted = loads(&image);
         assert_eq!((booted.parts.len(), booted.cmdline.as_str(), booted.arch), (1, "", Some(Arch::X86_64)));
         let parts = vec![Part { role: Role::Kernel, sha256: Sha256::of("k2"), size: 1 }];
         let other = Image { parts, ..image.clone() };
-        let next = of(script, Some(&other));
+        let next = loads(&other);
         assert!(booted.hash != ipxe.hash && booted.hash != next.hash);
         let installer = Spec { mode: Some(Mode::Installer), answer: "a".into(), ..profile.spec.clone() };
         let install = of(installer.clone(), Some(&image));

@@ -4,6 +4,7 @@
 use super::nodes::find;
 use super::{App, events, new_secret, nodes, plan, templates};
 use crate::domain::boot::{Boot, EventState, Phase};
+use crate::domain::image::Arch;
 use crate::domain::install::{self as domain, ATTEMPTS_MAX, Install, Next, given_up};
 use crate::domain::node::{Admission, Node};
 use crate::domain::plan::Plan;
@@ -195,8 +196,8 @@ pub(super) async fn end_left(app: &App, limit: usize) -> Result<usize> {
     Ok(ended)
 }
 
-/// By which way iPXE boots a node that may boot; `http_base`: as it reaches us.
-pub(super) fn way(tx: &mut Tx<'_>, node: &Node, http_base: &str) -> Result<Way> {
+/// By which way iPXE boots a node that may boot; `arch`: what iPXE says that it runs on, `http_base`: as it reaches us.
+pub(super) fn way(tx: &mut Tx<'_>, node: &Node, arch: Option<Arch>, http_base: &str) -> Result<Way> {
     let Some(name) = &node.profile else { return Ok(Way::FirstStage) };
     let Some(profile) = tx.profile_at(name, node.profile_revision)? else { return Ok(Way::FirstStage) };
     match profile.spec.mode {
@@ -208,7 +209,11 @@ pub(super) fn way(tx: &mut Tx<'_>, node: &Node, http_base: &str) -> Result<Way> 
         Some(Mode::Ipxe) => {
             let urls = Urls::of_script(http_base);
             match plan::would_for(tx, node, &mut plan::Profiles::default(), Some(&urls))? {
-                Ok(plan) => Ok(Way::Script(plan.script)),
+                // A node that only ever boots so has no inventory that tells.
+                Ok(plan) => Ok(match arch.and_then(|arch| plan::not_for(arch, &plan)) {
+                    Some(other) => Way::Unfit(other.to_string()),
+                    None => Way::Script(plan.script),
+                }),
                 Err(why) => Ok(Way::Unfit(why.to_string())),
             }
         }

@@ -9,7 +9,7 @@ use crate::domain::drift::Drift;
 use crate::domain::identity::CONFLICT;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::node::{Admission, By, Node};
-use crate::domain::profile::Assignment;
+use crate::domain::profile::{Assignment, Wrong};
 use crate::domain::rules::{Holder, TAGS_MAX};
 use crate::domain::select::Selector;
 use crate::domain::{Invalid, Micros, Name, NodeUuid};
@@ -244,15 +244,19 @@ pub(super) fn check_assignable(tx: &mut Tx<'_>, assigned: &Assignment) -> Result
             "profile {profile} is only for others to inherit from: it lacks what a node boots ({missing})"
         )));
     }
-    if let Some(image) = &found.spec.image
-        && tx.image(image)?.is_none()
-    {
-        return Err(Error::BadRequest(format!(
-            "there is no image {image}, which profile {assigned} boots: import it again, or assign another revision"
-        )));
-    }
+    let image = match &found.spec.image {
+        None => None,
+        Some(image) => Some(tx.image(image)?.ok_or_else(|| {
+            Error::BadRequest(format!(
+                "there is no image {image}, which profile {assigned} boots: import it again, or assign another revision"
+            ))
+        })?),
+    };
+    let wrong = |wrong: Wrong| Error::BadRequest(format!("profile {assigned}: {wrong}"));
+    // Deleted, and made again of something else under the same name, it may not go with the mode.
+    found.spec.check_mode(image.as_ref()).map_err(wrong)?;
     let secrets = super::plan::marks(tx, &found.spec)?;
-    found.spec.check_secrets(&secrets).map_err(|wrong| Error::BadRequest(format!("profile {assigned}: {wrong}")))
+    found.spec.check_secrets(&secrets).map_err(wrong)
 }
 
 /// Empty: nothing from now on.

@@ -382,9 +382,13 @@ pub(super) enum Unplanned {
 
 /// Why the plan's image is nothing for this node's processor. None: it fits, or nothing is known of the processor.
 pub(super) fn other_arch(tx: &mut Tx<'_>, node: &Node, plan: &Plan) -> Result<Option<Unplanned>> {
-    let Some((image, arch)) = plan.image.clone().zip(plan.arch) else { return Ok(None) };
-    let own = tx.node_arch(&node.uuid)?.filter(|own| *own != arch);
-    Ok(own.map(|own| Unplanned::OtherArch { profile: plan.profile.clone(), image, arch, own }))
+    Ok(tx.node_arch(&node.uuid)?.and_then(|own| not_for(own, plan)))
+}
+
+/// Why the plan's image is nothing for this processor.
+pub(super) fn not_for(own: Arch, plan: &Plan) -> Option<Unplanned> {
+    let (image, arch) = plan.image.clone().zip(plan.arch)?;
+    (own != arch).then(|| Unplanned::OtherArch { profile: plan.profile.clone(), image, arch, own })
 }
 
 /// Profiles with their images that were read already, for many nodes in one transaction.
@@ -445,6 +449,9 @@ pub(super) fn would_for(
     };
     if let Some(missing) = profile.spec.missing() {
         return Ok(Err(Unplanned::Lacks(name.clone(), missing.to_string())));
+    }
+    if let Err(wrong) = profile.spec.check_mode(image.as_ref()) {
+        return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));
     }
     if let Err(wrong) = profile.spec.fits(&image.as_ref().map(|i| i.cmdline.clone()).unwrap_or_default()) {
         return Ok(Err(Unplanned::DoesNotFit(name.clone(), wrong.to_string())));

@@ -38,6 +38,7 @@ pub async fn show(app: &App, name: Name, revision: Option<Revision>, uuid: NodeU
             if let Some(missing) = profile.spec.missing() {
                 return Err(refused(missing.to_string()));
             }
+            profile.spec.check_mode(image.as_ref()).map_err(|wrong| refused(wrong.to_string()))?;
             let cmdline = image.as_ref().map(|image| image.cmdline.clone()).unwrap_or_default();
             profile.spec.fits(&cmdline).map_err(|wrong| refused(wrong.to_string()))?;
             let secrets = super::plan::marks(tx, &profile.spec)?;

@@ -12,7 +12,7 @@ use super::{App, templates, wire};
 use crate::domain::Name;
 use crate::domain::profile::{Revision, Words};
 use crate::error::{Error, Result};
-use crate::store::{ProfileRow, RevisionRow, Tx};
+use crate::store::{ProfileBrief, ProfileRow, RevisionRow, Tx};
 use higuma_proto::api::{self, NewProfile, Page};
 
 /// Make a profile, by nobody in particular. Errors: what does not fit, an image that is not there, a name that is taken.
@@ -115,6 +115,17 @@ pub async fn list(app: &App, cursor: Option<&str>, limit: Option<usize>) -> Resu
             Ok(Page { items: profiles.iter().map(item).collect(), next })
         })
         .await
+}
+
+/// The same without what is in them, for people.
+pub async fn briefs(app: &App, cursor: Option<&str>, limit: Option<usize>) -> Result<Page<ProfileBrief>> {
+    let after: Option<Name> = cursor.map(str::parse).transpose()?;
+    let limit = page_limit(limit);
+    let mut items = app.store.read(move |tx| tx.profile_briefs(after.as_ref(), limit + 1)).await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|brief| brief.name.to_string());
+    Ok(Page { items, next })
 }
 
 /// One profile: this revision of it, or the active one.

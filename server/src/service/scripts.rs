@@ -94,7 +94,8 @@ async fn decide(app: &App, machine: Machine, node: Option<NodeUuid>, host: &str)
             };
             let node = name.as_ref().map(|u| tx.node(u)).transpose()?.flatten();
             let stage = arch.map(|a| tx.first_stage(a)).transpose()?.flatten();
-            let way = node.as_ref().map(|node| install::way(tx, node, &base)).transpose()?.unwrap_or(Way::FirstStage);
+            let way =
+                node.as_ref().map(|node| install::way(tx, node, arch, &base)).transpose()?.unwrap_or(Way::FirstStage);
             Ok((name, conflict.unwrap_or_default(), node, stage, way))
         })
         .await?;

@@ -1,5 +1,6 @@
 //! Profiles and their revisions, which never change.
 
+use super::profile_list::{counted, nodes_between};
 use super::schema::{installs, nodes, profile_revisions, profile_secrets, profiles};
 use super::tx::{Row, Tx, limit_of};
 use crate::domain::image::ImageRef;
@@ -94,7 +95,7 @@ struct FileJson {
 }
 
 /// Two empty texts: no image.
-fn image_of(row: &Row<'_>, name: &str, version: &str) -> Result<Option<ImageRef>> {
+pub(super) fn image_of(row: &Row<'_>, name: &str, version: &str) -> Result<Option<ImageRef>> {
     match (name, version) {
         ("", "") => Ok(None),
         _ => Ok(Some(ImageRef { name: row.parse("image_name", name)?, version: row.parse("image_version", version)? })),
@@ -376,20 +377,14 @@ impl Tx<'_> {
             }
             let recs: Vec<(RevisionRec, i64)> = query.load(c)?;
             let (Some((first, _)), Some((last, _))) = (recs.first(), recs.last()) else { return Ok((recs, vec![])) };
-            let counts: Vec<(Option<String>, i64)> = nodes::table
-                .filter(nodes::profile.between(&first.profile, &last.profile))
-                .group_by(nodes::profile)
-                .select((nodes::profile, diesel::dsl::count_star()))
-                .load(c)?;
+            let counts = nodes_between(c, &first.profile, &last.profile)?;
             Ok((recs, counts))
         })?;
         recs.into_iter()
             .map(|(rec, newest)| {
-                let count =
-                    counts.iter().find(|(name, _)| name.as_deref() == Some(&rec.profile)).map_or(0, |(_, n)| *n);
-                let count = Row { table: "nodes", key: &"(counted)" }.number("profile", count)?;
+                let nodes = counted(&counts, &rec.profile)?;
                 let newest = Row { table: "profiles", key: &rec.profile }.number("revision", newest)?;
-                Ok(ProfileRow { profile: rec.into_profile()?, newest, nodes: count })
+                Ok(ProfileRow { profile: rec.into_profile()?, newest, nodes })
             })
             .collect()
     }

@@ -3,13 +3,14 @@
 
 use super::human::{ago, url_value};
 use super::{PageError, Shell, html};
-use crate::domain::Micros;
+use crate::domain::{Micros, Name};
 use crate::http::State;
 use crate::service::profiles;
+use crate::store::ProfileBrief;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use higuma_proto::api::{Page, Profile};
+use higuma_proto::api::Page;
 use serde::Deserialize;
 
 /// Profiles on a page.
@@ -29,7 +30,7 @@ pub(super) async fn page(
     req: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let cursor = (!query.cursor.is_empty()).then_some(query.cursor.as_str());
-    let page = profiles::list(&state.app, cursor, Some(ROWS)).await?;
+    let page = profiles::briefs(&state.app, cursor, Some(ROWS)).await?;
     Ok(html(StatusCode::OK, &ListPage::new(Shell::new("Profiles", &req, None), page, state.app.now())))
 }
 
@@ -56,29 +57,28 @@ struct Row {
 }
 
 impl ListPage {
-    fn new(shell: Shell, page: Page<Profile>, now: Micros) -> Self {
+    fn new(shell: Shell, page: Page<ProfileBrief>, now: Micros) -> Self {
         let next = page.next.map(|cursor| format!("/profiles?cursor={}", url_value(&cursor)));
-        Self { shell, rows: page.items.into_iter().map(|profile| Row::new(profile, now)).collect(), next }
+        Self { shell, rows: page.items.into_iter().map(|brief| Row::new(brief, now)).collect(), next }
     }
 }
 
 impl Row {
-    fn new(profile: Profile, now: Micros) -> Self {
-        let address = |name: &str| format!("/profiles/{}", url_value(name));
-        let Profile { spec, active, newest, created_us, nodes, parent, made_by, .. } = profile;
-        let href = address(&spec.name);
-        let image = spec.image.split_once(':').map(|(name, version)| format!("/images/{name}/{version}"));
+    fn new(brief: ProfileBrief, now: Micros) -> Self {
+        let address = |name: &Name| format!("/profiles/{}", url_value(name.as_str()));
+        let ProfileBrief { name, active, newest, image, parent, created, made_by, nodes } = brief;
+        let href = address(&name);
         Self {
-            parent: parent.map(|name| (address(&name), name)),
-            image: image.map(|image| (image, spec.image)),
+            parent: parent.map(|name| (address(&name), name.to_string())),
+            image: image.map(|image| (format!("/images/{}/{}", image.name, image.version), image.to_string())),
             active,
             newest: (newest != active).then(|| (newest, format!("{href}?from={active}&to={newest}"))),
             nodes: nodes.to_string(),
-            fleet: format!("/?where={}", url_value(&format!("node.profile == \"{}\"", spec.name))),
-            made: ago(created_us, now),
+            fleet: format!("/?where={}", url_value(&format!("node.profile == \"{name}\""))),
+            made: ago(created, now),
             by: made_by,
             href,
-            name: spec.name,
+            name: name.to_string(),
         }
     }
 }
@@ -87,28 +87,24 @@ impl Row {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use higuma_proto::api::NewProfile;
 
-    fn profile(name: &str, image: &str, active: u32) -> Profile {
-        Profile {
-            spec: NewProfile { name: name.into(), image: image.into(), ..NewProfile::default() },
-            revision: active,
+    fn brief(name: &str, image: Option<&str>, active: u32) -> ProfileBrief {
+        ProfileBrief {
+            name: name.parse().unwrap(),
             active,
             newest: 3,
-            created_us: 0,
-            nodes: 12_345,
-            image_digest: None,
-            parent: (name != "base").then(|| "base".into()),
+            image: image.map(|image| image.parse().unwrap()),
+            parent: (name != "base").then(|| "base".parse().unwrap()),
+            created: 0,
             made_by: "person <ann>".into(),
-            words: None,
-            resolved: None,
+            nodes: 12_345,
         }
     }
 
     #[test]
     fn each_profile_leads_to_its_revisions_image_parent_and_nodes() {
-        let page =
-            Page { items: vec![profile("web", "debian:12", 2), profile("base", "", 3)], next: Some("web".into()) };
+        let items = vec![brief("web", Some("debian:12"), 2), brief("base", None, 3)];
+        let page = Page { items, next: Some("web".into()) };
         let text = ListPage::new(Shell::bare("Profiles"), page, 60_000_000).render().unwrap();
         for part in [
             "href=\"/profiles/web\"",

@@ -47,8 +47,12 @@ async fn assign(app: &App, n: u32) {
 }
 
 async fn script(app: &App, n: u32) -> ScriptAnswer {
+    script_on(app, n, Arch::X86_64).await
+}
+
+async fn script_on(app: &App, n: u32, arch: Arch) -> ScriptAnswer {
     let told = Told { uuid: Some(uuid(n)), ..Told::default() };
-    scripts::script(app, Machine { told, mac: None, arch: Some(Arch::X86_64) }, "10.0.0.1:8080").await.unwrap()
+    scripts::script(app, Machine { told, mac: None, arch: Some(arch) }, "10.0.0.1:8080").await.unwrap()
 }
 
 async fn shown(app: &App, n: u32) -> ProfilePreview {
@@ -70,14 +74,15 @@ async fn a_script_boots_the_version_that_its_profile_names() {
     let before = shown(app, 1).await;
     assert_eq!((before.image.as_deref(), before.cmdline.as_str()), (Some("memtest:1"), ""));
 
-    // Another version is another plan, whether or not the script says anything of it.
+    // Another version is another plan, where the script loads it.
     set(app, json!({"mode": "ipxe", "image": "memtest:2", "script": SCRIPT})).await.unwrap();
     let after = shown(app, 1).await;
     assert_ne!(before.plan_hash, after.plan_hash);
     set(app, json!({"mode": "ipxe", "image": "memtest:2", "script": "#!ipxe\nexit\n"})).await.unwrap();
     let silent = shown(app, 1).await.plan_hash;
     set(app, json!({"mode": "ipxe", "image": "memtest:1", "script": "#!ipxe\nexit\n"})).await.unwrap();
-    assert_ne!(shown(app, 1).await.plan_hash, silent);
+    assert_eq!(shown(app, 1).await.plan_hash, silent);
+    set(app, json!({"mode": "ipxe", "image": "memtest:1", "script": SCRIPT})).await.unwrap();
     assert_eq!(drift::show(app, uuid(1)).await.unwrap().would.unwrap().image, "memtest:1");
 
     // It is used, so it stays.
@@ -127,4 +132,41 @@ async fn a_program_for_other_machines_is_not_started() {
     let answer = script(app, 1).await;
     assert_eq!(answer.script.name(), "unfit");
     assert!(answer.why.contains("image memtest:1, which is for x86_64, and this node is aarch64"), "{}", answer.why);
+}
+
+#[tokio::test]
+async fn a_node_that_never_told_its_inventory_is_what_ipxe_says() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    program(app, "1").await;
+    set(app, json!({"mode": "ipxe", "image": "memtest:1", "script": SCRIPT})).await.unwrap();
+    power_on_with(app, &uuid(1), Inventory::default()).await;
+    assign(app, 1).await;
+    assert!(matches!(script(app, 1).await.script, Script::Own(_)));
+    let answer = script_on(app, 1, Arch::Aarch64).await;
+    assert!(answer.script.name() == "unfit" && answer.why.contains("this node is aarch64"), "{}", answer.why);
+    // What its parent has, and its own script does not load, holds nobody up.
+    set(app, json!({"mode": "ipxe", "image": "memtest:1", "script": "#!ipxe\nexit\n"})).await.unwrap();
+    assert!(matches!(script_on(app, 1, Arch::Aarch64).await.script, Script::Own(_)));
+}
+
+#[tokio::test]
+async fn an_image_that_became_a_program_under_the_same_name_is_not_assigned() {
+    let lab = lab(|_| {}).await;
+    let app = &lab.app;
+    let parts: Vec<Value> =
+        ["kernel", "initrd"].map(|role| json!({"role": role, "sha256": Sha256::of(role).to_string()})).into();
+    for role in ["kernel", "initrd"] {
+        blobs::record(app, Sha256::of(role), 9).await.unwrap();
+    }
+    let image = json!({"name": "memtest", "version": "1", "arch": "x86_64", "parts": parts});
+    images::create(app, serde_json::from_value(image).unwrap()).await.unwrap();
+    set(app, json!({"image": "memtest:1"})).await.unwrap();
+    set(app, json!({"image": "i:1"})).await.unwrap();
+    images::delete(app, "memtest:1".parse().unwrap()).await.unwrap();
+    program(app, "1").await;
+    power_on(app, &uuid(1)).await;
+    let pin = NodePatch { profile: Some("mem@1".into()), ..NodePatch::default() };
+    let refused = nodes::patch(app, uuid(1), pin).await;
+    assert!(matches!(&refused, Err(Error::BadRequest(t)) if t.contains("a program alone")), "{refused:?}");
 }

@@ -7,7 +7,7 @@ use higuma::domain::image_kept::{Kept, Label};
 use higuma::domain::node::Node;
 use higuma::domain::profile::{CloudInit, File, Mode, Param, Profile, Spec, Unit, User};
 use higuma::error::Error;
-use higuma::store::ProfileRow;
+use higuma::store::{ProfileBrief, ProfileRow};
 use higuma_proto::api::{FirstStage, NewFirstStage};
 
 fn image(reference: &str, kernel: &str, initrd: &str) -> Image {
@@ -183,6 +183,19 @@ pub async fn profiles_and_revisions(db: Empty) {
     assert_eq!(page, [row(profile("cache", 1, "debian:12"), 1, 1), row(profile("db", 1, "debian:12"), 1, 0)]);
     let page = db.get(|tx| tx.profiles(Some(&name("db")), 2)).await;
     assert_eq!(page, [row(profile("web", 1, "debian:12"), 2, 2)]);
+    let briefs = db.get(|tx| tx.profile_briefs(Some(&name("cache")), 9)).await;
+    let brief = |p: Profile, newest, nodes| ProfileBrief {
+        name: p.name,
+        active: p.revision,
+        newest,
+        image: p.spec.image,
+        parent: None,
+        created: p.created,
+        made_by: p.made_by,
+        nodes,
+    };
+    let [web, database] = [profile("web", 1, "debian:12"), profile("db", 1, "debian:12")];
+    assert_eq!(briefs, [brief(database, 1, 0), brief(web, 2, 2)]);
     assert_eq!(db.get(|tx| tx.nodes_with_profile(&name("web"))).await, 2);
     // The newest and the active revision count.
     let users = db.get(|tx| tx.image_users(None, 0, None)).await;

@@ -5,17 +5,23 @@ use higuma_oci::{Flattened, Inode, Kind};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Bytes of the files in a folder, as far as it can be read; those of a file with several names once.
+/// Bytes of the files in a folder that are packed, as far as it can be read; those of a file with several names once.
 pub fn of_folder(root: &Path) -> u64 {
     let (mut bytes, mut seen, mut folders) = (0u64, HashSet::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            // What is mounted there may be endless, or never answer.
+            if path.strip_prefix(root).is_ok_and(|path| higuma_oci::running_system(path.as_os_str().as_bytes())) {
+                continue;
+            }
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() {
-                folders.push(entry.path());
+                folders.push(path);
             } else if meta.is_file() && (meta.nlink() == 1 || seen.insert((meta.dev(), meta.ino()))) {
                 bytes = bytes.saturating_add(meta.len());
             }
@@ -106,6 +112,9 @@ mod tests {
         std::fs::hard_link(root.path().join("d/a"), root.path().join("b")).unwrap();
         std::os::unix::fs::symlink("b", root.path().join("l")).unwrap();
         std::fs::write(root.path().join("c"), [0; 3]).unwrap();
+        // A system that runs.
+        std::fs::create_dir(root.path().join("proc")).unwrap();
+        std::fs::write(root.path().join("proc/kcore"), [0; 99]).unwrap();
         assert_eq!(of_folder(root.path()), 13);
     }
 }

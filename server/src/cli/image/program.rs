@@ -23,14 +23,20 @@ pub fn import(program: &Path, said: Option<&str>, progress: &Progress) -> Result
     let said: Option<Arch> =
         said.map(str::parse).transpose().map_err(|e: crate::domain::Invalid| Failure::usage(e.to_string()))?;
     let arch = match (arch_of(&head), said) {
-        (Some(is), Some(said)) if is != said => {
+        (Told::Other, _) => {
+            return Err(Failure::usage(format!(
+                "expected a program for x86_64 or aarch64, {} is an EFI program for other machines",
+                program.display()
+            )));
+        }
+        (Told::For(is), Some(said)) if is != said => {
             return Err(Failure::usage(format!(
                 "expected a program for {said}, {} is one for {is}",
                 program.display()
             )));
         }
-        (Some(arch), _) => arch,
-        (None, Some(arch)) if !head.is_empty() => arch,
+        (Told::For(arch), _) => arch,
+        (Told::Nothing, Some(arch)) if !head.is_empty() => arch,
         _ => {
             return Err(Failure::usage(format!(
                 "expected a program that iPXE starts, {} begins neither as a kernel of Linux nor as an EFI program: is it the \
@@ -53,20 +59,34 @@ pub fn import(program: &Path, said: Option<&str>, progress: &Progress) -> Result
     })
 }
 
-/// By the header of an EFI program (PE/COFF), or that of Linux's boot protocol, which other programs have, too. Those of 32 bits
-/// run on x86_64.
-fn arch_of(head: &[u8]) -> Option<Arch> {
+/// For which machines a program says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    For(Arch),
+    /// For none that we boot, such as EFI firmware of 32 bits.
+    Other,
+}
+
+/// By the header of an EFI program (PE/COFF), or that of Linux's boot protocol, which other programs have, too. Programs
+/// of 32 bits with that one run on x86_64.
+fn arch_of(head: &[u8]) -> Told {
     let efi = || {
         let at: [u8; 4] = head.get(0x3c..0x40)?.try_into().ok()?;
         let at = usize::try_from(u32::from_le_bytes(at)).ok()?;
         match head.get(at..at.checked_add(6)?)? {
-            [b'P', b'E', 0, 0, 0x64, 0x86] | [b'P', b'E', 0, 0, 0x4c, 0x01] => Some(Arch::X86_64),
-            [b'P', b'E', 0, 0, 0x64, 0xaa] => Some(Arch::Aarch64),
+            [b'P', b'E', 0, 0, 0x64, 0x86] => Some(Told::For(Arch::X86_64)),
+            [b'P', b'E', 0, 0, 0x64, 0xaa] => Some(Told::For(Arch::Aarch64)),
+            [b'P', b'E', 0, 0, ..] => Some(Told::Other),
             _ => None,
         }
     };
-    let linux = || (head.get(0x202..0x206)? == b"HdrS").then_some(Arch::X86_64);
-    head.starts_with(b"MZ").then(efi).flatten().or_else(linux)
+    let efi = head.starts_with(b"MZ").then(efi).flatten();
+    match (efi, head.get(0x202..0x206)) {
+        (Some(Told::For(arch)), _) => Told::For(arch),
+        (_, Some(b"HdrS")) => Told::For(Arch::X86_64),
+        (efi, _) => efi.unwrap_or(Told::Nothing),
+    }
 }
 
 #[cfg(test)]
@@ -86,13 +106,13 @@ mod tests {
     fn programs_tell_for_which_machines_they_are() {
         let mut linux = vec![0; 0x400];
         linux[0x202..0x206].copy_from_slice(b"HdrS");
-        assert_eq!(arch_of(&linux), Some(Arch::X86_64));
-        assert_eq!(arch_of(&linux[..0x205]), None);
+        assert_eq!(arch_of(&linux), Told::For(Arch::X86_64));
+        assert_eq!(arch_of(&linux[..0x205]), Told::Nothing);
         for (machine, arch) in [
-            ([0x64, 0x86], Some(Arch::X86_64)),
-            ([0x4c, 1], Some(Arch::X86_64)),
-            ([0x64, 0xaa], Some(Arch::Aarch64)),
-            ([0, 0], None),
+            ([0x64, 0x86], Told::For(Arch::X86_64)),
+            ([0x64, 0xaa], Told::For(Arch::Aarch64)),
+            ([0x4c, 1], Told::Other),
+            ([0x64, 0x50], Told::Other),
         ] {
             assert_eq!(arch_of(&efi(machine)), arch, "{machine:?}");
         }
@@ -100,11 +120,13 @@ mod tests {
         let mut far = efi([0x64, 0x86]);
         far[0x3c..0x40].fill(0xff);
         for head in [&far[..], &far[..0x30], b"<html>", b""] {
-            assert_eq!(arch_of(head), None);
+            assert_eq!(arch_of(head), Told::Nothing);
         }
         // One for BIOS and EFI.
         let mut both = linux;
-        both[..0x100].copy_from_slice(&efi([0x64, 0x86]));
-        assert_eq!(arch_of(&both), Some(Arch::X86_64));
+        for machine in [[0x64, 0x86], [0x4c, 1]] {
+            both[..0x100].copy_from_slice(&efi(machine));
+            assert_eq!(arch_of(&both), Told::For(Arch::X86_64));
+        }
     }
 }

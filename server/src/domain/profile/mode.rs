@@ -1,6 +1,7 @@
 //! How a node boots, and what each way needs of a profile and its image.
 
 use super::spec::{Spec, Wrong};
+use crate::domain::cmdline::Cmdline;
 use crate::domain::ids::Invalid;
 use crate::domain::image::{Image, Role};
 use crate::domain::node::words;
@@ -89,6 +90,15 @@ impl Spec {
                 "an image of a kernel and an initrd for installer",
                 "one with a root file system",
             )),
+            Some(Mode::Ipxe)
+                if self.script.contains("image.cmdline") && image.is_some_and(|i| ends_a_command(&i.cmdline)) =>
+            {
+                Err(Wrong::new(
+                    "script",
+                    "no image.cmdline of an image whose command line has a word ;, &&, || or #: iPXE would end its command there",
+                    "one",
+                ))
+            }
             Some(Mode::LocalDisk) if self.image.is_some() => {
                 Err(Wrong::new("image", "no image in this mode (null removes a parent's)", "an image"))
             }
@@ -103,4 +113,9 @@ impl Spec {
             _ => Ok(()),
         }
     }
+}
+
+/// iPXE's command ends at such a word, and what follows is another command, or none.
+fn ends_a_command(cmdline: &Cmdline) -> bool {
+    cmdline.as_str().split(' ').any(|word| matches!(word, ";" | "&&" | "||") || word.starts_with('#'))
 }

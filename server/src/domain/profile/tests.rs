@@ -145,6 +145,17 @@ fn a_program_alone_is_booted_by_a_script() {
     assert_eq!((check(Some("ipxe"), &program), check(Some("ipxe"), &initrd)), (Ok(()), Ok(())));
     assert!(check(Some("local-disk"), &program).unwrap_err().starts_with("image: expected no image"));
     assert_eq!(check(None, &initrd), Ok(()));
+    // iPXE would run what stands behind such a word.
+    let script = |cmdline: &str, script: &str| {
+        let image = Image { cmdline: cmdline.parse().unwrap(), ..program.clone() };
+        spec(json!({"mode": "ipxe", "image": "a:1", "script": script})).unwrap().check_mode(Some(&image))
+    };
+    let loads = "#!ipxe\nkernel {{ image.kernel }} {{ image.cmdline }}\n";
+    for cmdline in ["a ; b", "a && b", "a || b", "a #b"] {
+        assert_eq!(script(cmdline, loads).unwrap_err().place, "script", "{cmdline}");
+        assert!(script(cmdline, "#!ipxe\nexit\n").is_ok());
+    }
+    assert!(script("a=;b c#d", loads).is_ok());
 }
 
 proptest::proptest! {

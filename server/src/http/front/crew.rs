@@ -7,19 +7,30 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 /// Connections on their way to a thread.
 const WAITING: usize = 1024;
-/// Threads that read what is not in memory, for each thread that sends.
-const READERS: usize = 64;
+/// Threads that read what is not in memory and look what there is, of all together.
+const READERS: usize = 512;
 
 /// The threads; they end when the last clone is dropped.
 #[derive(Clone)]
 pub struct Crew {
     threads: Arc<[mpsc::Sender<Handed>]>,
     turn: Arc<AtomicUsize>,
+}
+
+/// Dropped, it waits for nothing: a read of a slow disk does not hold a stop up.
+struct Loop(Option<Runtime>);
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// A connection on its way to a thread, and where it goes when there is something for the full server on it.
@@ -34,17 +45,20 @@ impl Crew {
     /// # Errors
     /// They cannot be started.
     pub fn start(desk: &Desk, threads: usize) -> io::Result<Self> {
+        let threads = threads.max(1);
         let one = |number: usize| {
             let (desk, (to, handed)) = (desk.clone(), mpsc::channel(WAITING));
-            let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(READERS).build()?;
+            let readers = READERS.div_ceil(threads);
+            let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(readers).build()?;
+            let own = Loop(Some(runtime));
             std::thread::Builder::new().name(format!("blobs-{number}")).spawn(move || {
-                runtime.block_on(work(desk, handed));
-                // A read of a slow disk does not hold the stop up.
-                runtime.shutdown_background();
+                if let Loop(Some(runtime)) = &own {
+                    runtime.block_on(work(desk, handed));
+                }
             })?;
             Ok(to)
         };
-        let threads = (0..threads.max(1)).map(one).collect::<io::Result<Vec<_>>>()?;
+        let threads = (0..threads).map(one).collect::<io::Result<Vec<_>>>()?;
         Ok(Self { threads: threads.into(), turn: Arc::new(AtomicUsize::new(0)) })
     }
 

@@ -160,7 +160,7 @@ impl Desk {
         // A head and the first bytes behind it go out when they are there.
         socket.set_nodelay(true)?;
         let mut bytes = [0; HEAD];
-        Ok(match self.hear(socket, &mut bytes, self.first).await {
+        Ok(match self.hear(socket, &mut bytes, self.first, true).await {
             Heard::Bytes(length) => match bytes.get(..length?).unwrap_or_default() {
                 [] => First::Ended,
                 head if head::wish(head).is_some() => First::Blob,
@@ -177,9 +177,13 @@ impl Desk {
         let client = socket.peer_addr()?.ip();
         // Without it, it goes too.
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
+        // The first one is there, though this thread has not heard of it yet.
+        let mut stops = false;
         loop {
             let mut bytes = [0; HEAD];
-            let Heard::Bytes(length) = self.hear(&socket, &mut bytes, self.keep_alive).await else { return Ok(None) };
+            let heard = self.hear(&socket, &mut bytes, self.keep_alive, stops).await;
+            stops = true;
+            let Heard::Bytes(length) = heard else { return Ok(None) };
             let blob = match self.next(bytes.get(..length?).unwrap_or_default()).await {
                 Next::Ended => return Ok(None),
                 Next::Other => return Ok(Some(socket)),
@@ -194,12 +198,13 @@ impl Desk {
         }
     }
 
-    /// What comes next, which stays unread. A request that is there already is heard, also when the server stops.
-    async fn hear(&self, socket: &TcpStream, bytes: &mut [u8], patience: Duration) -> Heard {
+    /// What comes next, which stays unread. A request that is there already is heard, also when the server stops; `stops`: that
+    /// ends the wait for one that is not.
+    async fn hear(&self, socket: &TcpStream, bytes: &mut [u8], patience: Duration, stops: bool) -> Heard {
         tokio::select! {
             biased;
             length = tokio::time::timeout(patience, peek(socket, bytes)) => length.map_or(Heard::Nothing, Heard::Bytes),
-            () = self.stop.notified() => Heard::Stop,
+            () = self.stop.notified(), if stops => Heard::Stop,
         }
     }
 

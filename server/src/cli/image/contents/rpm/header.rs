@@ -16,6 +16,8 @@ const VERSION: u32 = 1001;
 const RELEASE: u32 = 1002;
 const EPOCH: u32 = 1003;
 const ARCH: u32 = 1022;
+/// Bytes of a name or version with its end; many times what any has.
+const LONGEST: usize = 4096;
 /// What rpm calls a key that it trusts: it stands among the packages, and is none.
 const KEY: &str = "gpg-pubkey";
 
@@ -60,6 +62,7 @@ impl<'a> Header<'a> {
 
     fn text(&self, tag: u32) -> Option<Cow<'a, str>> {
         let value = self.value(tag, STRING)?;
+        let value = value.get(..LONGEST).unwrap_or(value);
         let end = value.iter().position(|byte| *byte == 0)?;
         Some(String::from_utf8_lossy(value.get(..end)?))
     }
@@ -128,6 +131,7 @@ pub(super) mod tests {
             lies[at..at + 4].fill(0xff);
             assert!(package(&lies).is_err(), "{at}");
         }
+        assert!(package(&named(&"v".repeat(LONGEST))).is_err(), "nobody has such a name");
         let mut endless = whole.clone();
         let end = endless.len();
         endless[end - 1] = b'x';
