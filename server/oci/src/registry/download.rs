@@ -5,7 +5,7 @@ use super::part::Part;
 use super::wire::{Failed, Wire};
 use crate::cache::{Cache, Place};
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_full};
 use crate::load::Step;
 use crate::manifest::Descriptor;
 use reqwest::StatusCode;
@@ -121,7 +121,7 @@ impl Layer {
     /// Its file, whole and checked.
     async fn fetch(self) -> Result<(Digest, File)> {
         let place = match &self.cache {
-            Some(cache) => Some(self.place(cache).await?),
+            Some(cache) => self.place(cache).await?,
             None => None,
         };
         let deadline = BESIDES + Duration::from_secs(self.size / SLOWEST);
@@ -135,12 +135,15 @@ impl Layer {
     }
 
     /// Its place in the cache, when no other process fetches it any more: what that one got is there then.
-    async fn place(&self, cache: &Cache) -> Result<Place> {
+    /// None: it cannot be kept.
+    async fn place(&self, cache: &Cache) -> Result<Option<Place>> {
         let started = Instant::now();
         let mut told = false;
         loop {
-            if let Some(place) = cache.try_place(&self.digest)? {
-                return Ok(place);
+            match cache.try_place(&self.digest) {
+                Ok(None) => {}
+                Ok(Some(place)) => return Ok(Some(place)),
+                Err(error) => return self.not_kept(error).await.map(|()| None),
             }
             if started.elapsed() > cache.wait {
                 let problem =
@@ -152,6 +155,18 @@ impl Layer {
                 told = true;
             }
             tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// The cache cannot be used for it: it comes all the same, but where there is no room.
+    async fn not_kept(&self, error: Error) -> Result<()> {
+        match error {
+            Error::Io { doing, source } if !is_full(&source) => {
+                let text = format!("could not {doing}: {source}; {} is not kept for another run", self.what);
+                self.tell(News::Again(text)).await;
+                Ok(())
+            }
+            error => Err(error),
         }
     }
 
@@ -183,7 +198,11 @@ impl Layer {
     async fn left(&self, place: Place) -> Result<Part> {
         let (digest, size) = (self.digest.clone(), self.size);
         match tokio::task::spawn_blocking(move || Part::left(place, &digest, size)).await {
-            Ok(part) => part,
+            Ok(Ok(part)) => Ok(part),
+            Ok(Err(error)) => {
+                self.not_kept(error).await?;
+                Part::new(self.scratch.clone(), &self.digest)
+            }
             Err(e) => Err(self.wire.error(format!("{}: reading what is here of it was lost: {e}", self.what))),
         }
     }
@@ -205,8 +224,10 @@ impl Layer {
 
     async fn to_its_end(&self, part: &mut Part) -> Result<()> {
         let (mut tries, mut furthest) = (0, part.have);
+        let mut all_asked = false;
         loop {
-            let Err(failed) = self.attempt(part).await else { return Ok(()) };
+            let last = tries + 1 >= self.wire.options.tries;
+            let Err(failed) = self.attempt(part, last, &mut all_asked).await else { return Ok(()) };
             // Only tries that got no further count.
             if part.have > furthest {
                 (tries, furthest) = (0, part.have);
@@ -222,8 +243,9 @@ impl Layer {
         }
     }
 
-    /// From where it is to the end.
-    async fn attempt(&self, part: &mut Part) -> std::result::Result<(), Failed> {
+    /// From where it is to the end. Some registries refuse any part, and give the whole: before giving up, that is asked for
+    /// once. What is here goes only when it comes.
+    async fn attempt(&self, part: &mut Part, last: bool, all_asked: &mut bool) -> std::result::Result<(), Failed> {
         let (wire, what) = (&self.wire, &self.what);
         let mut headers = HeaderMap::new();
         if part.have > 0
@@ -231,7 +253,18 @@ impl Layer {
         {
             headers.insert(RANGE, range);
         }
-        let mut response = wire.get(&format!("blobs/{}", self.digest), headers, what).await?;
+        let path = format!("blobs/{}", self.digest);
+        let mut response = wire.get(&path, headers, what).await?;
+        if !response.status().is_success() && response.status() != StatusCode::RANGE_NOT_SATISFIABLE {
+            let failed = wire.refused(response, what).await;
+            let goes_on = matches!(failed, Failed::Again(..)) && !last;
+            if goes_on || std::mem::replace(all_asked, true) {
+                return Err(failed);
+            }
+            let (Failed::Again(error, _) | Failed::Finally(error)) = failed;
+            self.tell(News::Again(format!("{error}; asking for all of it"))).await;
+            response = wire.get(&path, HeaderMap::new(), what).await?;
+        }
         let start = format!("bytes {}-", part.have);
         let range = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
         let resumes = response.status() == StatusCode::PARTIAL_CONTENT && range.is_some_and(|v| v.starts_with(&start));

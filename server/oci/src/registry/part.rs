@@ -3,7 +3,7 @@
 
 use crate::cache::{Place, create};
 use crate::digest::{Digest, Hasher};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_full};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -100,7 +100,7 @@ impl Part {
     pub(super) fn failed(&self, error: &Error) {
         let useless = match error {
             Error::Mismatch { .. } => true,
-            Error::Io { source, .. } => matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded),
+            Error::Io { source, .. } => is_full(source),
             _ => self.have == 0,
         };
         if useless {

@@ -116,8 +116,8 @@ impl Wire {
         }
     }
 
-    /// One request; a token is fetched when one is asked for. Anything but 2xx is an error, and 416 to who asked for a range:
-    /// that one can begin anew.
+    /// One request; a token is fetched when one is asked for. Anything but 2xx is an error. Who asked for a range gets what else
+    /// came instead, but for 401, 404 and 429, which say the same of the whole: that one can begin anew.
     pub(super) async fn get(
         &self,
         path: &str,
@@ -135,7 +135,6 @@ impl Wire {
             let response = request.send().await.map_err(|e| self.broken(what, &e))?;
             match response.status() {
                 status if status.is_success() => return Ok(response),
-                StatusCode::RANGE_NOT_SATISFIABLE if headers.contains_key(RANGE) => return Ok(response),
                 StatusCode::UNAUTHORIZED if !asked => {
                     asked = true;
                     let challenge = challenge(&response);
@@ -148,6 +147,10 @@ impl Wire {
                         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                     }
                 }
+                StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS => {
+                    return Err(self.refused(response, what).await);
+                }
+                _ if headers.contains_key(RANGE) => return Ok(response),
                 _ => return Err(self.refused(response, what).await),
             }
         }

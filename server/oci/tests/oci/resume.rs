@@ -48,8 +48,8 @@ fn serve(image: Image) -> Server {
     Server::start(move |request, _| honest(&image.files, &image.index, request))
 }
 
-/// The names in the image, and how many bytes were here before.
-fn pull_by(server: &Server, cache: &Cache) -> Result<(Vec<String>, u64), Error> {
+/// The names in the image, and how many bytes were here before. `told` gets what people are told.
+fn pull_telling(server: &Server, cache: &Cache, told: &mut Vec<String>) -> Result<(Vec<String>, u64), Error> {
     let scratch = tempfile::tempdir().unwrap();
     let source = Source::parse(&format!("{}/team/os:1", server.address)).unwrap();
     let options = Options { cache: Some(cache.clone()), ..options(None) };
@@ -60,10 +60,15 @@ fn pull_by(server: &Server, cache: &Cache) -> Result<(Vec<String>, u64), Error> 
             shown = all;
         }
         Step::Fetched(all) => shown = all,
+        Step::Again(why) => told.push(why),
         _ => {}
     })?;
     let lines = lines(&loaded.tree, &loaded.spool);
     Ok((lines.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect(), had))
+}
+
+fn pull_by(server: &Server, cache: &Cache) -> Result<(Vec<String>, u64), Error> {
+    pull_telling(server, cache, &mut Vec::new())
 }
 
 fn pull(server: &Server, folder: &Path) -> Result<(Vec<String>, u64), Error> {
@@ -133,8 +138,8 @@ fn what_was_cut_goes_on_in_another_pull() {
     assert_eq!(had, (first + CUT) as u64);
     assert_eq!(asked(&server, &image.layers[0]), [""]);
     assert_eq!(asked(&server, &image.config), [""]);
-    // The cut, three tries, and the pull after it.
-    assert_eq!(asked(&server, &image.layers[1]), ["", RANGE, RANGE, RANGE, RANGE]);
+    // The cut, three tries, all of it instead, and the pull after it.
+    assert_eq!(asked(&server, &image.layers[1]), ["", RANGE, RANGE, RANGE, "", RANGE]);
     // All of it is here now, and only what the name stands for is asked.
     let before = server.requests().len();
     let (names, had) = pull(&server, dir.path()).unwrap();
@@ -167,6 +172,101 @@ fn a_registry_that_cannot_go_on_sends_all_of_it() {
         assert_eq!(names, ["one", "two"], "{which}");
         let asked = asked_after(&server, before, &image().layers[1]);
         assert_eq!(asked, if which == 0 { vec![RANGE] } else { vec![RANGE, ""] }, "{which}");
+    }
+}
+
+/// Refused is who asks for a part.
+fn no_part(status: u16, request: &Request, all: Answer) -> Answer {
+    match request.header("range") {
+        "" => all,
+        _ => Answer::status(status),
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_parts_sends_all_of_it() {
+    /// What it answers, and what it is asked for.
+    type Refusal = (fn(&[u8], &Request) -> Answer, &'static [&'static str]);
+    let refusals: [Refusal; 4] = [
+        (|bytes, request| no_part(400, request, Answer::ok(bytes)), &[RANGE, ""]),
+        (|bytes, request| no_part(403, request, Answer::ok(bytes)), &[RANGE, ""]),
+        // It may only be busy.
+        (|bytes, request| no_part(500, request, Answer::ok(bytes)), &[RANGE, RANGE, RANGE, RANGE, ""]),
+        (|bytes, request| no_part(501, request, Answer::ok(bytes)), &[RANGE, RANGE, RANGE, RANGE, ""]),
+    ];
+    for (which, (then, ranges)) in refusals.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = cut(dir.path(), then);
+        let before = server.requests().len();
+        let (names, _) = pull(&server, dir.path()).unwrap();
+        assert_eq!(names, ["one", "two"], "{which}");
+        assert_eq!(asked_after(&server, before, &image().layers[1]), ranges, "{which}");
+    }
+}
+
+#[test]
+fn all_of_it_is_asked_for_once() {
+    /// What it answers, what it is asked for, and how much is kept then.
+    type Refusal = (fn(&[u8], &Request) -> Answer, &'static [&'static str], usize);
+    let refusals: [Refusal; 5] = [
+        (|bytes, request| no_part(403, request, Answer::ok(bytes).cut(1000)), &[RANGE, "", "bytes=1000-"], 1000),
+        // What is here stays until something comes instead.
+        (|_, _| Answer::status(403), &[RANGE, ""], CUT),
+        // These say the same of the whole.
+        (|bytes, request| no_part(401, request, Answer::ok(bytes)), &[RANGE], CUT),
+        (|bytes, request| no_part(404, request, Answer::ok(bytes)), &[RANGE], CUT),
+        (|bytes, request| no_part(429, request, Answer::ok(bytes)), &[RANGE, RANGE, RANGE, RANGE], CUT),
+    ];
+    for (which, (then, ranges, size)) in refusals.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = cut(dir.path(), then);
+        let before = server.requests().len();
+        assert!(pull(&server, dir.path()).is_err(), "{which}");
+        assert_eq!(asked_after(&server, before, &image().layers[1]), ranges, "{which}");
+        assert!(part(dir.path(), size).is_some(), "{which}: {:?}", kept(dir.path(), "part"));
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_used_is_done_without() {
+    fn folders_instead(folder: &Path, kind: &str) {
+        for path in kept(folder, kind) {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
+        }
+    }
+    /// What becomes of the cache, and what of it is told.
+    type Damage = (fn(&Path), &'static str);
+    let damages: [Damage; 3] = [
+        (|folder| folders_instead(folder, "lock"), "could not lock "),
+        (|folder| folders_instead(folder, "part"), "could not open "),
+        (
+            |folder| {
+                std::fs::remove_dir_all(folder).unwrap();
+                std::fs::write(folder, "").unwrap();
+            },
+            "could not lock ",
+        ),
+    ];
+    for (damage, problem) in damages {
+        let (dir, image) = (tempfile::tempdir().unwrap(), image());
+        let folder = dir.path().join("cache");
+        std::fs::create_dir(&folder).unwrap();
+        let layers = image.layers.clone();
+        let server = serve(image);
+        pull(&server, &folder).unwrap();
+        damage(&folder);
+        let (cache, mut told) = (Cache::new(&folder, Duration::from_secs(60)), Vec::new());
+        let (names, had) = pull_telling(&server, &cache, &mut told).unwrap();
+        assert_eq!((names, had), (vec!["one".to_owned(), "two".to_owned()], 0), "{told:?}");
+        assert_eq!(told.len(), 2, "{told:?}");
+        for layer in layers {
+            let is = |line: &&String| line.starts_with(problem) && line.contains(&layer);
+            let lines: Vec<&String> = told.iter().filter(is).collect();
+            assert!(matches!(lines[..], [line] if line.ends_with(" is not kept for another run")), "{told:?}");
+            assert_eq!(asked(&server, &layer), ["", ""]);
+        }
+        cache.remove();
     }
 }
 
