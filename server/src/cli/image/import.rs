@@ -5,20 +5,19 @@
 use super::BuiltImage;
 use super::check::{self, Subject};
 use super::contents::survey;
+use super::erofs;
 use super::iso;
 use super::kernel_package::KernelPackage;
 use super::oci::{self, OciOptions};
-use super::pack::{self, DEADLINE};
+use super::pack;
 use super::plain;
 use super::program;
 use super::root::{Folder, Root, Squashfs};
 use crate::cli::error::{Failure, Result};
-use crate::cli::process;
 use crate::cli::progress::Progress;
 use crate::cli::scratch::Scratch;
 use higuma_initramfs::rootfs::RootFs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What to import: a root folder, tar or ISO in `source`, a kernel with an initrd or a rootfs, or a program.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +26,7 @@ pub struct ImportOptions {
     pub source: Option<PathBuf>,
     /// OCI image, instead of a source.
     pub oci: Option<OciOptions>,
-    /// GiB unpacked, of an OCI image, a tar file, a squashfs, or a folder that a kernel package is added to.
+    /// GiB unpacked, of an OCI image, a tar file, a squashfs, an erofs, or a folder that a kernel package is added to.
     pub max_size: Option<u64>,
     /// Kernel; needed when there is no source, else the one in its /boot.
     pub kernel: Option<PathBuf>,
@@ -161,7 +160,7 @@ fn from_rootfs(
             Some(squashfs)
         }
         RootFs::Erofs => {
-            unpack_erofs(rootfs, &root, oci::limits(options.max_size).unpacked)?;
+            erofs::unpack(rootfs, &root, oci::limits(options.max_size).unpacked)?;
             None
         }
     };
@@ -195,34 +194,6 @@ fn from_rootfs(
         rootfs: Some(rootfs.to_owned()),
         contents,
     })
-}
-
-/// As the caller's own, when it says that it unpacks to at most `limit` bytes; its program has no way to take out a part.
-fn unpack_erofs(file: &Path, root: &Path, limit: u64) -> Result<()> {
-    let mut command = Command::new("dump.erofs");
-    command.arg("-S").arg(file);
-    let mut said = None;
-    process::run(command, "erofs-utils", DEADLINE, |line| said = said.or_else(|| erofs_size(line)))?;
-    let name = file.display();
-    let size = said.ok_or_else(|| {
-        Failure::usage(format!(
-            "{name}: expected an erofs that dump.erofs can read: it is damaged, fetch or make it again"
-        ))
-    })?;
-    if size > limit {
-        return Err(Failure::usage(format!(
-            "{name}: expected at most {limit} bytes unpacked, it says {size}; if the image is right, see --max-size"
-        )));
-    }
-    let mut command = Command::new("fsck.erofs");
-    command.arg(format!("--extract={}", root.display()));
-    command.args(["--no-preserve-owner", "--preserve-perms", "--overwrite"]).arg(file);
-    process::run(command, "erofs-utils", DEADLINE, |_| {})
-}
-
-/// Bytes of all files of an erofs, when this line of `dump.erofs -S` has them.
-fn erofs_size(line: &str) -> Option<u64> {
-    line.strip_prefix("Filesystem total original file size:")?.strip_suffix("Bytes")?.trim().parse().ok()
 }
 
 /// Of the first bytes of a file.

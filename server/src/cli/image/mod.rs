@@ -8,6 +8,7 @@ mod check;
 mod contents;
 mod customise;
 mod distribution;
+mod erofs;
 mod identity;
 pub mod import;
 pub mod iso;
@@ -130,8 +131,8 @@ pub struct Import {
     /// Speak plain HTTP to the registry; localhost is always spoken to so
     #[arg(long, requires = "oci")]
     insecure_http: bool,
-    /// What a tar file, an OCI image, a squashfs, or a folder that --kernel-package is added to, may unpack to, in GiB [default: 32,
-    /// and 200 times its packed size, but of a squashfs]
+    /// What a tar file, an OCI image, a squashfs, an erofs, or a folder that --kernel-package is added to, may unpack to, in GiB
+    /// [default: 32, and 200 times its packed size, but of a squashfs or an erofs]
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_size: Option<u64>,
     /// Take a root file system of over 512 MiB with a kernel that has none of the network drivers that Higuma knows

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const MOST_LINKS: usize = 40;
-/// Of a squashfs; a distribution with everything installed has less than a million.
-const MOST_ENTRIES: usize = 8_000_000;
+/// Of a squashfs or an erofs; a distribution with everything installed has less than a million.
+pub(super) const MOST_ENTRIES: usize = 8_000_000;
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

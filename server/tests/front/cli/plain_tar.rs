@@ -167,12 +167,14 @@ fn an_erofs_of_a_tar_keeps_owners_as_root() {
 }
 
 #[test]
-fn an_erofs_that_says_it_is_huge_is_not_unpacked() {
+fn an_erofs_that_is_huge_or_leads_out_is_not_unpacked() {
     let (home, root) = home();
     let (kernel, image) = (home.path("kernel"), home.path("root.erofs"));
     std::fs::copy(root.join(format!("boot/vmlinuz-{RELEASE}")), &kernel).unwrap();
     std::fs::write(root.join("big"), vec![7; 70_001]).unwrap();
-    assert!(Command::new("mkfs.erofs").arg(&image).arg(&root).output().unwrap().status.success());
+    std::fs::write(root.join("abc_de_evil"), "evil").unwrap();
+    // Without the checksum, which who means harm makes right.
+    assert!(Command::new("mkfs.erofs").arg("-Enosbcrc").arg(&image).arg(&root).output().unwrap().status.success());
     let refused = |words: &[&str]| {
         let args = ["image", "import", "--name", "t", "--version", "1", "--max-size", "1", "--kernel"];
         let done = home.run(&[&args[..], &[kernel.to_str().unwrap(), "--rootfs", image.to_str().unwrap()]].concat());
@@ -180,16 +182,21 @@ fn an_erofs_that_says_it_is_huge_is_not_unpacked() {
         assert!(!done.status.success() && words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
         assert_eq!(home.left_over(), 0);
     };
-    // The size in the file's inode: 4 GiB.
     let mut bytes = std::fs::read(&image).unwrap();
-    let size = 70_001u32.to_le_bytes();
-    let at: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == size).collect();
-    let [at] = at[..] else { panic!("the size is there {} times", at.len()) };
-    bytes[at..at + 4].copy_from_slice(&[0xff; 4]);
-    std::fs::write(&image, &bytes).unwrap();
+    let replaced = |bytes: &[u8], from: &[u8], to: &[u8]| {
+        let at: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+        let [at] = at[..] else { panic!("{from:?} is there {} times", at.len()) };
+        [&bytes[..at], to, &bytes[at + to.len()..]].concat()
+    };
+    // A name that leads out of the scratch folder.
+    std::fs::write(&image, replaced(&bytes, b"abc_de_evil", b"../../_evil")).unwrap();
+    refused(&["`../../_evil` is no name of a file"]);
+    assert!(!home.path("tmp/_evil").exists() && !home.path("_evil").exists());
+    // The size in the file's inode: 4 GiB.
+    std::fs::write(&image, replaced(&bytes, &70_001u32.to_le_bytes(), &[0xff; 4])).unwrap();
     refused(&["expected at most 1073741824 bytes unpacked, it says 429", "--max-size"]);
     // Cut off.
     bytes.truncate(2_000);
     std::fs::write(&image, &bytes).unwrap();
-    refused(&["dump.erofs"]);
+    refused(&["behind its end", "it is damaged"]);
 }
