@@ -351,15 +351,15 @@ mod tests {
         assert_ne!(ipxe.hash, of(Spec { script: "#!ipxe\nexit\n".into(), ..script.clone() }, None).hash);
         // What a script boots of an image is part of it; the command line is the script's to say. Another image is not.
         assert_eq!(of(script.clone(), Some(&image)).hash, ipxe.hash);
-        let loads = |image: &Image| {
-            let load = format!("#!ipxe\nkernel /blobs/{}\n", image.parts[0].sha256);
-            of(Spec { script: load, ..script.clone() }, Some(image))
+        let load = |image: &Image| {
+            let script_of = format!("#!ipxe\nkernel /blobs/{}\n", image.parts[0].sha256);
+            Spec { script: script_of, ..script.clone() }
         };
-        let booted = loads(&image);
+        let booted = of(load(&image), Some(&image));
         assert_eq!((booted.parts.len(), booted.cmdline.as_str(), booted.arch), (1, "", Some(Arch::X86_64)));
         let parts = vec![Part { role: Role::Kernel, sha256: Sha256::of("k2"), size: 1 }];
         let other = Image { parts, ..image.clone() };
-        let next = loads(&other);
+        let next = of(load(&other), Some(&other));
         assert!(booted.hash != ipxe.hash && booted.hash != next.hash);
         let installer = Spec { mode: Some(Mode::Installer), answer: "a".into(), ..profile.spec.clone() };
         let install = of(installer.clone(), Some(&image));

@@ -54,7 +54,7 @@ async fn seed(url: &str) {
                 arch: Arch::X86_64,
                 cmdline: "".parse()?,
                 kernel_release: "6.1".into(),
-                parts: vec![Part { role: Role::Kernel, sha256: blob, size: 6 }],
+                parts: [Role::Kernel, Role::Initrd].map(|role| Part { role, sha256: blob.clone(), size: 6 }).to_vec(),
                 created: now,
                 kept: Default::default(),
             })?;
